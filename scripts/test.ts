@@ -1,0 +1,52 @@
+/**
+ * Runs the tests; the last line of the output is exactly `N passed, N failed`.
+ *
+ *     node scripts/test.ts [vitest arguments]
+ *
+ * A reporter could not promise the last line: vitest still writes after its reporters have finished.
+ */
+import { parseCLI, startVitest, type TestModule, type Vitest } from 'vitest/node'
+
+type Tally = { passed: number; failed: number }
+
+/** A file that does not load and a hook that throws have no failed test of their own: each counts as one. */
+function tallyModule(module: TestModule): Tally {
+  const tests = [...module.children.allTests()]
+  const suites = [...module.children.allSuites()]
+  const passed = tests.filter((test) => test.result().state === 'passed').length
+  const unfinished = tests.filter((test) => ['failed', 'pending'].includes(test.result().state)).length
+  const broken = [module, ...suites].filter((part) => part.errors().length > 0).length
+  return { passed, failed: unfinished + broken }
+}
+
+function tally(vitest: Vitest): Tally {
+  const modules = vitest.state.getTestModules().map(tallyModule)
+  const sum = (pick: (part: Tally) => number) => modules.reduce((total, part) => total + pick(part), 0)
+  return {
+    passed: sum((part) => part.passed),
+    failed: sum((part) => part.failed) + vitest.state.getUnhandledErrors().length,
+  }
+}
+
+async function runTests(args: string[]): Promise<Tally> {
+  const { filter, options } = parseCLI(['vitest', 'run', ...args])
+  const vitest = await startVitest(filter, { ...options, watch: false })
+  const result = tally(vitest)
+  await vitest.close()
+  return result
+}
+
+async function runTestsSafely(args: string[]): Promise<Tally> {
+  try {
+    return await runTests(args)
+  } catch (error) {
+    console.error(error)
+    return { passed: 0, failed: 1 }
+  }
+}
+
+const result = await runTestsSafely(process.argv.slice(2))
+const isGood = result.failed === 0 && result.passed > 0 && (process.exitCode ?? 0) === 0
+// On a pipe, stderr and stdout drain on their own: wait for both, so that this line is really the last one.
+await new Promise<void>((resolve) => process.stderr.write('', () => resolve()))
+process.stdout.write(`${result.passed} passed, ${result.failed} failed\n`, () => process.exit(isGood ? 0 : 1))
