@@ -1,0 +1,82 @@
+import { sha256 } from '@noble/hashes/sha2.js'
+import { keccak_256 } from '@noble/hashes/sha3.js'
+import { bytesToHex, hexToBytes, utf8ToBytes } from '@noble/hashes/utils.js'
+import { z } from 'zod'
+
+/** Hex with `0x`, lower case. */
+export type Hex = `0x${string}`
+
+/** SHA-256 of bytes or of a string's UTF-8, as 64 hex digits without prefix. */
+export function sha256Hex(data: Uint8Array | string): string {
+  return bytesToHex(sha256(typeof data === 'string' ? utf8ToBytes(data) : data))
+}
+
+/** SHA-256 as bytes. */
+export function sha256Bytes(data: Uint8Array | string): Uint8Array {
+  return sha256(typeof data === 'string' ? utf8ToBytes(data) : data)
+}
+
+/** Keccak-256 of bytes, as `0x` hex. */
+export function keccak(data: Uint8Array): Hex {
+  return `0x${bytesToHex(keccak_256(data))}`
+}
+
+/** Bytes of a `0x` hex string. */
+export function fromHex(hex: Hex): Uint8Array {
+  return hexToBytes(hex.slice(2))
+}
+
+/** `0x` hex of bytes. */
+export function toHex(bytes: Uint8Array): Hex {
+  return `0x${bytesToHex(bytes)}`
+}
+
+/** UTF-8 bytes of a string. */
+export function utf8(text: string): Uint8Array {
+  return utf8ToBytes(text)
+}
+
+/** RFC 4648 base64url without padding. */
+export function base64url(bytes: Uint8Array): string {
+  let binary = ''
+  for (let at = 0; at < bytes.length; at += 8192) {
+    binary += String.fromCharCode(...bytes.subarray(at, at + 8192))
+  }
+  return btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
+}
+
+/** Reads RFC 4648 base64url without padding; null when it is not canonical. */
+export function fromBase64url(text: string): Uint8Array | null {
+  if (!/^[A-Za-z0-9_-]*$/.test(text) || text.length % 4 === 1) return null
+  const binary = atob(text.replaceAll('-', '+').replaceAll('_', '/'))
+  const bytes = Uint8Array.from(binary, (char) => char.charCodeAt(0))
+  // Trailing bits that decode to nothing would let one signature have several spellings.
+  return base64url(bytes) === text ? bytes : null
+}
+
+/** A 20-byte address, any case on input, lower case inside. */
+export const address = z
+  .string()
+  .regex(/^0x[0-9a-fA-F]{40}$/, 'must be a 20-byte hex address')
+  .toLowerCase() as unknown as z.ZodType<Hex, string>
+
+/** A 32-byte word, lower-case hex. */
+export const bytes32 = z
+  .string()
+  .regex(/^0x[0-9a-f]{64}$/, 'must be 32 bytes of lower-case hex') as unknown as z.ZodType<Hex, string>
+
+/** A 65-byte signature r ‖ s ‖ v, lower-case hex. */
+export const signature = z
+  .string()
+  .regex(/^0x[0-9a-f]{130}$/, 'must be a 65-byte signature in lower-case hex') as unknown as z.ZodType<
+  Hex,
+  string
+>
+
+/** A SHA-256, 64 lower-case hex digits. */
+export const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in lower-case hex')
+
+/** A raw Ed25519 public key, base64url (43 characters). */
+export const ed25519Key = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{43}$/, 'must be an Ed25519 public key in base64url')

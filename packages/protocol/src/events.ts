@@ -1,0 +1,46 @@
+import { z } from 'zod'
+
+/**
+ * Types of the state changes that take a number in their session's sequence. They are replayed from the database,
+ * so a reader that resumes with Last-Event-ID misses none and sees none twice.
+ */
+export const EVENT_TYPES = [
+  'session.created',
+  'session.started',
+  'session.topped_up',
+  'session.ending',
+  'session.completed',
+  'session.settled',
+  'session.failed',
+  'execution.accepted',
+  'execution.refused',
+  'execution.started',
+  'execution.completed',
+  'execution.failed',
+  'execution.disputed',
+  'voucher.accepted',
+  'voucher.requested',
+  'deposit.final',
+  'settlement.planned',
+  'settlement.broadcast',
+  'settlement.mined',
+  'settlement.reorged',
+  'settlement.final',
+] as const
+/** See {@link EVENT_TYPES}. */
+export const eventType = z.enum(EVENT_TYPES)
+/** See {@link EVENT_TYPES}. */
+export type EventType = z.output<typeof eventType>
+
+/** A numbered event as it is served; `data` holds wire values only. */
+export const sessionEvent = z.strictObject({
+  sequence: z.int().positive(),
+  type: eventType,
+  at: z.iso.datetime(),
+  data: z.record(z.string(), z.unknown()),
+})
+/** See {@link sessionEvent}. */
+export type SessionEventRecord = z.output<typeof sessionEvent>
+
+/** Un-numbered messages of the same stream: they may be missed, and change nothing. */
+export const EPHEMERAL_TYPES = ['log', 'meter'] as const

@@ -1,0 +1,81 @@
+import { base64url, fromBase64url, sha256Hex, utf8 } from './bytes.ts'
+import { canonicalJson, type Json } from './canonicalJson.ts'
+
+/** What a JWS of ORIEN states. */
+export type JwsType =
+  | 'orien-offer+jws'
+  | 'orien-receipt+jws'
+  | 'orien-countersignature+jws'
+  | 'orien-node+jws'
+
+/** Signs bytes with an Ed25519 key that the caller holds. */
+export type Ed25519Sign = (data: Uint8Array) => Uint8Array
+
+/** Verifies an Ed25519 signature; `publicKey` is the raw key in base64url. */
+export type Ed25519Verify = (publicKey: string, data: Uint8Array, signature: Uint8Array) => boolean
+
+/** A compact JWS taken apart, not yet verified. */
+export type DecodedJws = {
+  publicKey: string
+  payload: unknown
+  signingInput: Uint8Array
+  signature: Uint8Array
+}
+
+/**
+ * Makes a compact JWS (RFC 7515) with EdDSA (RFC 8037) over canonical JSON. The header names the key by its raw
+ * base64url form, so header and payload have exactly one spelling.
+ *
+ * @example
+ * const jws = makeJws('orien-receipt+jws', publicKey, { v: 1 }, (data) => sign(null, data, privateKey))
+ */
+export function makeJws(typ: JwsType, publicKey: string, payload: Json, sign: Ed25519Sign): string {
+  const header = base64url(utf8(canonicalJson({ alg: 'EdDSA', kid: publicKey, typ })))
+  const input = `${header}.${base64url(utf8(canonicalJson(payload)))}`
+  return `${input}.${base64url(sign(utf8(input)))}`
+}
+
+function parseJson(bytes: Uint8Array): Json | undefined {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as Json
+  } catch {
+    return undefined
+  }
+}
+
+/** Reads one part; null unless its bytes are the canonical form of what they mean. */
+function readPart(part: string): Json | null {
+  const bytes = fromBase64url(part)
+  const value = bytes && parseJson(bytes)
+  if (!bytes || value === undefined || value === null) return null
+  return base64url(utf8(canonicalJson(value))) === part ? value : null
+}
+
+/**
+ * Takes a compact JWS of the wanted type apart.
+ *
+ * @returns null for any other bytes: another algorithm or type, extra header fields, a second spelling
+ */
+export function decodeJws(typ: JwsType, jws: string): DecodedJws | null {
+  const [headerPart, payloadPart, signaturePart, ...rest] = jws.split('.')
+  if (!headerPart || !payloadPart || !signaturePart || rest.length > 0) return null
+  const header = readPart(headerPart)
+  const payload = readPart(payloadPart)
+  const signature = fromBase64url(signaturePart)
+  if (!header || typeof header !== 'object' || Array.isArray(header) || payload === null) return null
+  if (signature?.length !== 64) return null
+  const { alg, kid, typ: actual, ...unknown } = header as Record<string, Json>
+  if (alg !== 'EdDSA' || actual !== typ || typeof kid !== 'string' || Object.keys(unknown).length > 0)
+    return null
+  return { publicKey: kid, payload, signingInput: utf8(`${headerPart}.${payloadPart}`), signature }
+}
+
+/** Whether a decoded JWS was signed by the key it names. */
+export function isSignedBy(jws: DecodedJws, publicKey: string, verify: Ed25519Verify): boolean {
+  return jws.publicKey === publicKey && verify(publicKey, jws.signingInput, jws.signature)
+}
+
+/** The hash by which the next link of a chain names this one: SHA-256 over the compact JWS, signature included. */
+export function jwsHash(jws: string): string {
+  return sha256Hex(jws)
+}

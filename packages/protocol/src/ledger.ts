@@ -1,0 +1,74 @@
+import { invariant } from './invariant.ts'
+import { micros, type UsdcMicros } from './money.ts'
+import { splitCumulative } from './split.ts'
+
+/** Accounts of the ledger; the id inside makes each one unique. */
+export type AccountName =
+  | `agents:${string}:available`
+  | `sessions:${string}:budget`
+  | `sessions:${string}:payable`
+  | `providers:${string}:earnings`
+  | 'platform:fees'
+  | 'platform:reserve'
+  | `rails:${string}:inbound`
+  | `rails:${string}:outbound`
+
+/** One leg of a transfer; the legs of a transfer sum to zero. */
+export type Posting = { account: AccountName; amountMicros: bigint }
+
+/** What a transfer is for. */
+export type TransferKind = 'deposit' | 'capture' | 'settlement' | 'payout' | 'refund'
+
+/** A transfer to be written as it is. */
+export type Transfer = { kind: TransferKind; postings: readonly Posting[] }
+
+function transfer(kind: TransferKind, postings: readonly Posting[]): Transfer {
+  const sum = postings.reduce((total, posting) => total + posting.amountMicros, 0n)
+  invariant(sum === 0n, `a ${kind} sums to zero`)
+  return { kind, postings: postings.filter((posting) => posting.amountMicros !== 0n) }
+}
+
+/** A deposit that is final on the rail becomes the session's budget. */
+export function planDeposit(rail: string, sessionId: string, amount: UsdcMicros): Transfer {
+  return transfer('deposit', [
+    { account: `rails:${rail}:inbound`, amountMicros: -amount },
+    { account: `sessions:${sessionId}:budget`, amountMicros: amount },
+  ])
+}
+
+/** The cost of a run moves from the budget to what the session owes. */
+export function planCapture(sessionId: string, cost: UsdcMicros): Transfer {
+  return transfer('capture', [
+    { account: `sessions:${sessionId}:budget`, amountMicros: -cost },
+    { account: `sessions:${sessionId}:payable`, amountMicros: cost },
+  ])
+}
+
+/** What a final settlement posts: the split, the payout that the chain made, and the refund. */
+export function planSettlement(input: {
+  rail: string
+  sessionId: string
+  providerId: string
+  depositMicros: UsdcMicros
+  spentMicros: UsdcMicros
+}): readonly Transfer[] {
+  const { rail, sessionId, providerId, spentMicros } = input
+  const shares = splitCumulative(spentMicros)
+  const refund = micros(input.depositMicros - spentMicros)
+  return [
+    transfer('settlement', [
+      { account: `sessions:${sessionId}:payable`, amountMicros: -spentMicros },
+      { account: `providers:${providerId}:earnings`, amountMicros: shares.providerMicros },
+      { account: 'platform:fees', amountMicros: shares.platformMicros },
+      { account: 'platform:reserve', amountMicros: shares.reserveMicros },
+    ]),
+    transfer('payout', [
+      { account: `providers:${providerId}:earnings`, amountMicros: -shares.providerMicros },
+      { account: `rails:${rail}:outbound`, amountMicros: shares.providerMicros },
+    ]),
+    transfer('refund', [
+      { account: `sessions:${sessionId}:budget`, amountMicros: -refund },
+      { account: `rails:${rail}:outbound`, amountMicros: refund },
+    ]),
+  ].filter((planned) => planned.postings.length > 0)
+}

@@ -1,0 +1,49 @@
+/** Every bound that more than one part of ORIEN has to know. Bytes, counts and milliseconds. */
+export const LIMITS = {
+  /** A JSON request body. */
+  requestBodyBytes: 1_048_576,
+  /** Nesting of a JSON body. */
+  jsonDepth: 32,
+  /** Arguments of one execution, as JSON. */
+  argumentsBytes: 524_288,
+  /** One argv element that a tool receives. */
+  argumentBytes: 131_071,
+  /** A file sent to or from a workspace. */
+  fileBytes: 1_073_741_824,
+  /** A workspace-relative file name. */
+  fileNameBytes: 512,
+  /** Files listed of one workspace. */
+  filesListed: 10_000,
+  /** Output a result carries inline; the rest is read from the logs. */
+  inlineOutputBytes: 65_536,
+  /** One log chunk on the wire. */
+  logChunkBytes: 65_536,
+  /** `Prefer: wait` at most. */
+  waitMs: 300_000,
+  /** A page of a list. */
+  pageItems: 100,
+  /** A mission's text. */
+  missionChars: 2_000,
+  /** Executions of one session that have not ended. */
+  openExecutions: 1_000,
+  /** Tools of one provider. */
+  tools: 100,
+  /** Arguments of one tool. */
+  toolArguments: 50,
+  /** Lease of a run beyond its deadline. */
+  leaseMs: 900_000,
+  /** A grant below this is refused. */
+  minimumGrantMs: 100,
+  /** Tolerance between the node's interval and the coordinator's. */
+  toleranceMs: 250,
+  /** … and its relative part, in per mille. */
+  tolerancePerMille: 10,
+  /** A deposit below this is not relayed: its gas would cost more than it buys. */
+  minimumDepositMicros: 10_000n,
+  /** Life of an EIP-3009 authorisation that the SDK signs. */
+  depositValidityMs: 600_000,
+  /** A provider is offline after this long without a heartbeat. */
+  heartbeatTimeoutMs: 15_000,
+  /** How often a node sends one. */
+  heartbeatEveryMs: 5_000,
+} as const

@@ -1,0 +1,123 @@
+import { z } from 'zod'
+import { bytes32, signature } from './bytes.ts'
+import { channelTerms, voucher } from './channel.ts'
+import { executionId, providerId, sessionId } from './ids.ts'
+import { toolId } from './manifest.ts'
+import { usdcMicros } from './money.ts'
+import { instant } from './time.ts'
+
+/** What a node signs (JWS `orien-node+jws`) to open its connection, bound to the coordinator's nonce. */
+export const nodeProof = z.strictObject({ providerId, nonce: z.string().min(16).max(128), at: instant })
+
+/** Signed heartbeat for nodes without a WebSocket. */
+export const heartbeatProof = z.strictObject({ providerId, at: instant })
+
+/** All that a node needs for one run; it trusts none of it before checking. */
+export const dispatch = z.strictObject({
+  executionId,
+  sessionId,
+  tool: toolId,
+  manifestHash: z.string(),
+  args: z.record(z.string(), z.unknown()),
+  argumentsSalt: bytes32,
+  grant: z.int().positive(),
+  holdMicros: usdcMicros,
+  deadlineMs: z.int().positive(),
+  rateMicrosPerMinute: usdcMicros,
+  offerHash: z.string(),
+  channel: channelTerms,
+  voucher,
+})
+/** See {@link dispatch}. */
+export type Dispatch = z.output<typeof dispatch>
+
+/** Correlates a request and its answers on one connection. */
+const requestId = z.int().min(0)
+
+/** Messages a coordinator sends to a node. */
+export const toNode = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('challenge'), nonce: z.string() }),
+  z.strictObject({ type: z.literal('welcome'), providerId, serverTime: instant, heartbeatEveryMs: z.int() }),
+  z.strictObject({ type: z.literal('refused'), code: z.string(), detail: z.string() }),
+  z.strictObject({ type: z.literal('dispatch'), work: dispatch }),
+  z.strictObject({ type: z.literal('cancel'), executionId }),
+  /** Stop everything of a session; no new work will come for it. */
+  z.strictObject({ type: z.literal('endSession'), sessionId }),
+  /** The session is settled: nothing of it may stay. */
+  z.strictObject({ type: z.literal('forgetSession'), sessionId }),
+  z.strictObject({ type: z.literal('receiptAck'), executionId, countersignature: z.string() }),
+  z.strictObject({ type: z.literal('receiptRefused'), executionId, code: z.string(), detail: z.string() }),
+  /** Asks for the signature that closes the channel at this amount. */
+  z.strictObject({
+    type: z.literal('claimRequest'),
+    requestId,
+    sessionId,
+    channel: channelTerms,
+    claimMicros: usdcMicros,
+    nonce: z.string(),
+    deadline: z.int(),
+  }),
+  z.strictObject({ type: z.literal('fileList'), requestId, sessionId }),
+  z.strictObject({ type: z.literal('fileRead'), requestId, sessionId, name: z.string() }),
+  z.strictObject({
+    type: z.literal('fileWrite'),
+    requestId,
+    sessionId,
+    name: z.string(),
+    bytes: z.int().min(0),
+  }),
+  z.strictObject({ type: z.literal('fileChunk'), requestId, data: z.string() }),
+  z.strictObject({ type: z.literal('fileEnd'), requestId, sha256: z.string() }),
+  z.strictObject({ type: z.literal('fileAbort'), requestId }),
+  /** Lets the sender of chunks go on: credit-based flow control. */
+  z.strictObject({ type: z.literal('fileCredit'), requestId, chunks: z.int().positive() }),
+])
+/** See {@link toNode}. */
+export type ToNode = z.output<typeof toNode>
+
+/** Messages a node sends to a coordinator. */
+export const fromNode = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('hello'),
+    /** JWS over {@link nodeProof}. */
+    proof: z.string(),
+    /** The current offer, a JWS. */
+    offer: z.string(),
+    version: z.string(),
+    /** Executions the node has in hand: running, queued, or finished without an acknowledged receipt. */
+    inHand: z.array(executionId).max(10_000),
+  }),
+  z.strictObject({
+    type: z.literal('heartbeat'),
+    at: instant,
+    running: z.int().min(0),
+    queued: z.int().min(0),
+  }),
+  z.strictObject({ type: z.literal('started'), executionId, at: instant }),
+  z.strictObject({
+    type: z.literal('log'),
+    executionId,
+    stream: z.enum(['stdout', 'stderr']),
+    /** Bytes of all output before this chunk. */
+    offset: z.int().min(0),
+    data: z.string(),
+  }),
+  z.strictObject({ type: z.literal('meter'), executionId, effectiveMs: z.int().min(0) }),
+  z.strictObject({ type: z.literal('receipt'), executionId, jws: z.string() }),
+  z.strictObject({ type: z.literal('claim'), requestId, signature, claimMicros: usdcMicros }),
+  z.strictObject({ type: z.literal('failure'), requestId, code: z.string(), detail: z.string() }),
+  z.strictObject({
+    type: z.literal('files'),
+    requestId,
+    items: z.array(z.strictObject({ name: z.string(), bytes: z.int(), modifiedAt: instant })),
+  }),
+  z.strictObject({ type: z.literal('fileOpened'), requestId, bytes: z.int().min(0) }),
+  z.strictObject({ type: z.literal('fileChunk'), requestId, data: z.string() }),
+  z.strictObject({ type: z.literal('fileEnd'), requestId, sha256: z.string(), bytes: z.int().min(0) }),
+  z.strictObject({ type: z.literal('fileCredit'), requestId, chunks: z.int().positive() }),
+])
+/** See {@link fromNode}. */
+export type FromNode = z.output<typeof fromNode>
+
+/** Where nodes connect to. */
+export const NODE_SOCKET_PATH = '/api/nodes/connect'

@@ -1,0 +1,151 @@
+import { z } from 'zod'
+import { address, bytes32 } from '../bytes.ts'
+import { depositAuthorization, voucher } from '../channel.ts'
+import { providerId, sessionId } from '../ids.ts'
+import { LIMITS } from '../limits.ts'
+import { usdcMicros } from '../money.ts'
+import { sessionStatus } from '../session.ts'
+import { fileView, page, sessionView } from '../views.ts'
+import { operation, pageQuery } from './operation.ts'
+
+const params = z.strictObject({ id: sessionId })
+
+/** `GET /api/sessions` */
+export const listSessions = operation({
+  id: 'listSessions',
+  method: 'GET',
+  path: '/api/sessions',
+  tag: 'sessions',
+  summary: 'The sessions of the signed-in agent, newest first',
+  actor: 'agent',
+  query: z.strictObject({
+    ...pageQuery,
+    status: sessionStatus.optional(),
+    providerId: providerId.optional(),
+  }),
+  output: page(sessionView),
+})
+
+/** `POST /api/sessions` */
+export const openSession = operation({
+  id: 'openSession',
+  method: 'POST',
+  path: '/api/sessions',
+  tag: 'sessions',
+  summary: 'Opens a session with a budget; the answer says what to sign to start it',
+  actor: 'agent',
+  status: 201,
+  idempotent: true,
+  body: z.strictObject({
+    providerId,
+    budgetMicros: usdcMicros.refine(
+      (amount) => amount >= LIMITS.minimumDepositMicros,
+      `must be at least ${LIMITS.minimumDepositMicros}`,
+    ),
+    rail: z.literal('escrow').default('escrow'),
+    stepMicros: usdcMicros.optional(),
+    maxRateMicros: usdcMicros.optional(),
+    mission: z.string().max(LIMITS.missionChars).optional(),
+  }),
+  output: sessionView,
+  errors: ['not_found', 'provider_offline', 'provider_not_authorised', 'rate_too_high', 'spend_cap_exceeded'],
+})
+
+/** `GET /api/sessions/:id` */
+export const getSession = operation({
+  id: 'getSession',
+  method: 'GET',
+  path: '/api/sessions/:id',
+  tag: 'sessions',
+  summary: 'One session',
+  actor: 'agent',
+  params,
+  output: sessionView,
+  errors: ['not_found'],
+})
+
+/** What can be done to a session. */
+export const sessionAction = z.discriminatedUnion('action', [
+  z.strictObject({
+    action: z.literal('start'),
+    payer: address,
+    authorizedSigner: address,
+    deposit: depositAuthorization,
+    /** A voucher over zero: proves that the session key is a plain key, and lets the channel be closed at any time. */
+    voucher,
+  }),
+  z.strictObject({ action: z.literal('voucher'), voucher }),
+  z.strictObject({
+    action: z.literal('topUp'),
+    additionalMicros: usdcMicros.refine((amount) => amount > 0n, 'must be above zero'),
+    topUpSalt: bytes32,
+    deposit: depositAuthorization,
+  }),
+  z.strictObject({ action: z.literal('end') }),
+])
+/** See {@link sessionAction}. */
+export type SessionAction = z.output<typeof sessionAction>
+
+/** `POST /api/sessions/:id` */
+export const actOnSession = operation({
+  id: 'actOnSession',
+  method: 'POST',
+  path: '/api/sessions/:id',
+  tag: 'sessions',
+  summary: 'Starts, tops up or ends a session, or hands in a voucher',
+  actor: 'agent',
+  idempotent: true,
+  params,
+  body: sessionAction,
+  output: sessionView,
+  errors: [
+    'not_found',
+    'illegal_transition',
+    'session_not_active',
+    'deposit_refused',
+    'insufficient_funds',
+    'voucher_invalid',
+    'signature_invalid',
+    'chain_unavailable',
+  ],
+})
+
+/** `DELETE /api/sessions/:id` */
+export const endSession = operation({
+  id: 'endSession',
+  method: 'DELETE',
+  path: '/api/sessions/:id',
+  tag: 'sessions',
+  summary: 'Ends a session: running tools are stopped, then it is settled and the rest refunded',
+  actor: 'agent',
+  status: 202,
+  params,
+  output: sessionView,
+  errors: ['not_found', 'illegal_transition'],
+})
+
+/** `GET /api/sessions/:id/files` */
+export const listFiles = operation({
+  id: 'listFiles',
+  method: 'GET',
+  path: '/api/sessions/:id/files',
+  tag: 'files',
+  summary: 'The files of the session’s workspace',
+  actor: 'agent',
+  params,
+  output: page(fileView),
+  errors: ['not_found', 'session_not_active', 'provider_offline', 'node_unreachable'],
+})
+
+/** `GET /api/sessions/:id/bill` */
+export const getBill = operation({
+  id: 'getBill',
+  method: 'GET',
+  path: '/api/sessions/:id/bill',
+  tag: 'sessions',
+  summary: 'The bill: everything needed to recompute it without the coordinator',
+  actor: 'agent',
+  params,
+  output: z.record(z.string(), z.unknown()),
+  errors: ['not_found', 'session_not_active'],
+})

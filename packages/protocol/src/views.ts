@@ -1,0 +1,193 @@
+import { z } from 'zod'
+import { address, bytes32, ed25519Key, sha256Schema } from './bytes.ts'
+import { channelTerms } from './channel.ts'
+import { executionStatus, failureReason } from './execution.ts'
+import { agentId, executionId, keyId, paymentId, providerId, sessionId } from './ids.ts'
+import { publishedTool, toolId, toolLimits } from './manifest.ts'
+import { usdcMicros } from './money.ts'
+import { isolationClass } from './offer.ts'
+import { signedRegistration } from './registration.ts'
+import { sessionStatus } from './session.ts'
+import { transactionStatus } from './settlement.ts'
+import { instant } from './time.ts'
+
+/** What the coordinator knows about a provider from receipts and heartbeats; nothing in it is typed in. */
+export const reputation = z.strictObject({
+  completedSessions: z.int().min(0),
+  completedExecutions: z.int().min(0),
+  failedExecutions: z.int().min(0),
+  disputes: z.int().min(0),
+})
+
+/** A tool in the marketplace. */
+export const toolView = publishedTool.extend({
+  manifestHash: sha256Schema,
+  /** JSON Schema of the arguments (draft 2020-12). */
+  inputSchema: z.record(z.string(), z.unknown()),
+})
+
+/** A provider in the marketplace. */
+export const providerView = z.strictObject({
+  id: providerId,
+  name: z.string(),
+  status: z.enum(['online', 'offline', 'disabled']),
+  payout: address,
+  operator: address,
+  nodeKey: ed25519Key,
+  rateMicrosPerMinute: usdcMicros,
+  tools: z.array(toolView),
+  isolation: isolationClass,
+  registration: signedRegistration,
+  /** The current offer, a JWS signed by the node; absent until the node has connected once. */
+  offer: z.string().optional(),
+  offerHash: sha256Schema.optional(),
+  reputation,
+  registeredAt: instant,
+  lastSeenAt: instant.optional(),
+})
+/** See {@link providerView}. */
+export type ProviderView = z.output<typeof providerView>
+
+/** Where a session's money is on its way to provider and agent. */
+export const settlementView = z.strictObject({
+  status: z.union([transactionStatus, z.literal('awaiting_claim')]),
+  txHash: bytes32.optional(),
+  blockNumber: z.int().min(0).optional(),
+  claimMicros: usdcMicros,
+  providerMicros: usdcMicros,
+  platformMicros: usdcMicros,
+  reserveMicros: usdcMicros,
+  refundedMicros: usdcMicros,
+})
+/** See {@link settlementView}. */
+export type SettlementView = z.output<typeof settlementView>
+
+/** What an agent has to sign for: where the money goes and under which token. */
+export const paymentTerms = z.strictObject({
+  chainId: z.int().positive(),
+  escrow: address,
+  token: address,
+  tokenName: z.string(),
+  tokenVersion: z.string(),
+  payee: address,
+  salt: bytes32,
+  closeGraceMs: z.int().min(0),
+  minimumDepositMicros: usdcMicros,
+})
+/** See {@link paymentTerms}. */
+export type PaymentTerms = z.output<typeof paymentTerms>
+
+/** A session. `budget = consumed + held + remaining`. */
+export const sessionView = z.strictObject({
+  id: sessionId,
+  agentId,
+  providerId,
+  status: sessionStatus,
+  rail: z.literal('escrow'),
+  mission: z.string().optional(),
+  rateMicrosPerMinute: usdcMicros,
+  budgetMicros: usdcMicros,
+  consumedMicros: usdcMicros,
+  heldMicros: usdcMicros,
+  remainingMicros: usdcMicros,
+  /** Highest cumulative voucher that was accepted. */
+  authorisedMicros: usdcMicros,
+  /** Sum of the billed effective time of all runs. */
+  effectiveMs: z.int().min(0),
+  executions: z.int().min(0),
+  offer: z.string(),
+  payment: paymentTerms,
+  channel: channelTerms.optional(),
+  channelId: bytes32.optional(),
+  channelStatus: z.enum(['none', 'opening', 'open', 'closing', 'closed', 'failed']),
+  settlement: settlementView.optional(),
+  createdAt: instant,
+  startedAt: instant.optional(),
+  endedAt: instant.optional(),
+})
+/** See {@link sessionView}. */
+export type SessionView = z.output<typeof sessionView>
+
+/** A run, its result and its price. */
+export const executionView = z.strictObject({
+  id: executionId,
+  sessionId,
+  providerId,
+  tool: toolId,
+  status: executionStatus,
+  reason: failureReason.optional(),
+  exitCode: z.int().nullable(),
+  grant: z.int().positive(),
+  holdMicros: usdcMicros,
+  deadlineMs: z.int().min(0),
+  limits: toolLimits,
+  effectiveMs: z.int().min(0),
+  cpuMs: z.int().min(0),
+  maxRssBytes: z.int().min(0),
+  costMicros: usdcMicros,
+  /** With `argumentsHash` of the receipt, proves what was asked for. */
+  argumentsSalt: bytes32,
+  /** First 64 KiB of the output; the logs have all of it. */
+  stdout: z.string().optional(),
+  stderr: z.string().optional(),
+  outputTruncated: z.boolean().optional(),
+  /** The node's signed receipt and the coordinator's countersignature. */
+  receipt: z.string().optional(),
+  countersignature: z.string().optional(),
+  dispute: z.strictObject({ code: z.string(), detail: z.string() }).optional(),
+  createdAt: instant,
+  startedAt: instant.optional(),
+  endedAt: instant.optional(),
+})
+/** See {@link executionView}. */
+export type ExecutionView = z.output<typeof executionView>
+
+/** A file of a workspace. */
+export const fileView = z.strictObject({
+  name: z.string(),
+  bytes: z.int().min(0),
+  modifiedAt: instant,
+})
+/** See {@link fileView}. */
+export type FileView = z.output<typeof fileView>
+
+/** Money that moved, or is moving. */
+export const paymentView = z.strictObject({
+  id: paymentId,
+  operation: z.enum(['deposit', 'topUp', 'settle', 'authorise_operator']),
+  sessionId: sessionId.optional(),
+  amountMicros: usdcMicros,
+  status: transactionStatus,
+  txHash: bytes32.optional(),
+  createdAt: instant,
+})
+/** See {@link paymentView}. */
+export type PaymentView = z.output<typeof paymentView>
+
+/** One line of a provider's statement. */
+export const earningView = z.strictObject({
+  sessionId,
+  executionId,
+  tool: toolId,
+  effectiveMs: z.int().min(0),
+  costMicros: usdcMicros,
+  receiptHash: sha256Schema,
+  settlementTx: bytes32.optional(),
+  settledAt: instant.optional(),
+  recordedAt: instant,
+})
+
+/** An API key as it is listed; the secret is shown once, when it is made. */
+export const apiKeyView = z.strictObject({
+  id: keyId,
+  name: z.string(),
+  scopes: z.array(z.enum(['read', 'spend'])),
+  spendCapMicros: usdcMicros,
+  spentMicros: usdcMicros,
+  createdAt: instant,
+  expiresAt: instant.optional(),
+})
+
+/** A page of a list. */
+export const page = <Item extends z.ZodType>(item: Item) =>
+  z.strictObject({ items: z.array(item), nextCursor: z.string().optional() })
