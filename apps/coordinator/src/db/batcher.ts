@@ -1,0 +1,164 @@
+import { InvariantViolation, OrienError } from '@orien/protocol'
+import { databaseFailure } from './failure.ts'
+import { DATABASE_LIMITS } from './limits.ts'
+
+export type BatcherOptions<I, O> = {
+  /**
+   * Does a whole batch and answers in its order. All or nothing: when it rejects for any other reason than a
+   * lost connection, nothing of the batch may have happened.
+   */
+  flush: (items: I[]) => Promise<O[]>
+  /** Largest batch. */
+  maxItems?: number
+  /** Flushes under way at once. */
+  concurrency?: number
+  /** Items waiting for a flush; beyond it `submit` refuses. */
+  maxQueued?: number
+  /** Items with an equal key are flushed one after the other, in the order of submission. */
+  keyOf?: (item: I) => string
+}
+
+export type Batcher<I, O> = {
+  /**
+   * @throws OrienError `overloaded` when too many items wait; nothing was done
+   * @throws OrienError `database_unavailable` when the connection was lost; `facts.outcome` is `unknown`
+   *   unless the flush knew better
+   */
+  submit: (item: I) => Promise<O>
+  /** Resolves when everything submitted before the call has its answer. */
+  drain: () => Promise<void>
+  /** Items waiting and items being flushed. */
+  load: () => { queued: number; inFlight: number }
+}
+
+type Entry<I, O> = {
+  item: I
+  key: string | null
+  resolve: (output: O) => void
+  reject: (error: unknown) => void
+}
+
+/**
+ * Group commit: while one batch is being committed, the next one collects. A busy database thereby gets
+ * larger batches, and a lone item waits for nothing but the current turn of the event loop.
+ *
+ * @example
+ * const reserve = createBatcher({ flush: (holds) => store.reserveAll(holds), keyOf: (hold) => hold.id })
+ * const result = await reserve.submit(hold)
+ */
+export function createBatcher<I, O>(options: BatcherOptions<I, O>): Batcher<I, O> {
+  const { flush, keyOf, maxItems = DATABASE_LIMITS.batchItems, concurrency = 1 } = options
+  const maxQueued = options.maxQueued ?? DATABASE_LIMITS.batchQueue
+  const outstanding = new Set<Promise<unknown>>()
+  const keysInFlight = new Set<string>()
+  let queue: Entry<I, O>[] = []
+  let flushes = 0
+  let inFlight = 0
+  let isScheduled = false
+
+  const submit = (item: I): Promise<O> => {
+    if (queue.length >= maxQueued) return Promise.reject(new OrienError('overloaded'))
+    const { promise, resolve, reject } = Promise.withResolvers<O>()
+    queue.push({ item, key: keyOf ? keyOf(item) : null, resolve, reject })
+    outstanding.add(promise)
+    const settled = () => outstanding.delete(promise)
+    promise.then(settled, settled)
+    schedule()
+    return promise
+  }
+
+  // At the end of the turn, not at once: requests that arrive in one read of the network share a batch.
+  const schedule = (): void => {
+    if (isScheduled) return
+    isScheduled = true
+    setImmediate(() => {
+      isScheduled = false
+      while (flushes < concurrency && startFlush()) {}
+    })
+  }
+
+  const startFlush = (): boolean => {
+    const { batch, rest } = takeBatch(queue, maxItems, keysInFlight)
+    if (batch.length === 0) return false
+    queue = rest
+    flushes += 1
+    inFlight += batch.length
+    for (const { key } of batch) if (key !== null) keysInFlight.add(key)
+    void settleBatch(batch, flush).finally(() => {
+      flushes -= 1
+      inFlight -= batch.length
+      for (const { key } of batch) if (key !== null) keysInFlight.delete(key)
+      schedule()
+    })
+    return true
+  }
+
+  return {
+    submit,
+    drain: async () => void (await Promise.allSettled(outstanding)),
+    load: () => ({ queued: queue.length, inFlight }),
+  }
+}
+
+/** The next batch: first come, first served, but no key twice and none that is being flushed. */
+function takeBatch<I, O>(
+  queue: readonly Entry<I, O>[],
+  maxItems: number,
+  keysInFlight: ReadonlySet<string>,
+): { batch: Entry<I, O>[]; rest: Entry<I, O>[] } {
+  const batch: Entry<I, O>[] = []
+  const rest: Entry<I, O>[] = []
+  const taken = new Set<string>()
+  for (const entry of queue) {
+    const isBlocked = entry.key !== null && (taken.has(entry.key) || keysInFlight.has(entry.key))
+    if (isBlocked || batch.length === maxItems) rest.push(entry)
+    else {
+      batch.push(entry)
+      if (entry.key !== null) taken.add(entry.key)
+    }
+  }
+  return { batch, rest }
+}
+
+/**
+ * Gives every entry its own result. A batch that its data made fail is halved until the poisonous item is
+ * alone: its neighbours cost 2·log2(n) further flushes, not n. A lost connection is never tried again
+ * here, since the batch may have been committed.
+ *
+ * @returns the loss, so that a caller with more halves in hand stops as well
+ */
+async function settleBatch<I, O>(
+  batch: readonly Entry<I, O>[],
+  flush: (items: I[]) => Promise<O[]>,
+): Promise<OrienError | null> {
+  let outputs: O[]
+  try {
+    outputs = await flush(batch.map((entry) => entry.item))
+  } catch (error) {
+    return settleFailure(batch, flush, databaseFailure(error, 'unknown'))
+  }
+  // Not in the `try`: these items were done, so they must not be flushed once more.
+  if (outputs.length !== batch.length) {
+    const broken = new InvariantViolation('a flush answers every item of its batch')
+    for (const entry of batch) entry.reject(broken)
+    return null
+  }
+  for (const [index, output] of outputs.entries()) batch[index]?.resolve(output)
+  return null
+}
+
+async function settleFailure<I, O>(
+  batch: readonly Entry<I, O>[],
+  flush: (items: I[]) => Promise<O[]>,
+  failure: unknown,
+): Promise<OrienError | null> {
+  const loss = failure instanceof OrienError && failure.code === 'database_unavailable' ? failure : null
+  if (loss || batch.length === 1) {
+    for (const entry of batch) entry.reject(failure)
+    return loss
+  }
+  const middle = batch.length >> 1
+  const lossInFirst = await settleBatch(batch.slice(0, middle), flush)
+  const second = batch.slice(middle)
+  return lossInFirst ? settleFailure(second, flush, lossInFirst) : settleBatch(second, flush)
+}

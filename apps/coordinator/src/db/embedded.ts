@@ -1,0 +1,178 @@
+import { realpathSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
+import { OrienError } from '@orien/protocol'
+import pg from 'pg'
+import { accountFor } from './embedded/account.ts'
+import { locateBinaries } from './embedded/binaries.ts'
+import { clusterDirOf, DATABASE, ensureCluster, makeDataDir, ROLE } from './embedded/cluster.ts'
+import { planLauncher } from './embedded/launcher.ts'
+import { lockDataDir } from './embedded/lock.ts'
+import { type Exit, type Postmaster, startPostmaster } from './embedded/postmaster.ts'
+import { clearRemains } from './embedded/remains.ts'
+import { DATABASE_LIMITS } from './limits.ts'
+
+/** What the supervisor has to tell; made for a structured logger. No entry holds the password. */
+export type EmbeddedPostgresEvent =
+  | { event: 'postgres.line'; line: string }
+  | { event: 'postgres.orphan_stopped' }
+  | { event: 'postgres.died'; pid: number; exitCode: number | null; signal: NodeJS.Signals | null }
+  | { event: 'postgres.restart_failed'; error: unknown; nextAttemptMs: number }
+  | { event: 'postgres.restarted'; pid: number; restarts: number }
+
+export type EmbeddedPostgresOptions = {
+  /** Made when missing. Holds the cluster, its password (0600) and the supervisor's lock. */
+  dataDir: string
+  /** On 127.0.0.1; a free one when absent. It stays the same over restarts. */
+  port?: number
+  log?: (entry: EmbeddedPostgresEvent) => void
+}
+
+/** A supervised PostgreSQL 18 of our own. */
+export type EmbeddedPostgres = {
+  /** With the password: never log it. */
+  url: string
+  port: number
+  status: () => { state: 'running' | 'restarting' | 'stopped'; pid: number; restarts: number }
+  /** Fast shutdown with a checkpoint; resolves when the last process is gone. May be called twice. */
+  stop: () => Promise<void>
+}
+
+/**
+ * Starts PostgreSQL 18 from npm on a data directory and keeps it running until `stop`.
+ *
+ * When PostgreSQL dies it is started again on the same port, for ever and with growing pauses: after a
+ * full disk the way back is the operator's, and the next attempt finds it. When this process dies, the
+ * kernel stops PostgreSQL; where the kernel cannot, the next start does.
+ *
+ * @throws OrienError `database_in_use` while another live process supervises the directory
+ * @throws OrienError `setup_failed` with a `reason` when PostgreSQL cannot run here
+ */
+export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  makeDataDir(options.dataDir)
+  const dataDir = realpathSync(options.dataDir)
+  const log = options.log ?? (() => {})
+  const lock = lockDataDir(dataDir)
+  try {
+    const clusterDir = clusterDirOf(dataDir)
+    const account = await accountFor(clusterDir)
+    const launcher = planLauncher(dataDir, await locateBinaries(), account)
+    const { stoppedOrphan } = await clearRemains(clusterDir)
+    if (stoppedOrphan) log({ event: 'postgres.orphan_stopped' })
+    const password = await ensureCluster(dataDir, launcher, account)
+    const startOn = (port: number) =>
+      startPostmaster(launcher, clusterDir, port, (line) => log({ event: 'postgres.line', line }))
+    const { postmaster, port } = await startOnAPort(startOn, options.port)
+    const supervisor = supervise(
+      postmaster,
+      async () => {
+        await clearRemains(clusterDir)
+        return startOn(port)
+      },
+      log,
+    )
+    const stop = () => supervisor.stop().finally(lock.release)
+    await ensureDatabase(urlOf(password, port, 'postgres')).catch(async (error) => {
+      await stop()
+      throw error
+    })
+    return { url: urlOf(password, port, DATABASE), port, status: supervisor.status, stop }
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+const urlOf = (password: string, port: number, database: string) =>
+  `postgres://${ROLE}:${password}@127.0.0.1:${port}/${database}`
+
+type StartOn = (port: number) => Promise<Postmaster>
+
+async function startOnAPort(
+  startOn: StartOn,
+  wanted: number | undefined,
+): Promise<{ postmaster: Postmaster; port: number }> {
+  if (wanted !== undefined) return { postmaster: await startOn(wanted), port: wanted }
+  for (let attempt = 1; ; attempt += 1) {
+    const port = await freePort()
+    try {
+      return { postmaster: await startOn(port), port }
+    } catch (error) {
+      const isTaken = error instanceof OrienError && error.facts.reason === 'port_taken'
+      if (!isTaken || attempt === DATABASE_LIMITS.portAttempts) throw error
+    }
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer()
+    probe.once('error', reject)
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address()
+      const port = typeof address === 'object' && address ? address.port : 0
+      probe.close(() => resolve(port))
+    })
+  })
+}
+
+type Supervisor = Pick<EmbeddedPostgres, 'status' | 'stop'>
+
+function supervise(
+  first: Postmaster,
+  restart: () => Promise<Postmaster>,
+  log: (entry: EmbeddedPostgresEvent) => void,
+): Supervisor {
+  let postmaster = first
+  let state: 'running' | 'restarting' | 'stopped' = 'running'
+  let restarts = 0
+  const stopping = new AbortController()
+
+  const bringBack = async (exit: Exit): Promise<void> => {
+    state = 'restarting'
+    log({ event: 'postgres.died', pid: postmaster.pid, ...exit })
+    let pauseMs: number = DATABASE_LIMITS.firstRestartPauseMs
+    while (!stopping.signal.aborted) {
+      try {
+        postmaster = await restart()
+        state = 'running'
+        restarts += 1
+        log({ event: 'postgres.restarted', pid: postmaster.pid, restarts })
+        return
+      } catch (error) {
+        log({ event: 'postgres.restart_failed', error, nextAttemptMs: pauseMs })
+        await pause(pauseMs, undefined, { signal: stopping.signal }).catch(() => {})
+        pauseMs = Math.min(pauseMs * 2, DATABASE_LIMITS.longestRestartPauseMs)
+      }
+    }
+  }
+
+  const watch = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      const exit = await postmaster.exited
+      if (!stopping.signal.aborted) await bringBack(exit)
+    }
+  }
+  const watching = watch()
+
+  const stop = async (): Promise<void> => {
+    stopping.abort()
+    if (state === 'running') await postmaster.stop()
+    await watching
+    // A restart that was under way when stop was called has finished by now.
+    if (state === 'running') await postmaster.stop()
+    state = 'stopped'
+  }
+  return { status: () => ({ state, pid: postmaster.pid, restarts }), stop }
+}
+
+async function ensureDatabase(adminUrl: string): Promise<void> {
+  const client = new pg.Client({ connectionString: adminUrl })
+  await client.connect()
+  try {
+    const found = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [DATABASE])
+    if (found.rowCount === 0) await client.query(`CREATE DATABASE ${DATABASE}`)
+  } finally {
+    await client.end()
+  }
+}

@@ -1,0 +1,32 @@
+/** Bounds of the database layer, in the units of their names. */
+export const DATABASE_LIMITS = {
+  /** Connections of one coordinator; embedded PostgreSQL accepts 100 in all. */
+  poolConnections: 20,
+  /** Waiting for a connection, from the pool or from the server. */
+  connectTimeoutMs: 5_000,
+  /** One statement, counted by the server. */
+  statementTimeoutMs: 30_000,
+  /** What the client waits beyond that, for a server that no longer counts. */
+  unansweredGraceMs: 5_000,
+  /** A transaction that holds its locks and sends nothing. */
+  idleTransactionTimeoutMs: 60_000,
+  /** From spawn to "ready", replay of the write-ahead log after a crash included. */
+  startTimeoutMs: 120_000,
+  /** Fast shutdown (SIGINT), which writes a checkpoint; beyond it: immediate shutdown (SIGQUIT). */
+  fastStopMs: 20_000,
+  /** Immediate shutdown; beyond it the start is refused. */
+  immediateStopMs: 5_000,
+  /** A backend whose postmaster was killed leaves by itself in this time, unless it is computing. */
+  orphanBackendMs: 1_000,
+  /** First and longest pause between two attempts to bring a dead PostgreSQL back. */
+  firstRestartPauseMs: 50,
+  longestRestartPauseMs: 5_000,
+  /** Random ports tried when another process is quicker to bind one. */
+  portAttempts: 5,
+  /** Lines of PostgreSQL's own log kept for the reason of a failed start. */
+  reasonLines: 8,
+  /** Items of one group commit; 256 in flight were fastest in batches of at most 128. */
+  batchItems: 128,
+  /** Items waiting for a group commit; beyond it the caller is refused. */
+  batchQueue: 4_096,
+} as const
