@@ -1,13 +1,11 @@
 import { existsSync } from 'node:fs'
 import { defineConfig } from 'vitest/config'
 
+const notOurs = ['**/node_modules/**', '**/dist/**', '**/.next/**', '**/.orien/**']
 const postgresSetup = 'tests/harness/postgres.ts'
 
 export default defineConfig({
   test: {
-    include: ['{packages,apps,tests,examples}/**/*.test.{ts,tsx}'],
-    exclude: ['**/node_modules/**', '**/dist/**', '**/.next/**', '**/.orien/**'],
-    globalSetup: existsSync(postgresSetup) ? [postgresSetup] : [],
     // Tests start servers, chains and sandboxes: processes isolate them, and two fill the smallest machine.
     pool: 'forks',
     maxWorkers: 2,
@@ -15,5 +13,21 @@ export default defineConfig({
     hookTimeout: 60_000,
     allowOnly: false,
     passWithNoTests: false,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'product',
+          include: ['{packages,apps,tests,examples}/**/*.test.{ts,tsx}'],
+          exclude: [...notOurs, 'tests/tidy/**'],
+          globalSetup: existsSync(postgresSetup) ? [postgresSetup] : [],
+        },
+      },
+      // Apart, so that checking the source starts no database.
+      {
+        extends: true,
+        test: { name: 'tidy', include: ['{tests/tidy,scripts}/**/*.test.ts'], exclude: notOurs },
+      },
+    ],
   },
 })

@@ -31,7 +31,7 @@ const PARTS: readonly Part[] = [
     ],
   },
   ...webTypes,
-  { name: 'tidy', command: 'vitest', args: ['run', 'tests/tidy', '--reporter=dot'] },
+  { name: 'tidy', command: 'vitest', args: ['run', '--project', 'tidy', '--reporter=dot'] },
   { name: 'imports', command: 'depcruise', args: ['packages', 'apps', 'tests', 'scripts', 'examples'] },
   { name: 'dead-code', command: 'knip', args: ['--no-progress'] },
   { name: 'style', command: 'biome', args: ['check', '--error-on-warnings'] },
