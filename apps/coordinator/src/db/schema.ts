@@ -1,0 +1,363 @@
+import { sql } from 'drizzle-orm'
+import {
+  bigint,
+  bigserial,
+  boolean,
+  check,
+  customType,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  uniqueIndex,
+} from 'drizzle-orm/pg-core'
+
+/** An amount in micro-USDC. */
+const money = (name: string) => bigint(name, { mode: 'bigint' })
+const at = (name: string) => timestamp(name, { withTimezone: true, mode: 'date', precision: 3 })
+const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
+
+export const agents = pgTable('agents', {
+  id: text('id').primaryKey(),
+  wallet: text('wallet').notNull().unique(),
+  createdAt: at('created_at').notNull().defaultNow(),
+})
+
+export const authChallenges = pgTable('auth_challenges', {
+  nonce: text('nonce').primaryKey(),
+  address: text('address').notNull(),
+  expiresAt: at('expires_at').notNull(),
+})
+
+/** Bearer tokens and API keys; only the hash of a secret is kept. */
+export const credentials = pgTable(
+  'credentials',
+  {
+    id: text('id').primaryKey(),
+    kind: text('kind', { enum: ['token', 'key'] }).notNull(),
+    secretHash: text('secret_hash').notNull().unique(),
+    agentId: text('agent_id')
+      .notNull()
+      .references(() => agents.id),
+    name: text('name').notNull().default(''),
+    scopes: text('scopes').array().notNull(),
+    spendCapMicros: money('spend_cap_micros'),
+    spentMicros: money('spent_micros').notNull().default(sql`0`),
+    createdAt: at('created_at').notNull().defaultNow(),
+    expiresAt: at('expires_at'),
+    revokedAt: at('revoked_at'),
+  },
+  (table) => [
+    index('credentials_agent').on(table.agentId, table.kind),
+    check(
+      'credentials_within_cap',
+      sql`${table.spendCapMicros} is null or ${table.spentMicros} <= ${table.spendCapMicros}`,
+    ),
+  ],
+)
+
+/** Answers of mutations by key, so that a repeated request gets the first one's answer. */
+export const idempotency = pgTable(
+  'idempotency',
+  {
+    actor: text('actor').notNull(),
+    key: text('key').notNull(),
+    operation: text('operation').notNull(),
+    bodyHash: text('body_hash').notNull(),
+    answer: jsonb('answer'),
+    createdAt: at('created_at').notNull().defaultNow(),
+  },
+  (table) => [primaryKey({ columns: [table.actor, table.key] })],
+)
+
+export const providers = pgTable(
+  'providers',
+  {
+    id: text('id').primaryKey(),
+    name: text('name').notNull(),
+    payout: text('payout').notNull(),
+    operator: text('operator').notNull(),
+    nodeKey: text('node_key').notNull().unique(),
+    rateMicrosPerMinute: money('rate_micros_per_minute').notNull(),
+    tools: jsonb('tools').notNull(),
+    isolation: text('isolation').notNull(),
+    registration: jsonb('registration').notNull(),
+    registrationIssuedAt: bigint('registration_issued_at', { mode: 'bigint' }).notNull(),
+    offer: text('offer'),
+    offerHash: text('offer_hash'),
+    isOperatorAuthorised: boolean('is_operator_authorised').notNull().default(false),
+    isDisabled: boolean('is_disabled').notNull().default(false),
+    deletedAt: at('deleted_at'),
+    registeredAt: at('registered_at').notNull().defaultNow(),
+    lastSeenAt: at('last_seen_at'),
+  },
+  (table) => [
+    index('providers_payout').on(table.payout),
+    check('providers_rate', sql`${table.rateMicrosPerMinute} > 0`),
+  ],
+)
+
+export const sessions = pgTable(
+  'sessions',
+  {
+    id: text('id').primaryKey(),
+    agentId: text('agent_id')
+      .notNull()
+      .references(() => agents.id),
+    providerId: text('provider_id')
+      .notNull()
+      .references(() => providers.id),
+    credentialId: text('credential_id'),
+    status: text('status').notNull(),
+    rail: text('rail').notNull(),
+    mission: text('mission'),
+    rateMicrosPerMinute: money('rate_micros_per_minute').notNull(),
+    budgetMicros: money('budget_micros').notNull(),
+    spentMicros: money('spent_micros').notNull().default(sql`0`),
+    heldMicros: money('held_micros').notNull().default(sql`0`),
+    authorisedMicros: money('authorised_micros').notNull().default(sql`0`),
+    /** What is on the chain, and final there. */
+    depositMicros: money('deposit_micros').notNull().default(sql`0`),
+    voucherSignature: text('voucher_signature'),
+    effectiveMs: bigint('effective_ms', { mode: 'bigint' }).notNull().default(sql`0`),
+    openExecutions: integer('open_executions').notNull().default(0),
+    executions: integer('executions').notNull().default(0),
+    lastEvent: integer('last_event').notNull().default(0),
+    receiptSequence: integer('receipt_sequence').notNull().default(0),
+    receiptHead: text('receipt_head').notNull(),
+    offer: text('offer').notNull(),
+    offerHash: text('offer_hash').notNull(),
+    registration: jsonb('registration').notNull(),
+    payee: text('payee').notNull(),
+    payer: text('payer'),
+    authorizedSigner: text('authorized_signer'),
+    salt: text('salt').notNull(),
+    channelId: text('channel_id').unique(),
+    channelStatus: text('channel_status', {
+      enum: ['none', 'opening', 'open', 'closing', 'closed', 'failed'],
+    })
+      .notNull()
+      .default('none'),
+    deposit: jsonb('deposit'),
+    createdAt: at('created_at').notNull().defaultNow(),
+    startedAt: at('started_at'),
+    endedAt: at('ended_at'),
+    settledAt: at('settled_at'),
+  },
+  (table) => [
+    index('sessions_agent').on(table.agentId, table.id),
+    index('sessions_provider').on(table.providerId, table.status),
+    index('sessions_unsettled').on(table.status).where(sql`${table.status} in ('ending', 'completed')`),
+    check('sessions_within_budget', sql`${table.spentMicros} + ${table.heldMicros} <= ${table.budgetMicros}`),
+    check(
+      'sessions_within_voucher',
+      sql`${table.spentMicros} + ${table.heldMicros} <= ${table.authorisedMicros}`,
+    ),
+    check(
+      'sessions_not_negative',
+      sql`${table.spentMicros} >= 0 and ${table.heldMicros} >= 0 and ${table.openExecutions} >= 0`,
+    ),
+  ],
+)
+
+export const executions = pgTable(
+  'executions',
+  {
+    id: text('id').primaryKey(),
+    sessionId: text('session_id')
+      .notNull()
+      .references(() => sessions.id),
+    idempotencyKey: text('idempotency_key').notNull(),
+    bodyHash: text('body_hash').notNull(),
+    tool: text('tool').notNull(),
+    manifestHash: text('manifest_hash').notNull(),
+    args: jsonb('args').notNull(),
+    argumentsSalt: text('arguments_salt').notNull(),
+    limits: jsonb('limits').notNull(),
+    status: text('status').notNull(),
+    reason: text('reason'),
+    grantNumber: integer('grant_number').notNull(),
+    holdMicros: money('hold_micros').notNull(),
+    holdStatus: text('hold_status', { enum: ['open', 'captured', 'released', 'expired'] }).notNull(),
+    deadlineMs: integer('deadline_ms').notNull(),
+    /** The voucher that was highest when the grant was made. */
+    voucherMicros: money('voucher_micros').notNull(),
+    voucherSignature: text('voucher_signature').notNull(),
+    costMicros: money('cost_micros').notNull().default(sql`0`),
+    effectiveMs: integer('effective_ms').notNull().default(0),
+    cpuMs: integer('cpu_ms').notNull().default(0),
+    maxRssBytes: bigint('max_rss_bytes', { mode: 'bigint' }).notNull().default(sql`0`),
+    exitCode: integer('exit_code'),
+    dispute: jsonb('dispute'),
+    cancelRequestedAt: at('cancel_requested_at'),
+    createdAt: at('created_at').notNull().defaultNow(),
+    startedAt: at('started_at'),
+    endedAt: at('ended_at'),
+    leaseUntil: at('lease_until').notNull(),
+  },
+  (table) => [
+    uniqueIndex('executions_key').on(table.sessionId, table.idempotencyKey),
+    index('executions_session').on(table.sessionId, table.id),
+    index('executions_lease').on(table.leaseUntil).where(sql`${table.holdStatus} = 'open'`),
+    check(
+      'executions_within_hold',
+      sql`${table.holdStatus} <> 'captured' or ${table.costMicros} <= ${table.holdMicros}`,
+    ),
+  ],
+)
+
+/** Refused executes by key: a late duplicate of a refused request must not slip through. */
+export const refusals = pgTable(
+  'refusals',
+  {
+    sessionId: text('session_id').notNull(),
+    idempotencyKey: text('idempotency_key').notNull(),
+    bodyHash: text('body_hash').notNull(),
+    code: text('code').notNull(),
+    facts: jsonb('facts').notNull(),
+    createdAt: at('created_at').notNull().defaultNow(),
+  },
+  (table) => [primaryKey({ columns: [table.sessionId, table.idempotencyKey] })],
+)
+
+export const receipts = pgTable(
+  'receipts',
+  {
+    executionId: text('execution_id')
+      .primaryKey()
+      .references(() => executions.id),
+    sessionId: text('session_id').notNull(),
+    sequence: integer('sequence').notNull(),
+    hash: text('hash').notNull().unique(),
+    jws: text('jws').notNull(),
+    countersignature: text('countersignature').notNull(),
+    costMicros: money('cost_micros').notNull(),
+    cumulativeMicros: money('cumulative_micros').notNull(),
+    recordedAt: at('recorded_at').notNull().defaultNow(),
+  },
+  (table) => [uniqueIndex('receipts_chain').on(table.sessionId, table.sequence)],
+)
+
+/** Receipts that are signed by the right node and contradict what the coordinator saw. Nothing is paid for them. */
+export const disputes = pgTable(
+  'disputes',
+  {
+    executionId: text('execution_id').primaryKey(),
+    sessionId: text('session_id').notNull(),
+    code: text('code').notNull(),
+    detail: text('detail').notNull(),
+    jws: text('jws').notNull(),
+    createdAt: at('created_at').notNull().defaultNow(),
+  },
+  (table) => [index('disputes_session').on(table.sessionId)],
+)
+
+/** Append-only: every transfer's entries sum to zero, and no row is ever changed. */
+export const ledgerTransfers = pgTable(
+  'ledger_transfers',
+  {
+    id: bigserial('id', { mode: 'bigint' }).primaryKey(),
+    kind: text('kind').notNull(),
+    /** What the transfer is for, once per kind: an execution, a session or a transaction. */
+    reference: text('reference').notNull(),
+    sessionId: text('session_id').notNull(),
+    createdAt: at('created_at').notNull().defaultNow(),
+  },
+  (table) => [uniqueIndex('ledger_transfers_once').on(table.kind, table.reference)],
+)
+
+export const ledgerEntries = pgTable(
+  'ledger_entries',
+  {
+    id: bigserial('id', { mode: 'bigint' }).primaryKey(),
+    transferId: bigint('transfer_id', { mode: 'bigint' })
+      .notNull()
+      .references(() => ledgerTransfers.id),
+    account: text('account').notNull(),
+    amountMicros: money('amount_micros').notNull(),
+  },
+  (table) => [
+    index('ledger_entries_account').on(table.account, table.id),
+    index('ledger_entries_transfer').on(table.transferId),
+    check('ledger_entries_not_zero', sql`${table.amountMicros} <> 0`),
+  ],
+)
+
+/** Balances folded from the entries up to `throughEntry`; what is newer shows as pending. */
+export const ledgerAccounts = pgTable('ledger_accounts', {
+  account: text('account').primaryKey(),
+  balanceMicros: money('balance_micros').notNull(),
+  throughEntry: bigint('through_entry', { mode: 'bigint' }).notNull(),
+})
+
+/** State changes, numbered per session, written in the transaction that they tell of. */
+export const events = pgTable(
+  'events',
+  {
+    sessionId: text('session_id').notNull(),
+    sequence: integer('sequence').notNull(),
+    type: text('type').notNull(),
+    data: jsonb('data').notNull(),
+    at: at('at').notNull().defaultNow(),
+  },
+  (table) => [primaryKey({ columns: [table.sessionId, table.sequence] })],
+)
+
+/** Output of runs. */
+export const logChunks = pgTable(
+  'log_chunks',
+  {
+    executionId: text('execution_id').notNull(),
+    offset: bigint('offset', { mode: 'bigint' }).notNull(),
+    stream: text('stream', { enum: ['stdout', 'stderr'] }).notNull(),
+    data: bytea('data').notNull(),
+    at: at('at').notNull().defaultNow(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.executionId, table.offset] }),
+    index('log_chunks_age').on(table.at),
+  ],
+)
+
+/** The relayer's outbox: raw bytes and nonce are stored before anything is sent. */
+export const transactions = pgTable(
+  'transactions',
+  {
+    id: text('id').primaryKey(),
+    kind: text('kind', { enum: ['open', 'top_up', 'close', 'set_operator'] }).notNull(),
+    /** Once per kind: a session, a top-up's nonce or a provider. */
+    reference: text('reference').notNull(),
+    sessionId: text('session_id'),
+    providerId: text('provider_id'),
+    amountMicros: money('amount_micros').notNull().default(sql`0`),
+    /** What the call needs besides the session: signatures, nonces. */
+    detail: jsonb('detail').notNull(),
+    status: text('status').notNull(),
+    to: text('to').notNull(),
+    data: text('data').notNull(),
+    nonce: bigint('nonce', { mode: 'bigint' }),
+    raw: text('raw'),
+    txHash: text('tx_hash'),
+    blockNumber: bigint('block_number', { mode: 'bigint' }),
+    blockHash: text('block_hash'),
+    error: text('error'),
+    attempts: integer('attempts').notNull().default(0),
+    createdAt: at('created_at').notNull().defaultNow(),
+    updatedAt: at('updated_at').notNull().defaultNow(),
+  },
+  (table) => [
+    uniqueIndex('transactions_nonce').on(table.nonce).where(sql`${table.nonce} is not null`),
+    index('transactions_open').on(table.status).where(sql`${table.status} not in ('final', 'failed')`),
+    index('transactions_session').on(table.sessionId),
+  ],
+)
+
+/** What the coordinator remembers of itself: when it was last alive, which chain it settles on, its keys' ids. */
+export const facts = pgTable('facts', {
+  name: text('name').primaryKey(),
+  value: jsonb('value').notNull(),
+  at: at('at').notNull().defaultNow(),
+})
