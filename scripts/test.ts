@@ -45,8 +45,11 @@ async function runTestsSafely(args: string[]): Promise<Tally> {
   }
 }
 
-const result = await runTestsSafely(process.argv.slice(2))
-const isGood = result.failed === 0 && result.passed > 0 && (process.exitCode ?? 0) === 0
+const counted = await runTestsSafely(process.argv.slice(2))
+// What fails outside every test (a set-up that throws, a filter that matches nothing) must show in the line too:
+// whoever reads only the line must not read a success.
+const failedOutside = counted.failed === 0 && (counted.passed === 0 || (process.exitCode ?? 0) !== 0)
+const { passed, failed } = { ...counted, failed: failedOutside ? 1 : counted.failed }
 // On a pipe, stderr and stdout drain on their own: wait for both, so that this line is really the last one.
 await new Promise<void>((resolve) => process.stderr.write('', () => resolve()))
-process.stdout.write(`${result.passed} passed, ${result.failed} failed\n`, () => process.exit(isGood ? 0 : 1))
+process.stdout.write(`${passed} passed, ${failed} failed\n`, () => process.exit(failed === 0 ? 0 : 1))
