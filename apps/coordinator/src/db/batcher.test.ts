@@ -1,0 +1,140 @@
+import { InvariantViolation, OrienError } from '@orien/protocol'
+import { expect, test } from 'vitest'
+import { createBatcher } from './batcher.ts'
+
+/** A flush that waits until the test lets it go, and remembers what it was given. */
+function heldFlush() {
+  const calls: { items: number[]; answer: (outputs?: number[]) => void; fail: (error: unknown) => void }[] =
+    []
+  const waiting: (() => void)[] = []
+  const flush = (items: number[]): Promise<number[]> => {
+    const { promise, resolve, reject } = Promise.withResolvers<number[]>()
+    calls.push({
+      items,
+      answer: (outputs = items.map((item) => item * 10)) => resolve(outputs),
+      fail: reject,
+    })
+    for (const wake of waiting.splice(0)) wake()
+    return promise
+  }
+  const call = async (index: number) => {
+    while (!calls[index]) await new Promise<void>((resolve) => waiting.push(resolve))
+    return calls[index]
+  }
+  return { flush, call, calls }
+}
+
+const lost = () => Object.assign(new Error('Connection terminated unexpectedly'))
+
+test('items of one turn share a batch, and what comes during a flush shares the next', async () => {
+  const { flush, call, calls } = heldFlush()
+  const batcher = createBatcher({ flush })
+  const first = [1, 2, 3].map(batcher.submit)
+  const held = await call(0)
+  const second = [4, 5].map(batcher.submit)
+  expect(batcher.load()).toEqual({ queued: 2, inFlight: 3 })
+  held.answer()
+  expect(await Promise.all(first)).toEqual([10, 20, 30])
+  ;(await call(1)).answer()
+  expect(await Promise.all(second)).toEqual([40, 50])
+  expect(calls.map((one) => one.items)).toEqual([
+    [1, 2, 3],
+    [4, 5],
+  ])
+  expect(batcher.load()).toEqual({ queued: 0, inFlight: 0 })
+})
+
+test('a second flush starts beside the first when two may be under way', async () => {
+  const { flush, call } = heldFlush()
+  const batcher = createBatcher({ flush, concurrency: 2, maxItems: 1 })
+  const results = [1, 2, 3].map(batcher.submit)
+  const [one, two] = [await call(0), await call(1)]
+  expect(batcher.load()).toEqual({ queued: 1, inFlight: 2 })
+  two.answer()
+  expect(await results[1]).toBe(20)
+  one.answer()
+  ;(await call(2)).answer()
+  expect(await Promise.all(results)).toEqual([10, 20, 30])
+})
+
+test('a full queue refuses with overloaded and forgets nothing that it took', async () => {
+  const { flush, call } = heldFlush()
+  const batcher = createBatcher({ flush, maxItems: 1, maxQueued: 2 })
+  const taken = [1, 2].map(batcher.submit)
+  await expect(batcher.submit(3)).rejects.toMatchObject({ code: 'overloaded' })
+  ;(await call(0)).answer()
+  ;(await call(1)).answer()
+  expect(await Promise.all(taken)).toEqual([10, 20])
+})
+
+test('a lost connection rejects the whole batch as retryable and flushes nothing a second time', async () => {
+  const { flush, call, calls } = heldFlush()
+  const batcher = createBatcher({ flush })
+  const results = [1, 2, 3, 4].map(batcher.submit)
+  ;(await call(0)).fail(lost())
+  for (const result of results) {
+    await expect(result).rejects.toMatchObject({
+      code: 'database_unavailable',
+      facts: { outcome: 'unknown' },
+    })
+  }
+  expect(calls).toHaveLength(1)
+})
+
+test('a connection lost while a poisonous batch is halved rejects the rest without another flush', async () => {
+  const { flush, call, calls } = heldFlush()
+  const batcher = createBatcher({ flush })
+  const results = [1, 2, 3, 4].map(batcher.submit)
+  ;(await call(0)).fail(new Error('check constraint'))
+  ;(await call(1)).answer()
+  ;(await call(2)).fail(lost())
+  expect(await Promise.all(results.slice(0, 2))).toEqual([10, 20])
+  for (const result of results.slice(2))
+    await expect(result).rejects.toMatchObject({ code: 'database_unavailable' })
+  expect(calls.map((one) => one.items)).toEqual([
+    [1, 2, 3, 4],
+    [1, 2],
+    [3, 4],
+  ])
+})
+
+test('a loss that knew better than "unknown" keeps its outcome', async () => {
+  const known = new OrienError('database_unavailable', undefined, { outcome: 'not_committed' })
+  const batcher = createBatcher({ flush: () => Promise.reject(known) })
+  await expect(batcher.submit(1)).rejects.toBe(known)
+})
+
+test('a flush that answers too few items is an error of ours, and its items are not done twice', async () => {
+  const { flush, call, calls } = heldFlush()
+  const batcher = createBatcher({ flush })
+  const results = [1, 2].map(batcher.submit)
+  ;(await call(0)).answer([10])
+  for (const result of results) await expect(result).rejects.toBeInstanceOf(InvariantViolation)
+  expect(calls).toHaveLength(1)
+})
+
+test('a flush that throws at once fails its item and not the process', async () => {
+  const batcher = createBatcher<number, number>({
+    flush: () => {
+      throw new OrienError('internal_error')
+    },
+  })
+  await expect(batcher.submit(1)).rejects.toMatchObject({ code: 'internal_error' })
+})
+
+test('drain waits for what was submitted before it, refused or not, and for nothing after', async () => {
+  const { flush, call } = heldFlush()
+  const batcher = createBatcher({ flush, maxItems: 1 })
+  const settled: string[] = []
+  void batcher.submit(1).then(() => settled.push('first'))
+  void batcher.submit(2).catch(() => settled.push('second'))
+  const drained = batcher.drain().then(() => settled.push('drained'))
+  const later = batcher.submit(3)
+  ;(await call(0)).answer()
+  ;(await call(1)).fail(new Error('poison'))
+  const third = await call(2)
+  await drained
+  expect(settled).toEqual(['first', 'second', 'drained'])
+  third.answer()
+  expect(await later).toBe(30)
+})
