@@ -1,0 +1,336 @@
+/*
+ * PID 1 of a sandbox: runs one command, forwards its output, stops it in time, buries every process of
+ * its tree and reports what it cost. It speaks frames (u32 kind, u32 bytes, payload) over the socket at
+ * descriptor 3, which no tool ever holds, so that nothing inside can forge a report.
+ *
+ * It is the only honest meter here: the process outside the namespace never reaps the tool, and polling
+ * /proc misses short-lived children.
+ */
+#include "freestanding.h"
+
+enum { CHANNEL = 3, STDIN_SOURCE = 0, OUTPUT_FRAME_BYTES = 65536, REQUEST_BYTES = 2097152, STDIN_BYTES = 65536 };
+enum { POLL_WHILE_DYING_MS = 1, FULL_BELOW_BYTES = 65536 };
+enum { FRAME_RUN = 1, FRAME_EXTEND = 2, FRAME_KILL = 3 };
+enum { FRAME_READY = 16, FRAME_STARTED = 17, FRAME_STDOUT = 18, FRAME_STDERR = 19, FRAME_DONE = 20, FRAME_FAILED = 21 };
+enum { STOP_NONE = 0, STOP_TIME_LIMIT = 1, STOP_DEADLINE = 2, STOP_CANCELLED = 3, STOP_OUTPUT_LIMIT = 4 };
+enum { MAX_ARGUMENTS = 4096 };
+
+struct header { u32 kind, bytes; };
+
+struct request {
+  u64 limit_ns, deadline_ns, output_bytes, processes, open_files, file_bytes, data_bytes, argc, envc;
+  char strings[];
+};
+
+struct report {
+  u64 start_ns, end_ns, stop_ns, cpu_micros, own_micros, max_rss_bytes, output_bytes;
+  u64 wait_status, stop, disk_full;
+};
+
+struct run {
+  u64 start_ns, end_ns, stop_ns, limit_ns, deadline_ns, output_left, output_bytes, stop;
+  i64 main_pid, out, err, in;
+  int main_status, main_gone, alone;
+};
+
+static u8 request_bytes[REQUEST_BYTES + 1];
+static char *arguments[MAX_ARGUMENTS + 1], *environment[MAX_ARGUMENTS + 1];
+static struct { struct header header; u8 data[OUTPUT_FRAME_BYTES]; } outgoing;
+static u64 outgoing_from, outgoing_until;
+static u8 stdin_bytes[STDIN_BYTES];
+static u64 stdin_from, stdin_until;
+
+static void receive_all(void *to, u64 bytes) {
+  for (u64 have = 0; have < bytes;) {
+    i64 n = sys3(__NR_read, CHANNEL, (u8 *)to + have, bytes - have);
+    if (n == -EINTR) continue;
+    if (n <= 0) quit(1);
+    have += (u64)n;
+  }
+}
+
+static void send_all(u32 kind, const void *payload, u32 bytes) {
+  struct { struct header header; u8 data[256]; } frame = {{kind, bytes}, {0}};
+  memcpy(frame.data, payload, bytes);
+  for (u64 sent = 0; sent < sizeof(struct header) + bytes;) {
+    i64 n = sys3(__NR_write, CHANNEL, (u8 *)&frame + sent, sizeof(struct header) + bytes - sent);
+    if (n == -EINTR) continue;
+    if (n <= 0) quit(1);
+    sent += (u64)n;
+  }
+}
+
+static void fail(u64 step, i64 error) {
+  u64 facts[2] = {step, (u64)-error};
+  send_all(FRAME_FAILED, facts, sizeof facts);
+  quit(1);
+}
+
+static struct request *receive_request(void) {
+  struct header header;
+  receive_all(&header, sizeof header);
+  if (header.kind != FRAME_RUN || header.bytes < sizeof(struct request) || header.bytes > REQUEST_BYTES) fail(1, -EINVAL);
+  receive_all(request_bytes, header.bytes);
+  struct request *request = (struct request *)request_bytes;
+  if (request->argc < 1 || request->argc > MAX_ARGUMENTS || request->envc > MAX_ARGUMENTS) fail(1, -E2BIG);
+  char *at = request->strings, *end = (char *)request_bytes + header.bytes;
+  for (u64 i = 0; i < request->argc + request->envc; i++) {
+    if (at >= end) fail(1, -EINVAL);
+    if (i < request->argc) arguments[i] = at;
+    else environment[i - request->argc] = at;
+    while (at < end && *at) at++;
+    at++;
+  }
+  return request;
+}
+
+static void set_limit(int which, u64 value) {
+  struct { u64 soft, hard; } limit = {value, value};
+  if (sys4(__NR_prlimit64, 0, which, &limit, 0) < 0) quit(1);
+}
+
+/* Runs in the child. Only descriptors 0, 1, 2 and, until exec, `failures` survive. */
+static void become_tool(const struct request *request, int in, int out, int err, int failures) {
+  struct { void *handler; u64 flags; void *restorer; u64 mask; } plain = {0, 0, 0, 0};
+  u64 no_signals = 0, start_ns;
+  sys0(__NR_setsid);
+  sys3(__NR_dup3, in, 0, 0);
+  sys3(__NR_dup3, out, 1, 0);
+  sys3(__NR_dup3, err, 2, 0);
+  sys3(__NR_dup3, failures, CHANNEL, O_CLOEXEC);
+  if (sys3(__NR_close_range, CHANNEL + 1, ~0U, 0) < 0) quit(1);
+  for (int s = 1; s < 65; s++) sys4(__NR_rt_sigaction, s, &plain, 0, sizeof no_signals);
+  sys4(__NR_rt_sigprocmask, SIG_SETMASK, &no_signals, 0, sizeof no_signals);
+  set_limit(RLIMIT_CORE, 0);
+  set_limit(RLIMIT_NPROC, request->processes);
+  set_limit(RLIMIT_NOFILE, request->open_files);
+  set_limit(RLIMIT_FSIZE, request->file_bytes);
+  if (request->data_bytes) set_limit(RLIMIT_DATA, request->data_bytes);
+  start_ns = now_ns();
+  sys3(__NR_write, CHANNEL, &start_ns, sizeof start_ns);
+  i64 error = sys3(__NR_execve, arguments[0], arguments, environment);
+  sys3(__NR_write, CHANNEL, &error, sizeof error);
+  quit(127);
+}
+
+static void make_pipe(int ends[2], int flags) {
+  i64 error = sys2(__NR_pipe2, ends, flags | O_CLOEXEC);
+  if (error < 0) fail(2, error);
+}
+
+static void set_nonblocking(i64 fd) { sys3(__NR_fcntl, fd, F_SETFL, O_NONBLOCK); }
+
+static void start(struct run *run, const struct request *request) {
+  int in[2], out[2], err[2], failures[2];
+  make_pipe(in, 0);
+  make_pipe(out, 0);
+  make_pipe(err, 0);
+  make_pipe(failures, 0);
+  run->main_pid = duplicate_process();
+  if (run->main_pid < 0) fail(2, run->main_pid);
+  if (run->main_pid == 0) become_tool(request, in[0], out[1], err[1], failures[1]);
+  sys1(__NR_close, in[0]);
+  sys1(__NR_close, out[1]);
+  sys1(__NR_close, err[1]);
+  sys1(__NR_close, failures[1]);
+  run->in = in[1];
+  run->out = out[0];
+  run->err = err[0];
+  set_nonblocking(run->in);
+  set_nonblocking(run->out);
+  set_nonblocking(run->err);
+  u64 facts[2] = {0, 0};
+  u64 have = 0;
+  for (i64 n; have < sizeof facts && (n = sys3(__NR_read, failures[0], (u8 *)facts + have, sizeof facts - have)) != 0;)
+    if (n > 0) have += (u64)n;
+  sys1(__NR_close, failures[0]);
+  if (have != sizeof facts[0]) fail(3, have == sizeof facts ? (i64)facts[1] : -EIO);
+  run->start_ns = facts[0];
+  send_all(FRAME_STARTED, facts, sizeof facts[0]);
+}
+
+static void stop(struct run *run, u64 reason) {
+  if (run->stop == STOP_NONE && !run->main_gone) {
+    run->stop = reason;
+    run->stop_ns = now_ns();
+  }
+}
+
+static int dying(const struct run *run) { return run->stop != STOP_NONE || run->main_gone; }
+
+/* Kills again on every round: a fork that raced with the first signal must not get away. */
+static void bury(struct run *run) {
+  if (dying(run)) sys2(__NR_kill, -1, SIGKILL);
+  for (int status;;) {
+    i64 pid = sys4(__NR_wait4, -1, &status, WNOHANG, 0);
+    if (pid == run->main_pid) {
+      run->main_gone = 1;
+      run->main_status = status;
+      sys2(__NR_kill, -1, SIGKILL);
+    } else if (pid == -ECHILD) {
+      run->alone = 1;
+      run->end_ns = now_ns();
+      return;
+    } else if (pid <= 0) {
+      return;
+    }
+  }
+}
+
+static void flush_outgoing(void) {
+  if (outgoing_from == outgoing_until) return;
+  i64 n = sys6(__NR_sendto, CHANNEL, (i64)((u8 *)&outgoing + outgoing_from), (i64)(outgoing_until - outgoing_from), 0x4040, 0, 0);
+  if (n > 0) outgoing_from += (u64)n;
+  else if (n != -EAGAIN && n != -EINTR) quit(1);
+}
+
+/* One frame at a time: while the node does not read, the tool's pipe fills and holds the tool back. */
+static void forward(struct run *run, i64 *fd, u32 kind) {
+  if (*fd < 0 || outgoing_from != outgoing_until) return;
+  i64 n = sys3(__NR_read, *fd, outgoing.data, OUTPUT_FRAME_BYTES);
+  if (n == -EAGAIN || n == -EINTR) return;
+  if (n <= 0) {
+    sys1(__NR_close, *fd);
+    *fd = -1;
+    return;
+  }
+  if ((u64)n > run->output_left) {
+    n = (i64)run->output_left;
+    if (run->stop == STOP_NONE) {
+      run->stop = STOP_OUTPUT_LIMIT;
+      run->stop_ns = now_ns();
+    }
+  }
+  run->output_left -= (u64)n;
+  run->output_bytes += (u64)n;
+  if (n == 0) return;
+  outgoing.header.kind = kind;
+  outgoing.header.bytes = (u32)n;
+  outgoing_from = 0;
+  outgoing_until = sizeof(struct header) + (u64)n;
+  flush_outgoing();
+}
+
+static void close_stdin(struct run *run) {
+  sys1(__NR_close, run->in);
+  sys1(__NR_close, STDIN_SOURCE);
+  run->in = -1;
+}
+
+static void feed(struct run *run) {
+  if (run->in < 0) return;
+  if (stdin_from == stdin_until) {
+    i64 n = sys3(__NR_read, STDIN_SOURCE, stdin_bytes, STDIN_BYTES);
+    if (n == -EINTR || n == -EAGAIN) return;
+    if (n <= 0) return close_stdin(run);
+    stdin_from = 0;
+    stdin_until = (u64)n;
+  }
+  i64 n = sys3(__NR_write, run->in, stdin_bytes + stdin_from, stdin_until - stdin_from);
+  if (n > 0) stdin_from += (u64)n;
+  else if (n != -EAGAIN && n != -EINTR) close_stdin(run);
+}
+
+static void obey(struct run *run) {
+  struct header header;
+  u64 value;
+  receive_all(&header, sizeof header);
+  if (header.bytes != sizeof value) quit(1);
+  receive_all(&value, sizeof value);
+  if (header.kind == FRAME_EXTEND) run->deadline_ns = value;
+  else if (header.kind == FRAME_KILL) stop(run, value);
+  else quit(1);
+}
+
+static i64 enforce_time(struct run *run) {
+  u64 first = run->limit_ns < run->deadline_ns ? run->limit_ns : run->deadline_ns;
+  u64 used = now_ns() - run->start_ns;
+  if (dying(run)) return POLL_WHILE_DYING_MS * (i64)MILLISECOND_NS;
+  if (used < first) return (i64)(first - used);
+  stop(run, run->deadline_ns < run->limit_ns ? STOP_DEADLINE : STOP_TIME_LIMIT);
+  return 0;
+}
+
+static int drained(const struct run *run) { return run->out < 0 && run->err < 0 && outgoing_from == outgoing_until; }
+
+static void wait_for_events(struct run *run, int children) {
+  i64 wait_ns = run->alone ? (i64)SECOND_NS : enforce_time(run);
+  struct timespec wait = {wait_ns / (i64)SECOND_NS, wait_ns % (i64)SECOND_NS};
+  int blocked = outgoing_from != outgoing_until;
+  struct pollfd fds[] = {
+      {children, POLLIN, 0},
+      {CHANNEL, (short)(POLLIN | (blocked ? POLLOUT : 0)), 0},
+      {blocked ? -1 : (int)run->out, POLLIN, 0},
+      {blocked ? -1 : (int)run->err, POLLIN, 0},
+      {run->in >= 0 && stdin_from == stdin_until ? STDIN_SOURCE : -1, POLLIN, 0},
+      {stdin_from != stdin_until ? (int)run->in : -1, POLLOUT, 0},
+  };
+  u8 signals[1024];
+  if (sys5(__NR_ppoll, fds, 6, &wait, 0, 0) < 0) return;
+  if (fds[0].revents) sys3(__NR_read, children, signals, sizeof signals);
+  if (fds[1].revents & (POLLIN | POLLHUP)) obey(run);
+  flush_outgoing();
+  if (fds[2].revents) forward(run, &run->out, FRAME_STDOUT);
+  if (fds[3].revents) forward(run, &run->err, FRAME_STDERR);
+  if (fds[4].revents || fds[5].revents) feed(run);
+}
+
+static u64 disk_is_full(const char *path) {
+  struct disk disk;
+  if (sys2(__NR_statfs, path, &disk) < 0) return 0;
+  return disk.available * (u64)disk.block_bytes < FULL_BELOW_BYTES || (disk.inodes && !disk.inodes_free);
+}
+
+static u64 cpu_micros(const struct rusage *usage) {
+  u64 seconds = (u64)usage->ru_utime.tv_sec + (u64)usage->ru_stime.tv_sec;
+  return seconds * 1000000UL + (u64)usage->ru_utime.tv_usec + (u64)usage->ru_stime.tv_usec;
+}
+
+static u64 own_micros(void) {
+  struct rusage own;
+  sys2(__NR_getrusage, RUSAGE_SELF, &own);
+  return cpu_micros(&own);
+}
+
+static void report(const struct run *run, u64 own_before_micros) {
+  struct rusage tree;
+  sys2(__NR_getrusage, RUSAGE_CHILDREN, &tree);
+  struct report facts = {
+      run->start_ns, run->end_ns, run->stop_ns, cpu_micros(&tree),
+      own_micros() - own_before_micros, (u64)tree.ru_maxrss * 1024, run->output_bytes,
+      (u64)(u32)run->main_status, run->stop, disk_is_full("/workspace") || disk_is_full("/tmp"),
+  };
+  send_all(FRAME_DONE, &facts, sizeof facts);
+}
+
+/* SIGCHLD is blocked and read from a descriptor, so that one poll waits for everything. */
+static int watch_children(void) {
+  u64 children = 1UL << (SIGCHLD - 1);
+  sys4(__NR_rt_sigprocmask, SIG_BLOCK, &children, 0, sizeof children);
+  i64 fd = sys4(__NR_signalfd4, -1, &children, sizeof children, O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) fail(2, fd);
+  return (int)fd;
+}
+
+void program(void) {
+  /* Anywhere else than in a namespace of its own, kill(-1) would hit the whole machine. */
+  if (sys0(__NR_getpid) != 1) quit(2);
+  if (sys2(__NR_prctl, PR_SET_DUMPABLE, 0) < 0) quit(2);
+  if (sys3(__NR_close_range, CHANNEL + 1, ~0U, 0) < 0) quit(2);
+  i64 nowhere = sys4(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR, 0);
+  sys3(__NR_dup3, nowhere, 1, 0);
+  sys3(__NR_dup3, nowhere, 2, 0);
+  int children = watch_children();
+  send_all(FRAME_READY, "", 0);
+  struct request *request = receive_request();
+  u64 own_before_micros = own_micros();
+  struct run run = {.limit_ns = request->limit_ns, .deadline_ns = request->deadline_ns, .output_left = request->output_bytes};
+  start(&run, request);
+  while (!run.alone || !drained(&run)) {
+    if (!run.alone) bury(&run);
+    if (run.alone && drained(&run)) break;
+    wait_for_events(&run, children);
+  }
+  report(&run, own_before_micros);
+  quit(0);
+}

@@ -1,0 +1,165 @@
+import { invariant, OrienError } from '@orien/protocol'
+import { SANDBOX_LIMITS } from './limits.ts'
+
+/** What the helper is asked to run; the layout of `struct request` in native/orien-init.c. */
+export type HelperRequest = {
+  limitNs: bigint
+  deadlineNs: bigint
+  outputBytes: number
+  processes: number
+  openFiles: number
+  fileBytes: number
+  /** RLIMIT_DATA of each process; 0 leaves it to a cgroup. */
+  dataBytes: number
+  argv: readonly string[]
+  env: Readonly<Record<string, string>>
+}
+
+/** The helper's account of a run; `struct report`. Instants are CLOCK_MONOTONIC, the clock of `process.hrtime`. */
+export type HelperReport = {
+  startNs: bigint
+  endNs: bigint
+  /** When the helper decided to stop the tool; 0 when it ended by itself. */
+  stopNs: bigint
+  cpuMicros: number
+  /** The helper's own processor time since it took the request: inside the cgroup, but not the tool's. */
+  ownMicros: number
+  maxRssBytes: number
+  outputBytes: number
+  waitStatus: number
+  stop: 'none' | 'time_limit' | 'deadline' | 'cancelled' | 'output_limit'
+  diskFull: boolean
+}
+
+/** One message of the helper. */
+export type Frame =
+  | { kind: 'ready' }
+  | { kind: 'started'; startNs: bigint }
+  | { kind: 'output'; stream: 'stdout' | 'stderr'; bytes: Uint8Array }
+  | { kind: 'done'; report: HelperReport }
+  | { kind: 'failed'; step: number; errno: number }
+
+const RUN = 1
+const EXTEND = 2
+const KILL = 3
+const READY = 16
+const STARTED = 17
+const STDOUT = 18
+const STDERR = 19
+const DONE = 20
+const FAILED = 21
+
+const HEADER_BYTES = 8
+const REQUEST_FIELDS = 9
+const REPORT_FIELDS = 10
+const MAX_FRAME_BYTES = 65_536
+const STOPS = ['none', 'time_limit', 'deadline', 'cancelled', 'output_limit'] as const
+
+function frame(kind: number, fields: readonly bigint[], tail?: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(HEADER_BYTES + fields.length * 8 + (tail?.length ?? 0))
+  const view = new DataView(bytes.buffer)
+  view.setUint32(0, kind, true)
+  view.setUint32(4, bytes.length - HEADER_BYTES, true)
+  fields.forEach((value, index) => {
+    view.setBigUint64(HEADER_BYTES + index * 8, value, true)
+  })
+  if (tail) bytes.set(tail, HEADER_BYTES + fields.length * 8)
+  return bytes
+}
+
+/**
+ * The request as one frame.
+ *
+ * @throws OrienError `validation_failed` for what execve(2) would refuse or cut: NUL, lone surrogates, over-long elements
+ */
+export function encodeRequest(request: HelperRequest): Uint8Array {
+  const environment = Object.entries(request.env).map(([name, value]) => `${name}=${value}`)
+  const strings = [...request.argv, ...environment]
+  if (request.argv.length === 0 || strings.length > SANDBOX_LIMITS.arguments)
+    throw new OrienError('validation_failed', 'the command line has no element or too many')
+  for (const text of strings) {
+    if (text.includes('\0') || !text.isWellFormed())
+      throw new OrienError('validation_failed', 'an argument holds NUL or a lone surrogate')
+    if (Buffer.byteLength(text) > SANDBOX_LIMITS.argumentBytes)
+      throw new OrienError('validation_failed', `an argument is over ${SANDBOX_LIMITS.argumentBytes} bytes`)
+  }
+  const tail = Buffer.from(strings.map((text) => `${text}\0`).join(''))
+  const fields = [
+    request.limitNs,
+    request.deadlineNs,
+    ...[request.outputBytes, request.processes, request.openFiles, request.fileBytes, request.dataBytes].map(
+      BigInt,
+    ),
+    BigInt(request.argv.length),
+    BigInt(environment.length),
+  ]
+  invariant(fields.length === REQUEST_FIELDS, 'the request has the fields of struct request')
+  if (tail.length > SANDBOX_LIMITS.requestBytes - REQUEST_FIELDS * 8)
+    throw new OrienError('validation_failed', `the arguments are over ${SANDBOX_LIMITS.requestBytes} bytes`)
+  return frame(RUN, fields, tail)
+}
+
+/** Moves the deadline to `deadlineNs` after exec. */
+export const encodeExtend = (deadlineNs: bigint): Uint8Array => frame(EXTEND, [deadlineNs])
+
+/** Stops the tool for a reason that only the node can know. */
+export const encodeKill = (stop: 'deadline' | 'cancelled'): Uint8Array =>
+  frame(KILL, [BigInt(STOPS.indexOf(stop))])
+
+function decodeReport(payload: Uint8Array): HelperReport {
+  invariant(payload.length === REPORT_FIELDS * 8, 'the report has the fields of struct report')
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength)
+  const instant = (index: number) => view.getBigUint64(index * 8, true)
+  const number = (index: number) => Number(instant(index))
+  return {
+    startNs: instant(0),
+    endNs: instant(1),
+    stopNs: instant(2),
+    cpuMicros: number(3),
+    ownMicros: number(4),
+    maxRssBytes: number(5),
+    outputBytes: number(6),
+    waitStatus: number(7),
+    stop: STOPS[number(8)] ?? 'none',
+    diskFull: number(9) !== 0,
+  }
+}
+
+function decodeFrame(kind: number, payload: Uint8Array): Frame {
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength)
+  switch (kind) {
+    case READY:
+      return { kind: 'ready' }
+    case STARTED:
+      return { kind: 'started', startNs: view.getBigUint64(0, true) }
+    case STDOUT:
+      return { kind: 'output', stream: 'stdout', bytes: payload }
+    case STDERR:
+      return { kind: 'output', stream: 'stderr', bytes: payload }
+    case DONE:
+      return { kind: 'done', report: decodeReport(payload) }
+    default:
+      invariant(kind === FAILED, 'the helper sends only frames of its table')
+      return { kind: 'failed', step: number64(view, 0), errno: number64(view, 8) }
+  }
+}
+
+const number64 = (view: DataView, at: number): number => Number(view.getBigUint64(at, true))
+
+/** Cuts the helper's byte stream into frames; holds at most one incomplete frame. */
+export async function* readFrames(source: AsyncIterable<Uint8Array>): AsyncGenerator<Frame> {
+  let held = Buffer.alloc(0)
+  for await (const chunk of source) {
+    held =
+      held.length === 0
+        ? Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)
+        : Buffer.concat([held, chunk])
+    while (held.length >= HEADER_BYTES) {
+      const bytes = held.readUInt32LE(4)
+      invariant(bytes <= MAX_FRAME_BYTES, 'a frame of the helper is bounded')
+      if (held.length < HEADER_BYTES + bytes) break
+      yield decodeFrame(held.readUInt32LE(0), held.subarray(HEADER_BYTES, HEADER_BYTES + bytes))
+      held = held.subarray(HEADER_BYTES + bytes)
+    }
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * The port that every sandbox stands behind. A driver knows processes, limits and clocks;
+ * it knows nothing of sessions' money, of receipts or of the coordinator.
+ */
+
+/** What a driver proved about itself by running its canary attacks on this machine, strongest first. */
+export type IsolationClass = 'namespaces+cgroups' | 'namespaces' | 'none'
+
+/** Where a figure of the meter was read. `helper`: PID 1 of the sandbox, by getrusage and CLOCK_MONOTONIC. */
+export type MeterSource = 'cgroup' | 'helper' | 'node'
+
+/** The outcome of a driver's self-test. `refusal` says, in one line and coded, why strangers are refused. */
+export type Isolation = {
+  driver: 'bubblewrap' | 'process'
+  isolationClass: IsolationClass
+  servesStrangers: boolean
+  refusal?: {
+    code: 'bubblewrap_missing' | 'userns_forbidden' | 'canary_failed' | 'no_isolation'
+    detail: string
+  }
+  /** What each canary found, for `doctor` and for the log. */
+  canaries: { name: string; contained: boolean }[]
+}
+
+/** Hard limits of one run. Every one of them is enforced by the driver itself. */
+export type Limits = {
+  /** Wall time of the tool, milliseconds; the driver's stop is min(timeMs, deadlineMs). */
+  timeMs: number
+  memoryBytes: number
+  processes: number
+  /** Bytes of stdout + stderr together. */
+  outputBytes: number
+  /** Largest single file, and the size of /tmp; the workspace itself bounds the sum. 1 GiB unless told. */
+  diskBytes?: number
+}
+
+/** One process to run. `argv[0]` is an absolute path; there is never a shell. */
+export type RunSpec = {
+  executionId: string
+  /** Host directory of the session's workspace, shown to the tool as /workspace (its cwd). */
+  workspaceDir: string
+  argv: readonly string[]
+  env: Readonly<Record<string, string>>
+  stdin?: Uint8Array
+  limits: Limits
+  /** The grant's deadline in milliseconds of effective time; firing it is `budget`, not `timed_out`. */
+  deadlineMs: number
+  /** Extra host files or directories shown read-only at the same path (a tool's own runtime). */
+  readOnlyPaths: readonly string[]
+}
+
+/** Why the driver ended a run. `exit`: the tool ended by itself. */
+export type Stop =
+  | 'exit'
+  | 'time_limit'
+  | 'deadline'
+  | 'cancelled'
+  | 'output_limit'
+  | 'out_of_memory'
+  | 'disk_limit'
+  | 'sandbox_error'
+
+/** A finished run as a record of facts; a failed process is no exception. */
+export type RunFacts = {
+  stop: Stop
+  /** Exit status of the tool; null when a signal ended it. */
+  exitCode: number | null
+  signal: string | null
+  /** exec of the tool to the death of its last process, microseconds, cut at the deadline. */
+  effectiveMicros: number
+  /** User + system time of the whole tree, orphans included, microseconds. */
+  cpuMicros: number
+  maxRssBytes: number
+  sources: { wall: MeterSource; cpu: MeterSource; memory: MeterSource }
+  outputBytes: number
+  /** SHA-256, hex, over all output in the order it was delivered to `onOutput`. */
+  outputSha256: string
+  /** One line for a person when `stop` is `sandbox_error`; never a host path or a secret. */
+  detail?: string
+}
+
+export type OutputChunk = { stream: 'stdout' | 'stderr'; bytes: Uint8Array }
+
+/** A run under way. */
+export type Run = {
+  /** Resolves at exec of the tool (effective time starts), or rejects never: see `finished`. */
+  started: Promise<void>
+  /** Resolves once every process of the tree is dead. Never rejects. */
+  finished: Promise<RunFacts>
+  /** Kills the whole tree at once; idempotent; `finished` tells the outcome. */
+  kill(stop: 'cancelled' | 'deadline'): void
+  /** Moves the grant's deadline out (a step was paid); milliseconds of effective time in total. */
+  extend(deadlineMs: number): void
+}
+
+export type Driver = {
+  readonly name: 'bubblewrap' | 'process'
+  /** Runs the canaries and says which class this machine reaches. */
+  detect(): Promise<Isolation>
+  /** Starts a run; output is handed over as it appears. A slow `onOutput` (it may return a promise) holds the tool back, it never grows memory. */
+  run(spec: RunSpec, onOutput: (chunk: OutputChunk) => void | Promise<void>): Run
+  /** Kills what is still running and leaves nothing behind. */
+  close(): Promise<void>
+}

@@ -1,0 +1,27 @@
+/** Bounds of the sandbox that no tool's manifest may lift. Units last. */
+export const SANDBOX_LIMITS = {
+  /** From spawning bubblewrap to the tool's exec. */
+  setUpMs: 10_000,
+  /** How long after its own stop the helper may take before the whole namespace is killed from outside. */
+  backstopMs: 25,
+  /** How long a dead sandbox's cgroup may stay populated before it is left to the next sweep. */
+  cgroupDrainMs: 5_000,
+  openFiles: 1_024,
+  /** One file's size and the size of /tmp, where the run names no `diskBytes`. */
+  diskBytes: 1_073_741_824,
+  sharedMemoryBytes: 16_777_216,
+  /** argv and environment together, as sent to the helper. */
+  requestBytes: 2_097_152,
+  /** One element of argv or of the environment; the kernel's MAX_ARG_STRLEN less the final NUL. */
+  argumentBytes: 131_071,
+  arguments: 4_096,
+  /** What is kept of bubblewrap's own complaints. */
+  complaintBytes: 2_048,
+  /** Time for one canary inside and for the whole self-test. */
+  canaryMs: 5_000,
+} as const
+
+/** First of the host uids that sandboxes run under when the node is root: above every range that systemd hands out. */
+export const FIRST_SLOT_UID = 1_900_000_000
+/** Slot uids before they repeat. */
+export const SLOT_UIDS = 65_536

@@ -1,0 +1,100 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
+import type { Duplex, Readable, Writable } from 'node:stream'
+import { invariant } from '@orien/protocol'
+import { encodeOptions, HELPER_PATH } from './arguments.ts'
+import { SANDBOX_LIMITS } from './limits.ts'
+
+/** Files that every sandbox of a driver is given by descriptor. */
+export type SandboxFiles = { seccomp: string; helper: string; passwd: string; group: string }
+
+/** bubblewrap under way: the node's ends of its descriptors. */
+export type SandboxProcess = {
+  channel: Duplex
+  stdin: Writable
+  /** Host process id of the sandbox's PID 1. */
+  initPid: Promise<number | null>
+  /** What bubblewrap itself had to say; empty when all went well. */
+  complaint(): string
+  /** Kills bubblewrap; --die-with-parent takes the namespace down with it. */
+  kill(): void
+  /** Resolves when bubblewrap and with it the whole PID namespace is gone. */
+  exited: Promise<void>
+}
+
+export type SandboxLaunch = {
+  bwrapPath: string
+  options: readonly string[]
+  files: SandboxFiles
+  /** Unprivileged host uid (and gid) to run under; undefined keeps the node's own. */
+  uid?: number
+}
+
+/**
+ * Spawns bubblewrap without shell, environment, terminal or working directory of the node. Every descriptor it gets
+ * is listed here; those that the node itself inherited are closed by the helper before any tool starts.
+ */
+export function spawnSandbox({ bwrapPath, options, files, uid }: SandboxLaunch): SandboxProcess {
+  const opened = [files.seccomp, files.helper, files.passwd, files.group].map((path) => openSync(path, 'r'))
+  const [seccomp, helper, passwd, group] = opened
+  invariant(
+    seccomp !== undefined && helper !== undefined && passwd !== undefined && group !== undefined,
+    'all four files are open',
+  )
+  try {
+    const child = spawn(bwrapPath, ['--args', '4', '--', HELPER_PATH], {
+      cwd: '/',
+      env: {},
+      shell: false,
+      windowsHide: true,
+      stdio: ['pipe', 'ignore', 'pipe', 'pipe', 'pipe', seccomp, 'pipe', helper, passwd, group],
+      ...(uid === undefined ? {} : { uid, gid: uid }),
+    })
+    return connect(child, encodeOptions(options))
+  } finally {
+    for (const fd of opened) closeSync(fd)
+  }
+}
+
+/** Peers that vanish mid-write are told by `exited`; the stream's own error adds nothing. */
+function quiet<T extends Readable | Writable>(stream: T): T {
+  return stream.on('error', () => {})
+}
+
+function connect(child: ChildProcess, options: Buffer): SandboxProcess {
+  const [stdin, , stderr, channel, args, , status] = child.stdio
+  invariant(stdin && stderr && channel && args && status, 'spawn made every pipe')
+  quiet(args as Writable).end(options)
+  let complaint = ''
+  quiet(stderr as Readable).on('data', (chunk: Buffer) => {
+    complaint = (complaint + chunk.toString('utf8')).slice(0, SANDBOX_LIMITS.complaintBytes)
+  })
+  const exited = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve())
+    child.once('error', (error) => {
+      complaint ||= (error as NodeJS.ErrnoException).code ?? 'spawn failed'
+      resolve()
+    })
+  })
+  return {
+    channel: quiet(channel as Duplex),
+    stdin: quiet(stdin as Writable),
+    initPid: readInitPid(quiet(status as Readable), exited),
+    complaint: () => complaint.trim(),
+    kill: () => child.kill('SIGKILL'),
+    exited,
+  }
+}
+
+/** bubblewrap writes `{"child-pid": N, …}` on a line of its own as soon as the namespace exists. */
+function readInitPid(status: Readable, exited: Promise<void>): Promise<number | null> {
+  return new Promise((resolve) => {
+    let text = ''
+    status.on('data', (chunk: Buffer) => {
+      text = (text + chunk.toString('latin1')).slice(-SANDBOX_LIMITS.complaintBytes)
+      const found = /"child-pid":\s*(\d+)/.exec(text)
+      if (found?.[1]) resolve(Number(found[1]))
+    })
+    exited.then(() => resolve(null))
+  })
+}
