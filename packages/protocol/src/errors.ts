@@ -147,6 +147,12 @@ export const ERRORS = {
   ),
   workspace_full: row(422, 'The workspace is full', 'Remove files or ask for a provider with more space.'),
   rate_limited: row(429, 'Too many requests', 'Wait for the time in Retry-After.', true),
+  coordinator_unreachable: row(
+    503,
+    'The coordinator cannot be reached',
+    'Check the address and the network, then try again with the same Idempotency-Key.',
+    true,
+  ),
   overloaded: row(503, 'The coordinator is busy', 'Try again shortly with the same Idempotency-Key.', true),
   database_unavailable: row(
     503,

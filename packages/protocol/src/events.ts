@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { executionId } from './ids.ts'
 
 /**
  * Types of the state changes that take a number in their session's sequence. They are replayed from the database,
@@ -44,3 +45,26 @@ export type SessionEventRecord = z.output<typeof sessionEvent>
 
 /** Un-numbered messages of the same stream: they may be missed, and change nothing. */
 export const EPHEMERAL_TYPES = ['log', 'meter'] as const
+
+/**
+ * A piece of output, in both streams as `event: log`. In the stream of an execution its SSE id is the offset after
+ * it, so Last-Event-ID resumes at the next byte; in the stream of a session it has no id.
+ */
+export const logEvent = z.strictObject({
+  executionId,
+  stream: z.enum(['stdout', 'stderr']),
+  /** Bytes of all output before this piece. */
+  offset: z.int().min(0),
+  /** The bytes, in base64: output need not be text, and a piece may end inside a character. */
+  data: z.base64(),
+})
+/** See {@link logEvent}. */
+export type LogEvent = z.output<typeof logEvent>
+
+/** A tick of a running meter, `event: meter` without an id. */
+export const meterEvent = z.strictObject({ executionId, effectiveMs: z.int().min(0) })
+/** See {@link meterEvent}. */
+export type MeterEvent = z.output<typeof meterEvent>
+
+/** The last message of an execution's stream, `event: end`: all output was sent. */
+export const END_TYPE = 'end'
