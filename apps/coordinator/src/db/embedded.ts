@@ -1,5 +1,3 @@
-import { realpathSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { OrienError } from '@orien/protocol'
 import pg from 'pg'
@@ -8,6 +6,7 @@ import { locateBinaries } from './embedded/binaries.ts'
 import { clusterDirOf, DATABASE, ensureCluster, makeDataDir, ROLE } from './embedded/cluster.ts'
 import { planLauncher } from './embedded/launcher.ts'
 import { lockDataDir } from './embedded/lock.ts'
+import { freePort } from './embedded/port.ts'
 import { type Exit, type Postmaster, startPostmaster } from './embedded/postmaster.ts'
 import { clearRemains } from './embedded/remains.ts'
 import { DATABASE_LIMITS } from './limits.ts'
@@ -49,8 +48,7 @@ export type EmbeddedPostgres = {
  * @throws OrienError `setup_failed` with a `reason` when PostgreSQL cannot run here
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
-  makeDataDir(options.dataDir)
-  const dataDir = realpathSync(options.dataDir)
+  const dataDir = makeDataDir(options.dataDir)
   const log = options.log ?? (() => {})
   const lock = lockDataDir(dataDir)
   try {
@@ -102,18 +100,6 @@ async function startOnAPort(
       if (!isTaken || attempt === DATABASE_LIMITS.portAttempts) throw error
     }
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.once('error', reject)
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address()
-      const port = typeof address === 'object' && address ? address.port : 0
-      probe.close(() => resolve(port))
-    })
-  })
 }
 
 type Supervisor = Pick<EmbeddedPostgres, 'status' | 'stop'>

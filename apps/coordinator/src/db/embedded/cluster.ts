@@ -7,9 +7,13 @@ import {
   existsSync,
   fsyncSync,
   mkdirSync,
+  mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
+  rmdirSync,
   rmSync,
   writeFileSync,
 } from 'node:fs'
@@ -18,6 +22,7 @@ import { text } from 'node:stream/consumers'
 import { OrienError } from '@orien/protocol'
 import type { Account } from './account.ts'
 import type { Launcher } from './launcher.ts'
+import { reasonOf } from './postmaster.ts'
 
 /** The superuser of an embedded cluster and the database of the coordinator. */
 export const ROLE = 'orien'
@@ -29,10 +34,21 @@ const MAJOR_VERSION = '18'
 export const clusterDirOf = (dataDir: string) => join(dataDir, 'cluster')
 const passwordFileOf = (dataDir: string) => join(dataDir, 'password')
 
-/** Makes the data directory: others may pass through it as root's PostgreSQL must, but not look. */
-export function makeDataDir(dataDir: string): void {
-  mkdirSync(dataDir, { recursive: true })
-  chmodSync(dataDir, process.geteuid?.() === 0 ? 0o711 : 0o700)
+/**
+ * Makes the data directory: others may pass through it as root's PostgreSQL must, but not look.
+ *
+ * @returns its path without links
+ * @throws OrienError `setup_failed` when it cannot be made or is not ours
+ */
+export function makeDataDir(dataDir: string): string {
+  try {
+    mkdirSync(dataDir, { recursive: true })
+    chmodSync(dataDir, process.geteuid?.() === 0 ? 0o711 : 0o700)
+    return realpathSync(dataDir)
+  } catch (cause) {
+    const { code = 'unknown' } = cause as NodeJS.ErrnoException
+    throw refused(`The data directory cannot be used (${code}).`, 'data_dir')
+  }
 }
 
 /**
@@ -52,20 +68,28 @@ export async function ensureCluster(
   const passwordFile = passwordFileOf(dataDir)
   if (existsSync(clusterDir)) {
     checkVersion(clusterDir)
-    if (!existsSync(passwordFile))
-      throw refused('The password file of the database is missing.', 'password_missing')
+    if (!existsSync(passwordFile)) throw refused('The password file is missing.', 'password_missing')
     return readFileSync(passwordFile, 'utf8').trim()
   }
   const password = randomBytes(32).toString('base64url')
   writeSecret(passwordFile, password)
-  const halfDone = join(dataDir, 'cluster.new')
-  rmSync(halfDone, { recursive: true, force: true })
-  mkdirSync(halfDone, { mode: 0o700 })
-  if (account) chownSync(halfDone, account.uid, account.gid)
-  await initialise(launcher, dataDir, halfDone, password, account)
-  renameSync(halfDone, clusterDir)
+  removeUnfinished(dataDir)
+  // A name of its own: the initdb of a killed start may still be removing what it made.
+  const unfinished = mkdtempSync(join(dataDir, UNFINISHED))
+  chmodSync(unfinished, 0o711)
+  await initialise(launcher, unfinished, password, account)
+  renameSync(join(unfinished, 'cluster'), clusterDir)
+  rmdirSync(unfinished)
   syncDirectory(dataDir)
   return password
+}
+
+const UNFINISHED = 'unfinished-'
+
+function removeUnfinished(dataDir: string): void {
+  for (const name of readdirSync(dataDir).filter((name) => name.startsWith(UNFINISHED))) {
+    rmSync(join(dataDir, name), { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
+  }
 }
 
 function checkVersion(clusterDir: string): void {
@@ -79,15 +103,16 @@ function checkVersion(clusterDir: string): void {
 
 async function initialise(
   launcher: Launcher,
-  dataDir: string,
-  clusterDir: string,
+  parentDir: string,
   password: string,
   account: Account | null,
 ): Promise<void> {
+  const clusterDir = join(parentDir, 'cluster')
   // initdb reads the password as its own account, which may not read our file; this copy lives a second.
-  const handover = join(dataDir, 'password.new')
+  const handover = join(parentDir, 'password')
+  mkdirSync(clusterDir, { mode: 0o700 })
   writeSecret(handover, password)
-  if (account) chownSync(handover, account.uid, account.gid)
+  if (account) for (const path of [clusterDir, handover]) chownSync(path, account.uid, account.gid)
   const [file, ...args] = launcher.argv('initdb', [
     `--pgdata=${launcher.seen(clusterDir)}`,
     `--username=${ROLE}`,
@@ -112,7 +137,8 @@ async function initialise(
       child.on('error', reject)
     })
     const [exitCode, complaint] = await Promise.all([exited, text(child.stderr)])
-    if (exitCode !== 0) throw refused('The database files could not be made.', 'initdb', complaint.trim())
+    if (exitCode !== 0)
+      throw refused('The database files could not be made.', reasonOf(complaint), complaint.trim())
   } finally {
     rmSync(handover, { force: true })
   }

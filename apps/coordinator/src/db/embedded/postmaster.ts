@@ -93,11 +93,14 @@ async function untilReady(
   if (outcome === 'ready') return
   child.kill('SIGQUIT')
   await exited
-  throw new OrienError('setup_failed', 'PostgreSQL did not start.', { reason: reasonOf(last), log: last })
+  throw new OrienError('setup_failed', 'PostgreSQL did not start.', {
+    reason: reasonOf(last.join('\n')),
+    log: last,
+  })
 }
 
-function reasonOf(lines: readonly string[]): 'port_taken' | 'disk_full' | 'refused' {
-  const text = lines.join('\n')
+/** What lines of PostgreSQL or initdb say about their failure. */
+export function reasonOf(text: string): 'port_taken' | 'disk_full' | 'refused' {
   if (/could not bind|could not create any TCP\/IP sockets/.test(text)) return 'port_taken'
   return text.includes('No space left on device') ? 'disk_full' : 'refused'
 }
