@@ -13,8 +13,13 @@ function lint(text: string): string[] {
   writeFileSync(file, text)
   const config = join(repository, 'biome.json')
   const args = ['lint', `--config-path=${config}`, '--vcs-enabled=false', '--reporter=json', file]
-  const report = spawnSync(join(repository, 'node_modules/.bin/biome'), args, { cwd: folder, encoding: 'utf8' })
-  const { diagnostics } = JSON.parse(report.stdout) as { diagnostics: { category: string; severity: string }[] }
+  const report = spawnSync(join(repository, 'node_modules/.bin/biome'), args, {
+    cwd: folder,
+    encoding: 'utf8',
+  })
+  const { diagnostics } = JSON.parse(report.stdout) as {
+    diagnostics: { category: string; severity: string }[]
+  }
   return diagnostics.filter((each) => each.severity === 'error').map((each) => each.category)
 }
 
