@@ -15,7 +15,7 @@ async function durationMs(run: () => Promise<unknown>): Promise<number> {
 }
 
 /** Sums a list of durations up. */
-export function summarise(durationsMs: readonly number[]): Durations {
+function summarise(durationsMs: readonly number[]): Durations {
   const sorted = durationsMs.toSorted((left, right) => left - right)
   const at = (share: number) =>
     sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN

@@ -2,7 +2,7 @@ import ts from 'typescript'
 import type { Finding, SourceFile } from './rule.ts'
 
 /** All nodes below `root`, itself included, in the order of the text. */
-export function* nodesOf(root: ts.Node): Generator<ts.Node> {
+function* nodesOf(root: ts.Node): Generator<ts.Node> {
   yield root
   const children: ts.Node[] = []
   ts.forEachChild(root, (child) => void children.push(child))
