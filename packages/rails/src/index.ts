@@ -1,1 +1,55 @@
-export {}
+export type { Answer, Unreachable } from './chain/ask.ts'
+export { type ChainName, type ChainProfile, chains, type FeePolicy, type Finality } from './chain/chains.ts'
+export { type ChainClient, connectChain } from './chain/connect.ts'
+export { CHAIN_LIMITS } from './chain/limits.ts'
+export { finalBlockAt, type Head, readHead } from './chain/readHead.ts'
+export type { ContractCall } from './escrow/contractCall.ts'
+export {
+  encodeClaimAndCloseWithAuthorization,
+  encodeClaimWithAuthorization,
+  encodeForfeitWithAuthorization,
+  type SignedClaim,
+} from './escrow/encodeClaim.ts'
+export {
+  encodeOpenWithAuthorization,
+  encodeTopUpWithAuthorization,
+  type TopUp,
+} from './escrow/encodeDeposit.ts'
+export {
+  encodeDeliverCredit,
+  encodeRequestCloseWithAuthorization,
+  encodeWithdraw,
+  type SignedCloseRequest,
+} from './escrow/encodeExit.ts'
+export { encodeSetOperatorWithAuthorization } from './escrow/encodeSetOperator.ts'
+export { type AmountReading, readBalance, readCredit } from './escrow/readBalance.ts'
+export { type ChannelReading, type ChannelState, readChannel } from './escrow/readChannel.ts'
+export { readOperator } from './escrow/readOperator.ts'
+export {
+  type BlockRange,
+  type Payout,
+  readSettlement,
+  type Settlement,
+  type SettlementReading,
+} from './escrow/readSettlement.ts'
+export { readTokenDomain, type TokenDomainReading } from './escrow/readTokenDomain.ts'
+export { type CallError, explainRevert, type Simulation, simulateCall } from './escrow/simulateCall.ts'
+export { localAccounts } from './localChain/accounts.ts'
+export { localFees } from './localChain/limits.ts'
+export {
+  attachLocalChain,
+  type LocalChain,
+  type LocalChainOptions,
+  startLocalChain,
+} from './localChain/localChain.ts'
+export { type Broadcast, broadcast } from './transactions/broadcast.ts'
+export { type Fees, raiseFees, readFees } from './transactions/readFees.ts'
+export { type Nonces, readNonces } from './transactions/readNonces.ts'
+export { readTransaction, type TransactionState } from './transactions/readTransaction.ts'
+export {
+  openSigner,
+  type SignedTransaction,
+  type Signer,
+  signerFromPrivateKey,
+  type TransactionPlan,
+} from './transactions/signer.ts'

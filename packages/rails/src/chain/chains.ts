@@ -1,0 +1,48 @@
+import type { Address, Chain } from 'viem'
+import { arc, arcTestnet, foundry } from 'viem/chains'
+import { localFees } from '../localChain/limits.ts'
+
+/** When a mined block is taken for good. */
+export type Finality =
+  /** With this many blocks on the chain counted from it: 1 is as soon as it is mined. */
+  | { kind: 'depth'; blocks: bigint }
+  /** When the chain says so by its `finalized` tag. */
+  | { kind: 'tag' }
+
+/** Where fees come from, in wei. */
+export type FeePolicy =
+  | { kind: 'pinned'; maxFeePerGas: bigint; maxPriorityFeePerGas: bigint }
+  /** Twice the last base fee, and the tip that the node suggests. */
+  | { kind: 'market' }
+
+/** What ORIEN has to know of a chain. */
+export type ChainProfile = {
+  name: ChainName
+  chain: Chain
+  finality: Finality
+  fees: FeePolicy
+  /** USDC's ERC-20 side, 6 decimals; null where it is deployed at start. */
+  usdc: Address | null
+}
+
+/** The chains that can be named in a configuration. */
+export type ChainName = 'arc' | 'arc-testnet' | 'local' | 'local-reorg'
+
+// On Arc, USDC is also the native coin, with 18 decimals; this address is its ERC-20 side with 6.
+const arcUsdc: Address = '0x3600000000000000000000000000000000000000'
+const pinned: FeePolicy = { kind: 'pinned', ...localFees }
+
+/**
+ * The chain profiles by name. Arc's finality is deterministic, under a second
+ * (https://docs.arc.io); `local-reorg` is the local chain as a test of one that reorganises.
+ */
+export const chains: Record<ChainName, ChainProfile> = {
+  arc: profile('arc', arc, 1n, { kind: 'market' }, arcUsdc),
+  'arc-testnet': profile('arc-testnet', arcTestnet, 1n, { kind: 'market' }, arcUsdc),
+  local: profile('local', foundry, 1n, pinned, null),
+  'local-reorg': profile('local-reorg', foundry, 8n, pinned, null),
+}
+
+function profile(name: ChainName, chain: Chain, blocks: bigint, fees: FeePolicy, usdc: Address | null) {
+  return { name, chain, finality: { kind: 'depth' as const, blocks }, fees, usdc }
+}

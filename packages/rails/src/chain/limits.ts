@@ -1,0 +1,11 @@
+/** Bounds of every talk with a chain. */
+export const CHAIN_LIMITS = {
+  /** One RPC request. */
+  requestMs: 5_000,
+  /** What Arc and others allow one transaction since Osaka. https://eips.ethereum.org/EIPS/eip-7825 */
+  transactionGas: 16_777_216n,
+  /** A gas limit is the estimate plus this many per cent: balances may change until it is mined. */
+  gasMarginPercent: 25n,
+  /** Of an RPC's error message, what is passed on. */
+  detailChars: 300,
+} as const

@@ -1,0 +1,30 @@
+import { askValue, type Unreachable } from './ask.ts'
+import type { ChainProfile } from './chains.ts'
+import type { ChainClient } from './connect.ts'
+
+/** How far a chain is: its newest block and the newest that is final, −1 while there is none. */
+export type Head = { status: 'read'; latestBlock: bigint; finalBlock: bigint }
+
+/**
+ * Reads how far the chain is.
+ *
+ * @example
+ * const head = await readHead(client, chains.local)
+ */
+export async function readHead(client: ChainClient, profile: ChainProfile): Promise<Head | Unreachable> {
+  const latest = await askValue(client.getBlock({ blockTag: 'latest' }))
+  if (latest.status === 'unreachable') return latest
+  const latestBlock = latest.value.number
+  if (profile.finality.kind === 'depth') {
+    return { status: 'read', latestBlock, finalBlock: finalBlockAt(latestBlock, profile.finality.blocks) }
+  }
+  const final = await askValue(client.getBlock({ blockTag: 'finalized' }))
+  if (final.status === 'unreachable') return final
+  return { status: 'read', latestBlock, finalBlock: final.value.number }
+}
+
+/** The newest block that has `depthBlocks` blocks counted from it, or −1. */
+export function finalBlockAt(latestBlock: bigint, depthBlocks: bigint): bigint {
+  const finalBlock = latestBlock - depthBlocks + 1n
+  return finalBlock < 0n ? -1n : finalBlock
+}
