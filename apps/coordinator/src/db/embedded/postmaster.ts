@@ -24,6 +24,9 @@ const SETTINGS = {
   password_encryption: 'scram-sha-256',
   log_destination: 'stderr',
   logging_collector: 'off',
+  // Statements and details hold what users sent.
+  log_min_error_statement: 'panic',
+  log_error_verbosity: 'terse',
   lc_messages: 'C',
   timezone: 'UTC',
   log_timezone: 'UTC',
