@@ -18,7 +18,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'product',
-          include: ['{packages,apps,tests,examples}/**/*.test.{ts,tsx}'],
+          include: ['{packages,apps,tests,examples,scripts}/**/*.test.{ts,tsx}'],
           exclude: [...notOurs, 'tests/tidy/**'],
           globalSetup: existsSync(postgresSetup) ? [postgresSetup] : [],
         },
@@ -26,7 +26,7 @@ export default defineConfig({
       // Apart, so that checking the source starts no database.
       {
         extends: true,
-        test: { name: 'tidy', include: ['{tests/tidy,scripts}/**/*.test.ts'], exclude: notOurs },
+        test: { name: 'tidy', include: ['tests/tidy/**/*.test.ts'], exclude: notOurs },
       },
     ],
   },

@@ -31,7 +31,8 @@ function lastLine(...args: string[]) {
     env: { PATH: process.env.PATH, HOME: project },
   })
   expect(child.stdout.endsWith('\n')).toBe(true)
-  return { code: child.status, last: child.stdout.slice(0, -1).split('\n').at(-1) }
+  const [before, last] = child.stdout.slice(0, -1).split('\n').slice(-2)
+  return { code: child.status, last, ...(before?.endsWith('not run here') ? { before } : {}) }
 }
 
 test('a run without failures ends with its count and 0', () => {
@@ -53,7 +54,12 @@ test.each([
   ],
 ])('%s is counted as failed', (_name, line, last) => {
   put('a.test.ts', good, line)
-  expect(lastLine()).toEqual({ code: 1, last })
+  expect(lastLine()).toMatchObject({ code: 1, last })
+})
+
+test('a test that does not run here is neither, and is said', () => {
+  put('a.test.ts', good, "test.runIf(false)('x', () => {})")
+  expect(lastLine()).toEqual({ code: 0, last: '1 passed, 0 failed', before: '1 not run here' })
 })
 
 test('a file that does not load is counted as failed', () => {

@@ -7,7 +7,8 @@
  */
 import { parseCLI, startVitest, type TestModule, type Vitest } from 'vitest/node'
 
-type Tally = { passed: number; failed: number }
+/** `notRun`: what this machine cannot do, or a filter left out. */
+type Tally = { passed: number; failed: number; notRun: number }
 
 /** A file that does not load and a hook that throws have no failed test of their own: each counts as one. */
 function tallyModule(module: TestModule): Tally {
@@ -16,7 +17,8 @@ function tallyModule(module: TestModule): Tally {
   const passed = tests.filter((test) => test.result().state === 'passed').length
   const unfinished = tests.filter((test) => ['failed', 'pending'].includes(test.result().state)).length
   const broken = [module, ...suites].filter((part) => part.errors().length > 0).length
-  return { passed, failed: unfinished + broken }
+  const notRun = tests.filter((test) => test.result().state === 'skipped').length
+  return { passed, failed: unfinished + broken, notRun }
 }
 
 function tally(vitest: Vitest): Tally {
@@ -25,6 +27,7 @@ function tally(vitest: Vitest): Tally {
   return {
     passed: sum((part) => part.passed),
     failed: sum((part) => part.failed) + vitest.state.getUnhandledErrors().length,
+    notRun: sum((part) => part.notRun),
   }
 }
 
@@ -41,7 +44,7 @@ async function runTestsSafely(args: string[]): Promise<Tally> {
     return await runTests(args)
   } catch (error) {
     console.error(error)
-    return { passed: 0, failed: 1 }
+    return { passed: 0, failed: 1, notRun: 0 }
   }
 }
 
@@ -50,6 +53,7 @@ const counted = await runTestsSafely(process.argv.slice(2))
 // whoever reads only the line must not read a success.
 const failedOutside = counted.failed === 0 && (counted.passed === 0 || (process.exitCode ?? 0) !== 0)
 const { passed, failed } = { ...counted, failed: failedOutside ? 1 : counted.failed }
+if (counted.notRun > 0) console.log(`${counted.notRun} not run here`)
 // On a pipe, stderr and stdout drain on their own: wait for both, so that this line is really the last one.
 await new Promise<void>((resolve) => process.stderr.write('', () => resolve()))
 process.stdout.write(`${passed} passed, ${failed} failed\n`, () => process.exit(failed === 0 ? 0 : 1))

@@ -25,12 +25,12 @@ const examples: Record<string, Cases> = {
     keeps: ["throw new OrienError('not_found')", 'throw error'],
   },
   'silenced-types': {
-    breaks: [`${slashes} @ts-ignore`, `/* @ts-expect-error */`],
+    breaks: ['// @ts-ignore', '/* @ts-expect-error */', 'f(1) // @ts-ignore', '{\n  // @ts-ignore\n}'],
     keeps: [`const note = '@ts-ignore'`],
   },
   'unfinished-work': {
-    breaks: [`${slashes} TODO later`, `${slashes} wait: FIXME`],
-    keeps: [`const label = 'TODO'`],
+    breaks: ['// TODO later', '/** Waits.\n * FIXME: for ever */', 'const a = [\n  1,\n  // HACK\n]'],
+    keeps: ["const label = '// TODO'"],
   },
   'environment-only-in-config': {
     breaks: ['const port = process.env.PORT', 'const { PORT } = process.env'],
@@ -80,12 +80,20 @@ const examples: Record<string, Cases> = {
       "test.skip('x', () => {})",
       "describe.only('x', () => {})",
       "it.todo('x')",
+      "test.runIf(process.env.SLOW)('x', () => {})",
+      "test.skipIf(isSlow)('x', () => {})",
       "test('x', { retry: 3 }, () => {})",
       'await new Promise((resolve) => setTimeout(resolve, 100))',
       "import { setTimeout } from 'node:timers/promises'",
       'await sleep(100)',
     ],
-    keeps: ["test('x', () => {})", "const label = 'test.skip'", 'await vi.waitFor(check)', 'meter.retry(3)'],
+    keeps: [
+      "test('x', () => {})",
+      "test.runIf(canMount)('x', () => {})",
+      "const label = 'test.skip'",
+      'await vi.waitFor(check)',
+      'meter.retry(3)',
+    ],
   },
   docstrings: {
     path: 'packages/sdk/src/orien.ts',
@@ -164,7 +172,7 @@ test.each([
   expect(check(name, file, text)).toEqual([])
 })
 
-test('the sandbox may measure, but not ask for the date', () => {
+test('what waits for processes may measure, but not ask for the date', () => {
   expect(check('clock-only-in-clock', 'apps/provider-node/src/sandbox/meter.ts', 'Date.now()')).not.toEqual(
     [],
   )

@@ -32,6 +32,27 @@ export function findNodes(file: SourceFile, look: (node: ts.Node) => string | un
   })
 }
 
+/** Tokens too, which `forEachChild` leaves out: a comment before a closing brace hangs on the brace. */
+function* tokensOf(node: ts.Node): Generator<ts.Node> {
+  yield node
+  for (const child of node.getChildren()) yield* tokensOf(child)
+}
+
+/** The same for comments: `look` sees the text of each, and never a string that looks like one. */
+export function findComments(file: SourceFile, look: (comment: string) => string | undefined): Finding[] {
+  const { tree, text } = file
+  if (tree === undefined) return []
+  const ranges = [...tokensOf(tree)].flatMap((node) => [
+    ...(ts.getLeadingCommentRanges(text, node.pos) ?? []),
+    ...(ts.getTrailingCommentRanges(text, node.end) ?? []),
+  ])
+  const unique = new Map(ranges.map((range) => [range.pos, range.end]))
+  return [...unique].flatMap(([start, end]) => {
+    const message = look(text.slice(start, end))
+    return message === undefined ? [] : [{ line: lineAt(tree, start), message }]
+  })
+}
+
 /** The same for lines of text: `look` sees each line. */
 export function findLines(file: SourceFile, look: (line: string) => string | undefined): Finding[] {
   return file.text.split('\n').flatMap((line, index) => {

@@ -1,6 +1,6 @@
 import ts from 'typescript'
 import { isScript, isShipped, type Rule } from '../rule.ts'
-import { dottedName, findLines, findNodes } from '../syntax.ts'
+import { dottedName, findComments, findNodes } from '../syntax.ts'
 
 const BARE_ERROR = /^(Error|TypeError|RangeError|AggregateError)$/
 
@@ -23,12 +23,12 @@ export const silencedTypes: Rule = {
   why: 'a silenced type error is a bug with a delay; a type test states the error it expects elsewhere',
   appliesTo: (path) => isScript(path) && !path.endsWith('.test-d.ts'),
   check: (file) =>
-    findLines(file, (line) => /(?:\/\/|\/?\*)\s*(@ts-(?:ignore|expect-error|nocheck))/.exec(line)?.[1]),
+    findComments(file, (comment) => /^\W*(@ts-(?:ignore|expect-error|nocheck))/.exec(comment)?.[1]),
 }
 
 export const unfinishedWork: Rule = {
   name: 'unfinished-work',
   why: 'what is not done belongs to the tracker, where someone looks',
   appliesTo: isScript,
-  check: (file) => findLines(file, (line) => /(?:\/\/|\/?\*)\s*(?:.*\W)?(TODO|FIXME|HACK)\b/.exec(line)?.[1]),
+  check: (file) => findComments(file, (comment) => /\b(TODO|FIXME|HACK)\b/.exec(comment)?.[1]),
 }

@@ -15,8 +15,12 @@ export const environment: Rule = {
 
 const MONOTONIC = /^(performance\.now|process\.hrtime(\.bigint)?)$/
 const CLOCK_CALL = /^(Date\.now|Date|performance\.now|process\.hrtime(\.bigint)?)$/
-/** The sandbox measures how long a process ran: that is its subject, and a monotonic clock its only honest source. */
-const MEASURES_PROCESSES = /^apps\/provider-node\/src\/sandbox\//
+/**
+ * Where processes and sockets are waited for or measured. A monotonic reading means nothing outside its process, so
+ * it cannot leak into the domain; the date can, and stays forbidden here too.
+ */
+const WAITS_FOR_THE_SYSTEM =
+  /^(apps\/provider-node\/src\/sandbox|apps\/coordinator\/src\/db\/embedded|packages\/rails\/src\/localChain|packages\/sdk\/src\/http)\//
 
 export const clock: Rule = {
   name: 'clock-only-in-clock',
@@ -29,7 +33,7 @@ export const clock: Rule = {
       }
       if (!ts.isCallExpression(node)) return undefined
       const name = dottedName(node.expression)
-      if (MEASURES_PROCESSES.test(file.path) && MONOTONIC.test(name)) return undefined
+      if (WAITS_FOR_THE_SYSTEM.test(file.path) && MONOTONIC.test(name)) return undefined
       return CLOCK_CALL.test(name) ? `reads the clock with ${name}()` : undefined
     }),
 }

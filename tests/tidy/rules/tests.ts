@@ -4,11 +4,16 @@ import { dottedName, findNodes } from '../syntax.ts'
 
 const TEST_CALL = /^(test|it|describe|suite)\./
 const TURNED_OFF = /\.(skip|only|todo|fails|skipIf|runIf)$/
+/** What a machine cannot do (mount without root) it cannot test; the run says how many tests that were. */
+const CAPABILITY = /^(can[A-Z]\w*|is[A-Z]\w*|process\.platform === '\w+')$/
 const SLEEP = /^(sleep|delay|wait|pause)(Ms|For)?$/
 
 function turnedOff(node: ts.Node): string | undefined {
   if (!ts.isPropertyAccessExpression(node)) return undefined
   const name = dottedName(node)
+  const call = node.parent
+  const argument = ts.isCallExpression(call) && call.expression === node ? call.arguments[0] : undefined
+  if (name.endsWith('.runIf') && CAPABILITY.test(argument?.getText() ?? '')) return undefined
   return TEST_CALL.test(name) && TURNED_OFF.test(name) ? `uses ${name}` : undefined
 }
 
