@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import {
   chmodSync,
   chownSync,
@@ -20,6 +19,8 @@ import {
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { OrienError } from '@orien/protocol'
+import { systemClock } from '../../clock.ts'
+import { systemRandom } from '../../random.ts'
 import type { Account } from './account.ts'
 import type { Launcher } from './launcher.ts'
 import { reasonOf } from './postmaster.ts'
@@ -71,7 +72,7 @@ export async function ensureCluster(
     if (!existsSync(passwordFile)) throw refused('The password file is missing.', 'password_missing')
     return readFileSync(passwordFile, 'utf8').trim()
   }
-  const password = randomBytes(32).toString('base64url')
+  const password = systemRandom(systemClock).word().slice(2)
   writeSecret(passwordFile, password)
   removeUnfinished(dataDir)
   // A name of its own: the initdb of a killed start may still be removing what it made.

@@ -4,9 +4,9 @@ const POLL_MS = 20
 
 /** Waits for facts of the operating system that announce no event; false when `timeoutMs` went by first. */
 export async function until(condition: () => boolean, timeoutMs: number): Promise<boolean> {
-  const deadlineMs = performance.now() + timeoutMs
+  const deadline = AbortSignal.timeout(timeoutMs)
   while (!condition()) {
-    if (performance.now() >= deadlineMs) return false
+    if (deadline.aborted) return false
     await pause(POLL_MS)
   }
   return true
