@@ -87,14 +87,20 @@ export async function signClaim(
 }
 
 /** An EIP-3009 authorisation for the escrow, good for ten minutes of chain time. */
-export async function signDeposit(world: World, from: PrivateKeyAccount, micros: bigint, nonce: Hex) {
+export async function signDeposit(
+  world: World,
+  signer: PrivateKeyAccount,
+  micros: bigint,
+  nonce: Hex,
+  from: Address = signer.address,
+) {
   const { usdc, usdcDomain, escrow } = world.chain
   const validAfter = 0n
   const validBefore = BigInt((await world.now()) + 600)
   const domain = { ...usdcDomain, chainId: 31337, verifyingContract: usdc }
-  const message = { from: from.address, to: escrow, value: micros, validAfter, validBefore, nonce }
+  const message = { from, to: escrow, value: micros, validAfter, validBefore, nonce }
   const primaryType = 'ReceiveWithAuthorization'
-  const signature = await from.signTypedData({ domain, types: depositTypes, primaryType, message })
+  const signature = await signer.signTypedData({ domain, types: depositTypes, primaryType, message })
   return { validAfter, validBefore, nonce, signature }
 }
 

@@ -6,6 +6,7 @@ import {
   type ContractFunctionName,
   type EncodeFunctionDataParameters,
   encodeFunctionData,
+  getContractAddress,
   type Hex,
   type Log,
   type PrivateKeyAccount,
@@ -64,6 +65,24 @@ export async function openWorld(options: LocalChainOptions = {}) {
       return account
     },
     send,
+    /** Deploys a contract. */
+    deploy: async (from: PrivateKeyAccount, code: Hex): Promise<Address> => {
+      const nonce = await clients.reader.getTransactionCount({ address: from.address })
+      await mine(clients, from, null, code)
+      return getContractAddress({ from: from.address, nonce: BigInt(nonce) })
+    },
+    /** Makes an account's address run other code, by an EIP-7702 authorisation of its key. */
+    delegate: async (account: PrivateKeyAccount, contractAddress: Address) => {
+      const nonce = await clients.reader.getTransactionCount({ address: account.address })
+      const authorization = await account.signAuthorization({ chainId: 31337, contractAddress, nonce })
+      const transaction = { authorizationList: [authorization], to: account.address, gas: 200_000n }
+      const from = localAccounts.deployer
+      const hash = await clients.sender.sendTransaction({ account: from, ...transaction, ...localFees })
+      await clients.reader.waitForTransactionReceipt({ hash })
+    },
+    /** Sends with a gas limit of one's choice, mined whether it reverts or not. */
+    sendWithGas: (from: PrivateKeyAccount, data: Hex, gas: bigint) =>
+      mineAny(clients, from, chain.escrow, data, gas),
     /** Calls a function of the escrow. */
     act: <Name extends Writing>(
       from: PrivateKeyAccount,
@@ -102,25 +121,29 @@ export async function openWorld(options: LocalChainOptions = {}) {
   }
 }
 
-/** Signs, sends and waits; also for transactions that will revert, if the gas is given. */
-export async function mine(
-  { reader, sender }: LocalClients,
+async function mine(
+  clients: LocalClients,
   from: PrivateKeyAccount,
   to: Address | null,
   data: Hex,
   gas: bigint = CHAIN_LIMITS.transactionGas,
 ): Promise<Extract<Outcome, { status: 'ok' }>> {
+  const { status, ...facts } = await mineAny(clients, from, to, data, gas)
+  invariant(status === 'success', `mined with success: ${facts.hash}`)
+  return { status: 'ok', ...facts }
+}
+
+async function mineAny(
+  { reader, sender }: LocalClients,
+  from: PrivateKeyAccount,
+  to: Address | null,
+  data: Hex,
+  gas: bigint,
+) {
   const nonce = await reader.getTransactionCount({ address: from.address })
   const fields = { type: 'eip1559', chainId: 31337, nonce, gas, data, ...localFees } as const
   const serializedTransaction = await from.signTransaction({ ...fields, to })
   const hash = await sender.sendRawTransaction({ serializedTransaction })
-  const receipt = await reader.waitForTransactionReceipt({ hash })
-  invariant(receipt.status === 'success', `mined with success: ${hash}`)
-  return {
-    status: 'ok',
-    hash,
-    gasUsed: receipt.gasUsed,
-    logs: receipt.logs,
-    blockNumber: receipt.blockNumber,
-  }
+  const { status, gasUsed, logs, blockNumber } = await reader.waitForTransactionReceipt({ hash })
+  return { status, hash, gasUsed, logs, blockNumber }
 }
