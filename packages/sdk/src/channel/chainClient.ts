@@ -1,0 +1,47 @@
+import { OrienError } from '@orien/protocol'
+import { createPublicClient, http, type PublicClient } from 'viem'
+
+/** Endpoints whose client is kept. */
+const MAX_CLIENTS = 32
+const RPC_TIMEOUT_MS = 10_000
+const clients = new Map<string, PublicClient>()
+
+/** A client that only reads, one per endpoint. */
+export function chainClient(rpcUrl: string): PublicClient {
+  const known = clients.get(rpcUrl)
+  if (known) return known
+  const client = createPublicClient({ transport: http(rpcUrl, { timeout: RPC_TIMEOUT_MS, retryCount: 2 }) })
+  const [oldest] = clients.keys()
+  if (oldest !== undefined && clients.size >= MAX_CLIENTS) clients.delete(oldest)
+  clients.set(rpcUrl, client)
+  return client
+}
+
+/**
+ * Runs a question to the chain.
+ *
+ * @throws OrienError `chain_unavailable` for whatever goes wrong; the URL, which may hold a key, is not in it
+ */
+export async function askChain<T>(question: () => Promise<T>): Promise<T> {
+  try {
+    return await question()
+  } catch (cause) {
+    if (cause instanceof OrienError) throw cause
+    throw new OrienError('chain_unavailable', 'the chain did not answer the question', {}, { cause })
+  }
+}
+
+const checkedChains = new Map<string, number>()
+
+/**
+ * Makes sure that an endpoint serves the chain that is meant, once per endpoint.
+ *
+ * @throws OrienError `chain_unavailable` for another chain
+ */
+export async function assertChain(rpcUrl: string, chainId: number): Promise<void> {
+  const actual = checkedChains.get(rpcUrl) ?? (await askChain(() => chainClient(rpcUrl).getChainId()))
+  if (checkedChains.size < MAX_CLIENTS) checkedChains.set(rpcUrl, actual)
+  if (actual !== chainId) {
+    throw new OrienError('chain_unavailable', `the endpoint serves chain ${actual}, not ${chainId}`)
+  }
+}

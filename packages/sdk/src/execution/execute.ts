@@ -1,0 +1,142 @@
+import {
+  costMicros,
+  durationMs,
+  type ExecutionView,
+  execute,
+  type Json,
+  LIMITS,
+  least,
+  OrienError,
+  subtract,
+  type UsdcMicros,
+  usdcMicros,
+  type Voucher,
+  ZERO,
+} from '@orien/protocol'
+import type { CallOptions } from '../http/client.ts'
+import { deriveIdempotencyKey } from '../idempotency.ts'
+import { assertExplained } from '../session/spending.ts'
+import { refresh, type SessionState } from '../session/state.ts'
+import { Execution } from './execution.ts'
+
+/** A run that is wanted. */
+export type ExecuteRequest = {
+  tool: string
+  args?: Record<string, unknown> | undefined
+  /** The run stops when it has cost this much; else at the tool's time limit or the end of the budget. */
+  maxCostMicros?: UsdcMicros | undefined
+  /** Wait this long, at most five minutes, for the result before returning a handle to a run that goes on. */
+  waitMs?: number | undefined
+  idempotencyKey?: string | undefined
+  /** Instead of a key: names the caller's turn, so that the same call in the same turn runs and costs once. */
+  turnId?: string | undefined
+  signal?: AbortSignal | undefined
+}
+
+/** Vouchers that one call may be asked for; parallel runs move the target. */
+const MAX_VOUCHERS = 8
+
+function keyOf(state: SessionState, request: ExecuteRequest): string {
+  if (request.idempotencyKey !== undefined) return request.idempotencyKey
+  if (request.turnId === undefined) return crypto.randomUUID()
+  const { tool, args = {}, maxCostMicros } = request
+  const call = {
+    tool,
+    args,
+    ...(maxCostMicros === undefined ? {} : { maxCostMicros: maxCostMicros.toString() }),
+  }
+  return deriveIdempotencyKey(request.turnId, { session: state.id, ...call } as Json)
+}
+
+/** What a run can cost at most: the tool's limit at the rate, the caller's or the policy's cap, what is left. */
+function sizeHold(state: SessionState, tool: string, capMicros: UsdcMicros | undefined): UsdcMicros {
+  const offered = state.terms.offer.tools.find((candidate) => candidate.id === tool)
+  if (!offered) throw new OrienError('tool_not_offered', `the offer of this session has no tool "${tool}"`)
+  const { budgetMicros, rateMicrosPerMinute } = state.view
+  const spoken = state.chain.consumedMicros + state.spending.heldMicros
+  const left = spoken < budgetMicros ? subtract(budgetMicros, spoken as UsdcMicros) : ZERO
+  return least(costMicros(rateMicrosPerMinute, durationMs(offered.timeMs)), capMicros ?? left, left)
+}
+
+function signVoucher(state: SessionState): Voucher {
+  state.chain.assertSound()
+  const { budgetMicros } = state.view
+  const cumulativeMicros = state.spending.nextVoucher(state.chain.consumedMicros, budgetMicros)
+  state.spending.signed(cumulativeMicros, budgetMicros)
+  return state.key.signVoucher(state.channel, cumulativeMicros)
+}
+
+/** Signs for what the coordinator asks, when receipts and open holds explain it. */
+async function signRequired(
+  state: SessionState,
+  error: OrienError,
+  holdMicros: UsdcMicros,
+): Promise<Voucher> {
+  const required = usdcMicros.safeDecode(error.facts.requiredCumulativeMicros as string)
+  if (!required.success) throw error
+  const { heldMicros, budgetMicros } = await refresh(state)
+  const ours = state.spending.heldMicros
+  // Runs of other processes of this agent are only known from the coordinator; ours include the new one.
+  const others = heldMicros + holdMicros
+  assertExplained({
+    requiredMicros: required.data,
+    consumedMicros: state.chain.consumedMicros,
+    heldMicros: ours > others ? ours : (others as UsdcMicros),
+    budgetMicros,
+  })
+  state.spending.signed(required.data, budgetMicros)
+  return state.key.signVoucher(state.channel, required.data)
+}
+
+async function submit(
+  state: SessionState,
+  request: { tool: string; args: Record<string, unknown>; maxCostMicros?: UsdcMicros },
+  options: CallOptions,
+  holdMicros: UsdcMicros,
+): Promise<ExecutionView> {
+  let voucher = signVoucher(state)
+  for (let signed = 1; ; signed += 1) {
+    try {
+      const body = { ...request, voucher }
+      return await state.context.http.call(execute, { params: { id: state.id }, body }, options)
+    } catch (error) {
+      const asked = error instanceof OrienError && error.code === 'voucher_required'
+      if (!asked || signed >= MAX_VOUCHERS) throw error
+      voucher = await signRequired(state, error, holdMicros)
+    }
+  }
+}
+
+/**
+ * Starts a run: signs a voucher that covers what was consumed, what is held and what this run may cost, never above
+ * the budget. A voucher that the coordinator finds too low is raised and sent under the same key, so nothing runs twice.
+ *
+ * @throws OrienError `tool_not_offered`, `spend_cap_exceeded`, `budget_exhausted`, `receipt_disputed`, or the
+ * coordinator's; a stored refusal comes again under the same key
+ */
+export async function executeTool(state: SessionState, request: ExecuteRequest): Promise<Execution> {
+  state.chain.assertSound()
+  const { tool, args = {}, signal } = request
+  const capMicros = state.context.guard.callCap(request.maxCostMicros)
+  const holdMicros = sizeHold(state, tool, capMicros)
+  const reservation = state.spending.reserve(holdMicros)
+  const waitMs = Math.min(request.waitMs ?? 0, LIMITS.waitMs)
+  const options: CallOptions = {
+    idempotencyKey: keyOf(state, request),
+    signal,
+    ...(waitMs > 0 ? { prefer: { waitMs } } : {}),
+  }
+  try {
+    const body = { tool, args, ...(capMicros === undefined ? {} : { maxCostMicros: capMicros }) }
+    const view = await submit(state, body, options, holdMicros)
+    reservation.executionId = view.id
+    if (view.tool !== tool || view.holdMicros > holdMicros) {
+      throw new OrienError('receipt_mismatch', 'the coordinator started another run than was asked for')
+    }
+    reservation.holdMicros = view.holdMicros
+    return new Execution(state, view)
+  } catch (error) {
+    state.spending.release(reservation)
+    throw error
+  }
+}

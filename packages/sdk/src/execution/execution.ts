@@ -1,0 +1,100 @@
+import { cancelExecution, type ExecutionView, getExecution, OrienError } from '@orien/protocol'
+import { isFinished, type SessionState, takeResult } from '../session/state.ts'
+import type { SessionMessage } from '../sse/events.ts'
+import { type LogPiece, readLogs } from './logs.ts'
+
+/** One run of a tool. */
+export class Execution {
+  readonly id: ExecutionView['id']
+  readonly #state: SessionState
+  #view: ExecutionView
+
+  constructor(state: SessionState, view: ExecutionView) {
+    this.id = view.id
+    this.#state = state
+    this.#view = view
+    if (isFinished(view)) takeResult(state, view)
+  }
+
+  /** The last known view; not necessarily the present one. */
+  get view(): ExecutionView {
+    return this.#view
+  }
+
+  /** The result, its receipt checked; undefined while the run goes on. */
+  get result(): ExecutionView | undefined {
+    return isFinished(this.#view) ? this.#view : undefined
+  }
+
+  /**
+   * Waits for the end of the run. A failed run is a result, not an error: see its `status` and `reason`.
+   *
+   * @throws OrienError when the receipt is wrong, or the coordinator cannot be reached
+   */
+  async wait(options: { signal?: AbortSignal | undefined } = {}): Promise<ExecutionView> {
+    if (this.result) return this.result
+    const { signal } = options
+    const { feed } = this.#state
+    let stop = () => {}
+    let aborted = () => {}
+    const end = new Promise<void>((resolve, reject) => {
+      aborted = () => reject(signal?.reason)
+      // Listening starts before the first look, so an end between the two is not missed.
+      stop = feed.listen({
+        message: (message) => this.#isEnd(message) && resolve(),
+        failed: (error) => (error === undefined ? resolve() : reject(error)),
+      })
+    })
+    // Nobody may be left to hear of a late failure.
+    end.catch(() => undefined)
+    signal?.addEventListener('abort', aborted, { once: true })
+    try {
+      signal?.throwIfAborted()
+      await this.refresh()
+      if (!this.result) await end
+      await this.refresh()
+    } finally {
+      stop()
+      signal?.removeEventListener('abort', aborted)
+    }
+    if (this.result) return this.result
+    throw new OrienError('unreadable', 'the run has ended, yet it has no result', { executionId: this.id })
+  }
+
+  /** Asks for the present view. */
+  async refresh(): Promise<ExecutionView> {
+    if (this.result) return this.result
+    const view = await this.#state.context.http.call(getExecution, { params: { id: this.id } })
+    if (isFinished(view)) takeResult(this.#state, view)
+    this.#view = view
+    return view
+  }
+
+  /**
+   * Stops the run; what it used so far is billed. Cancelling a run that has ended changes nothing.
+   *
+   * @returns the view after the request; `wait()` for the result
+   */
+  async cancel(): Promise<ExecutionView> {
+    try {
+      await this.#state.context.http.call(cancelExecution, { params: { id: this.id } })
+    } catch (error) {
+      if (!(error instanceof OrienError && error.code === 'execution_finished')) throw error
+    }
+    return this.refresh()
+  }
+
+  /** The output as it comes; see {@link readLogs}. */
+  logs(
+    options: { after?: number; signal?: AbortSignal | undefined } = {},
+  ): AsyncGenerator<LogPiece, void, undefined> {
+    return readLogs(this.#state.context.http, this.id, options)
+  }
+
+  #isEnd(message: SessionMessage): boolean {
+    if (message.kind !== 'event') return false
+    const { type, data } = message.event
+    const ended = type === 'execution.completed' || type === 'execution.failed'
+    return (ended && data.executionId === this.id) || type === 'session.settled' || type === 'session.failed'
+  }
+}
