@@ -50,13 +50,18 @@ const settings = {
   outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object', 'evm.deployedBytecode.object'] } },
 } as const
 
+/** What is compiled: the path below `solidity/`, and where the TypeScript goes. */
+export const contracts = [
+  { contractName: 'OrienEscrow', path: 'OrienEscrow.sol', module: 'orienEscrow.ts' },
+  { contractName: 'HostileToken', path: 'testing/HostileToken.sol', module: 'hostileToken.ts' },
+] as const
+
 /**
- * Compiles `solidity/<contractName>.sol` with the pinned npm `solc`, from files of this package and of
+ * Compiles one contract with the pinned npm `solc`, from files of this package and of
  * `@openzeppelin/contracts` alone. Takes 10 to 30 s.
  */
-export function compileSolidity(contractName: string): Compilation {
+export function compileSolidity({ contractName, path: root }: (typeof contracts)[number]): Compilation {
   const solc = require('solc') as Solc
-  const root = `${contractName}.sol`
   const sources = new Map<string, string>()
   const load = (path: string) => {
     const contents = readSource(path)

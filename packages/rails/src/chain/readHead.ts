@@ -2,8 +2,8 @@ import { askValue, type Unreachable } from './ask.ts'
 import type { ChainProfile } from './chains.ts'
 import type { ChainClient } from './connect.ts'
 
-/** How far a chain is: its newest block and the newest that is final, −1 while there is none. */
-export type Head = { status: 'read'; latestBlock: bigint; finalBlock: bigint }
+/** How far a chain is: its newest block, that block's Unix seconds, and the newest that is final, −1 while there is none. */
+export type Head = { status: 'read'; latestBlock: bigint; latestSeconds: number; finalBlock: bigint }
 
 /**
  * Reads how far the chain is.
@@ -15,12 +15,13 @@ export async function readHead(client: ChainClient, profile: ChainProfile): Prom
   const latest = await askValue(client.getBlock({ blockTag: 'latest' }))
   if (latest.status === 'unreachable') return latest
   const latestBlock = latest.value.number
+  const latestSeconds = Number(latest.value.timestamp)
   if (profile.finality.kind === 'depth') {
-    return { status: 'read', latestBlock, finalBlock: finalBlockAt(latestBlock, profile.finality.blocks) }
+    return { status: 'read', latestBlock, latestSeconds, finalBlock: finalBlockAt(latestBlock, profile.finality.blocks) }
   }
   const final = await askValue(client.getBlock({ blockTag: 'finalized' }))
   if (final.status === 'unreachable') return final
-  return { status: 'read', latestBlock, finalBlock: final.value.number }
+  return { status: 'read', latestBlock, latestSeconds, finalBlock: final.value.number }
 }
 
 /** The newest block that has `depthBlocks` blocks counted from it, or −1. */
