@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { bytes32, ed25519Key, type Hex } from './bytes.ts'
-import { canonicalJson, type Json } from './canonicalJson.ts'
+import { canonicalJson, type Json, parseCanonicalJson } from './canonicalJson.ts'
 import {
   type ChannelTerms,
   channelId,
@@ -93,21 +93,21 @@ export type BillVerdict = {
   failure?: BillLine
 }
 
-/** Reads a bill's text; any bytes but the one canonical form are refused. */
+/** Reads a bill's text; any bytes but the one canonical form (with or without its final newline) are refused. */
 export function parseBill(text: string): { ok: true; bill: Bill } | { ok: false; failure: BillLine } {
   const refuse = (line: string, detail: string) => ({
     ok: false as const,
     failure: { line, ok: false, detail },
   })
-  let json: Json
-  try {
-    json = JSON.parse(text) as Json
-  } catch {
-    return refuse('bill', 'is not JSON')
-  }
-  if (canonicalJson(json) !== text.trimEnd()) return refuse('bill', 'is not in canonical form (RFC 8785)')
+  const body = text.endsWith('\n') ? text.slice(0, -1) : text
+  const json = parseCanonicalJson(body)
+  if (json === undefined) return refuse('bill', 'is not JSON in canonical form (RFC 8785)')
   const parsed = bill.safeDecode(json as z.input<typeof bill>)
-  if (parsed.success) return { ok: true, bill: parsed.data }
+  if (parsed.success) {
+    // What decoding evens out (an address in capitals, a name with spaces) is another spelling of the same bill.
+    if (printBill(parsed.data) === `${body}\n`) return { ok: true, bill: parsed.data }
+    return refuse('bill', 'is not in the one form that it is printed in')
+  }
   const issue = parsed.error.issues[0]
   return refuse(issue?.path.join('.') || 'bill', issue?.message ?? 'is not a bill')
 }
@@ -181,6 +181,7 @@ function checkReceipts(value: Bill, { offer, crypto, check, everySignature }: Re
   const id = channelId(value.channel)
   let head: ChainHead = { sequence: 0, hash: jwsHash(value.offer), cumulativeMicros: ZERO }
   const grants = new Set<number>()
+  const executions = new Set<string>()
   value.receipts.forEach((jws, index) => {
     const line = `receipts[${index}]`
     const read = readReceipt(jws)
@@ -199,6 +200,8 @@ function checkReceipts(value: Bill, { offer, crypto, check, everySignature }: Re
     check(`${line}.binding`, stranger === null, stranger ?? '')
     check(`${line}.grant`, !grants.has(read.receipt.grant), 'was spent twice')
     grants.add(read.receipt.grant)
+    check(`${line}.executionId`, !executions.has(read.receipt.executionId), 'was billed twice')
+    executions.add(read.receipt.executionId)
     head = {
       sequence: read.receipt.sequence,
       hash: read.hash,

@@ -76,7 +76,7 @@ export const signature = z
 /** A SHA-256, 64 lower-case hex digits. */
 export const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in lower-case hex')
 
-/** A raw Ed25519 public key, base64url (43 characters). */
+/** A raw Ed25519 public key, base64url: 43 characters, of which the last carries only four bits. */
 export const ed25519Key = z
   .string()
-  .regex(/^[A-Za-z0-9_-]{43}$/, 'must be an Ed25519 public key in base64url')
+  .regex(/^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/, 'must be an Ed25519 public key in base64url')

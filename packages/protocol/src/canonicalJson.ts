@@ -1,4 +1,6 @@
+import { OrienError } from './errors.ts'
 import { invariant } from './invariant.ts'
+import { LIMITS } from './limits.ts'
 
 /** A JSON value; members that are `undefined` are left out. */
 export type Json =
@@ -9,26 +11,52 @@ export type Json =
   | readonly Json[]
   | { readonly [key: string]: Json | undefined }
 
-/**
- * RFC 8785 canonical JSON: sorted keys (UTF-16 code units), no white space, numbers as ECMAScript prints them.
- * https://www.rfc-editor.org/rfc/rfc8785
- *
- * @throws InvariantViolation for NaN or Infinity
- * @example
- * canonicalJson({ b: 1, a: [true] }) // '{"a":[true],"b":1}'
- */
-export function canonicalJson(value: Json): string {
+const refuse = (detail: string) => new OrienError('validation_failed', detail)
+
+function printText(text: string): string {
+  // RFC 8785, 3.2.2.2: a lone surrogate has no UTF-8, so two different texts would be hashed as one.
+  if (!text.isWellFormed()) throw refuse('a text is not valid Unicode')
+  return JSON.stringify(text)
+}
+
+function print(value: Json, depth: number): string {
+  if (typeof value === 'string') return printText(value)
   if (value === null || typeof value !== 'object') {
     invariant(typeof value !== 'number' || Number.isFinite(value), 'canonical JSON has finite numbers only')
     return JSON.stringify(value)
   }
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
+  // Deeper values would overflow the stack, which no caller could turn into a refusal.
+  if (depth === 0) throw refuse(`a value is nested deeper than ${LIMITS.jsonDepth}`)
+  if (Array.isArray(value)) return `[${value.map((item: Json) => print(item, depth - 1)).join(',')}]`
   const record = value as { readonly [key: string]: Json | undefined }
   const members = Object.keys(record)
     .sort()
     .flatMap((key) => {
       const member = record[key]
-      return member === undefined ? [] : [`${JSON.stringify(key)}:${canonicalJson(member)}`]
+      return member === undefined ? [] : [`${printText(key)}:${print(member, depth - 1)}`]
     })
   return `{${members.join(',')}}`
+}
+
+/**
+ * RFC 8785 canonical JSON: sorted keys (UTF-16 code units), no white space, numbers as ECMAScript prints them.
+ * https://www.rfc-editor.org/rfc/rfc8785
+ *
+ * @throws OrienError `validation_failed` for a lone surrogate, or for nesting beyond {@link LIMITS.jsonDepth}
+ * @throws InvariantViolation for NaN or Infinity
+ * @example
+ * canonicalJson({ b: 1, a: [true] }) // '{"a":[true],"b":1}'
+ */
+export function canonicalJson(value: Json): string {
+  return print(value, LIMITS.jsonDepth)
+}
+
+/** Reads JSON text that has to be in canonical form, byte for byte; undefined for any other. */
+export function parseCanonicalJson(text: string): Json | undefined {
+  try {
+    const value = JSON.parse(text) as Json
+    return canonicalJson(value) === text ? value : undefined
+  } catch {
+    return undefined
+  }
 }

@@ -1,5 +1,5 @@
 import { base64url, fromBase64url, sha256Hex, utf8 } from './bytes.ts'
-import { canonicalJson, type Json } from './canonicalJson.ts'
+import { canonicalJson, type Json, parseCanonicalJson } from './canonicalJson.ts'
 
 /** What a JWS of ORIEN states. */
 export type JwsType =
@@ -35,20 +35,16 @@ export function makeJws(typ: JwsType, publicKey: string, payload: Json, sign: Ed
   return `${input}.${base64url(sign(utf8(input)))}`
 }
 
-function parseJson(bytes: Uint8Array): Json | undefined {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as Json
-  } catch {
-    return undefined
-  }
-}
-
 /** Reads one part; null unless its bytes are the canonical form of what they mean. */
 function readPart(part: string): Json | null {
   const bytes = fromBase64url(part)
-  const value = bytes && parseJson(bytes)
-  if (!bytes || value === undefined || value === null) return null
-  return base64url(utf8(canonicalJson(value))) === part ? value : null
+  if (!bytes) return null
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    return parseCanonicalJson(text) ?? null
+  } catch {
+    return null
+  }
 }
 
 /**

@@ -40,6 +40,8 @@ export const LIMITS = {
   tolerancePerMille: 10,
   /** A deposit below this is not relayed: its gas would cost more than it buys. */
   minimumDepositMicros: 10_000n,
+  /** The highest price of an effective minute: a million USDC. */
+  maximumRateMicros: 1_000_000_000_000n,
   /** Life of an EIP-3009 authorisation that the SDK signs. */
   depositValidityMs: 600_000,
   /** A provider is offline after this long without a heartbeat. */

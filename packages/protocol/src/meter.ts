@@ -1,10 +1,16 @@
 import { invariant } from './invariant.ts'
 import { LIMITS } from './limits.ts'
-import { least, MAX_MICROS, micros, type UsdcMicros } from './money.ts'
+import { least, MAX_MICROS, micros, type UsdcMicros, usdcMicros } from './money.ts'
 import { type DurationMs, durationMs, MAX_DURATION_MS } from './time.ts'
 
 /** A price: micro-USDC per effective minute. */
 export type RateMicrosPerMinute = UsdcMicros
+
+/** A price on the wire: above zero, and low enough that a day of it is still an amount. */
+export const rateMicrosPerMinute = usdcMicros.refine(
+  (rate) => rate > 0n && rate <= LIMITS.maximumRateMicros,
+  `must be above zero and at most ${LIMITS.maximumRateMicros}`,
+)
 
 const MINUTE_MS = 60_000n
 
@@ -23,6 +29,11 @@ export function billedMs(effectiveMicros: number, deadlineMs: DurationMs): Durat
   return durationMs(Math.min(Math.max(1, Math.ceil(effectiveMicros / 1_000)), deadlineMs))
 }
 
+/** The formula on bare integers, for figures that came from outside and may exceed what an amount can be. */
+export function exactCost(rate: bigint, ms: number): bigint {
+  return (rate * BigInt(ms) + MINUTE_MS - 1n) / MINUTE_MS
+}
+
 /**
  * What a duration costs: `ceil(rate × ms / 60,000)`.
  *
@@ -30,7 +41,7 @@ export function billedMs(effectiveMicros: number, deadlineMs: DurationMs): Durat
  * costMicros(micros(600_000n), durationMs(1_500)) // 15000n
  */
 export function costMicros(rate: RateMicrosPerMinute, ms: DurationMs): UsdcMicros {
-  return micros((rate * BigInt(ms) + MINUTE_MS - 1n) / MINUTE_MS)
+  return micros(exactCost(rate, ms))
 }
 
 /**

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { address, ed25519Key, sha256Schema } from './bytes.ts'
 import { providerId } from './ids.ts'
 import { toolId } from './manifest.ts'
-import { usdcMicros } from './money.ts'
+import { rateMicrosPerMinute } from './meter.ts'
 import { instant } from './time.ts'
 
 /** How strongly a node isolates tools; proved by attacking itself at start. */
@@ -22,7 +22,7 @@ export const offer = z.strictObject({
   chainId: z.int().positive(),
   escrow: address,
   token: address,
-  rateMicrosPerMinute: usdcMicros,
+  rateMicrosPerMinute,
   split: z.strictObject({
     providerBps: z.literal(9000),
     platformBps: z.literal(700),

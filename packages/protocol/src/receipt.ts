@@ -4,10 +4,10 @@ import { failureReason } from './execution.ts'
 import { executionId, providerId, sessionId } from './ids.ts'
 import { decodeJws, type Ed25519Sign, type Ed25519Verify, isSignedBy, jwsHash, makeJws } from './jws.ts'
 import { toolId } from './manifest.ts'
-import { costMicros } from './meter.ts'
-import { add, usdcMicros } from './money.ts'
+import { exactCost } from './meter.ts'
+import { usdcMicros } from './money.ts'
 import { isolationClass } from './offer.ts'
-import { durationMs, instant } from './time.ts'
+import { instant } from './time.ts'
 
 /** A file and what was in it. */
 export const fileHash = z.strictObject({
@@ -111,14 +111,15 @@ export function receiptFault(
   if (value.previous !== head.hash) return fault('previous', 'must be the hash of the receipt before')
   if (value.effectiveMs > value.deadlineMs) return fault('effectiveMs', 'must not exceed the deadline')
   const ran = value.status === 'completed' || value.reason !== 'rejected'
-  const cost = ran ? costMicros(value.rateMicrosPerMinute, durationMs(value.effectiveMs)) : 0n
+  const cost = ran ? exactCost(value.rateMicrosPerMinute, value.effectiveMs) : 0n
   if (value.costMicros !== cost) return fault('costMicros', `must be ${cost}`)
   if (value.costMicros > value.holdMicros) return fault('costMicros', 'must not exceed the hold')
-  if (value.cumulativeMicros !== add(head.cumulativeMicros, value.costMicros)) {
+  if (value.cumulativeMicros !== head.cumulativeMicros + value.costMicros) {
     return fault('cumulativeMicros', 'must be the sum so far')
   }
   if ((value.status === 'failed') !== (value.reason !== undefined))
     return fault('reason', 'belongs to a failed run')
-  if (value.endedAt < value.startedAt) return fault('endedAt', 'must not be before startedAt')
+  if (Date.parse(value.endedAt) < Date.parse(value.startedAt))
+    return fault('endedAt', 'must not be before startedAt')
   return null
 }

@@ -20,7 +20,12 @@ import { invariant } from './invariant.ts'
  */
 export const registration = z.strictObject({
   providerId,
-  name: z.string().trim().min(1).max(80),
+  name: z
+    .string()
+    .min(1)
+    .max(80)
+    // Refused, not trimmed: the owner signs these very bytes.
+    .refine((name) => name.trim() === name && name.isWellFormed(), 'must not begin or end with a space'),
   payout: address,
   salt: bytes32,
   nodeKey: ed25519Key,

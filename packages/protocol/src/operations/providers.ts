@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { signature } from '../bytes.ts'
 import { providerId } from '../ids.ts'
 import { publishedTool, toolId } from '../manifest.ts'
+import { rateMicrosPerMinute } from '../meter.ts'
 import { usdcMicros } from '../money.ts'
 import { isolationClass } from '../offer.ts'
 import { registration } from '../registration.ts'
@@ -49,7 +50,7 @@ export const registerProvider = operation({
   body: z.strictObject({
     registration,
     signature,
-    rateMicrosPerMinute: usdcMicros.refine((rate) => rate > 0n, 'must be above zero'),
+    rateMicrosPerMinute,
     tools: z.array(publishedTool).min(1).max(100),
     operatorAuthorization: operatorAuthorization.optional(),
   }),
