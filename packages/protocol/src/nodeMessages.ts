@@ -111,7 +111,8 @@ export const fromNode = z.discriminatedUnion('type', [
     requestId,
     items: z.array(z.strictObject({ name: z.string(), bytes: z.int(), modifiedAt: instant })),
   }),
-  z.strictObject({ type: z.literal('fileOpened'), requestId, bytes: z.int().min(0) }),
+  /** The file's size and hash, read once before its bytes are sent, so that a reader knows what to expect. */
+  z.strictObject({ type: z.literal('fileOpened'), requestId, bytes: z.int().min(0), sha256: z.string() }),
   z.strictObject({ type: z.literal('fileChunk'), requestId, data: z.string() }),
   z.strictObject({ type: z.literal('fileEnd'), requestId, sha256: z.string(), bytes: z.int().min(0) }),
   z.strictObject({ type: z.literal('fileCredit'), requestId, chunks: z.int().positive() }),

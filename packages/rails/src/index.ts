@@ -23,8 +23,8 @@ export {
 } from './escrow/encodeExit.ts'
 export { encodeSetOperatorWithAuthorization } from './escrow/encodeSetOperator.ts'
 export { type AmountReading, readBalance, readCredit } from './escrow/readBalance.ts'
-export { readCloseGrace } from './escrow/readCloseGrace.ts'
 export { type ChannelReading, type ChannelState, readChannel } from './escrow/readChannel.ts'
+export { readCloseGrace } from './escrow/readCloseGrace.ts'
 export { readOperator } from './escrow/readOperator.ts'
 export {
   type BlockRange,

@@ -349,6 +349,7 @@ export const transactions = pgTable(
     updatedAt: at('updated_at').notNull().defaultNow(),
   },
   (table) => [
+    uniqueIndex('transactions_once').on(table.kind, table.reference).where(sql`${table.status} <> 'failed'`),
     uniqueIndex('transactions_nonce').on(table.nonce).where(sql`${table.nonce} is not null`),
     index('transactions_open').on(table.status).where(sql`${table.status} not in ('final', 'failed')`),
     index('transactions_session').on(table.sessionId),

@@ -17,7 +17,12 @@ export async function readHead(client: ChainClient, profile: ChainProfile): Prom
   const latestBlock = latest.value.number
   const latestSeconds = Number(latest.value.timestamp)
   if (profile.finality.kind === 'depth') {
-    return { status: 'read', latestBlock, latestSeconds, finalBlock: finalBlockAt(latestBlock, profile.finality.blocks) }
+    return {
+      status: 'read',
+      latestBlock,
+      latestSeconds,
+      finalBlock: finalBlockAt(latestBlock, profile.finality.blocks),
+    }
   }
   const final = await askValue(client.getBlock({ blockTag: 'finalized' }))
   if (final.status === 'unreachable') return final

@@ -252,6 +252,7 @@ CREATE UNIQUE INDEX "receipts_chain" ON "receipts" USING btree ("session_id","se
 CREATE INDEX "sessions_agent" ON "sessions" USING btree ("agent_id","id");--> statement-breakpoint
 CREATE INDEX "sessions_provider" ON "sessions" USING btree ("provider_id","status");--> statement-breakpoint
 CREATE INDEX "sessions_unsettled" ON "sessions" USING btree ("status") WHERE "sessions"."status" in ('ending', 'completed');--> statement-breakpoint
+CREATE UNIQUE INDEX "transactions_once" ON "transactions" USING btree ("kind","reference") WHERE "transactions"."status" <> 'failed';--> statement-breakpoint
 CREATE UNIQUE INDEX "transactions_nonce" ON "transactions" USING btree ("nonce") WHERE "transactions"."nonce" is not null;--> statement-breakpoint
 CREATE INDEX "transactions_open" ON "transactions" USING btree ("status") WHERE "transactions"."status" not in ('final', 'failed');--> statement-breakpoint
 CREATE INDEX "transactions_session" ON "transactions" USING btree ("session_id");

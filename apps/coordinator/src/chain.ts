@@ -1,0 +1,76 @@
+import { type Hex, OrienError } from '@orien/protocol'
+import {
+  type ChainClient,
+  type ChainProfile,
+  connectChain,
+  readBalance,
+  readCloseGrace,
+  readHead,
+  readOperator,
+  readTokenDomain,
+  type Signer,
+  simulateCall,
+} from '@orien/rails'
+import type { ChainTerms, Rail } from './context.ts'
+
+/** What the operator configures about the chain. */
+export type ChainSettings = { profile: ChainProfile; rpcUrl: string; escrow: Hex; token: Hex; signer: Signer }
+
+function unavailable(detail: string): OrienError {
+  return new OrienError('chain_unavailable', `The chain did not answer: ${detail}`)
+}
+
+/**
+ * Connects and reads once what agents will sign for.
+ *
+ * @throws OrienError `chain_unavailable`, `setup_failed` when the node serves another chain
+ */
+export async function openChain(
+  settings: ChainSettings,
+): Promise<{ client: ChainClient; terms: ChainTerms; rail: Rail }> {
+  const { profile, rpcUrl, escrow, token, signer } = settings
+  const client = connectChain(profile, rpcUrl)
+  const domain = await readTokenDomain(client, token)
+  if (domain.status === 'unreachable') throw unavailable(domain.detail)
+  if (domain.status === 'unusual')
+    throw new OrienError('setup_failed', 'The token’s signing domain is not one that wallets can sign for')
+  const grace = await readCloseGrace(client, escrow)
+  if (grace.status === 'unreachable') throw unavailable(grace.detail)
+  const terms: ChainTerms = {
+    chainId: profile.chain.id,
+    escrow: escrow.toLowerCase() as Hex,
+    token: token.toLowerCase() as Hex,
+    tokenName: domain.name,
+    tokenVersion: domain.version,
+    closeGraceMs: Number(grace.seconds) * 1_000,
+    rpcUrl,
+  }
+  return { client, terms, rail: createRail(client, profile, terms, signer) }
+}
+
+function createRail(client: ChainClient, profile: ChainProfile, terms: ChainTerms, signer: Signer): Rail {
+  return {
+    isOperator: async (owner, operator) => {
+      const reading = await readOperator(client, terms.escrow, owner, operator)
+      if (reading.status === 'unreachable') throw unavailable(reading.detail)
+      return reading.status === 'allowed'
+    },
+    balanceOf: async (wallet) => {
+      const reading = await readBalance(client, terms.token, wallet)
+      if (reading.status === 'unreachable') throw unavailable(reading.detail)
+      return reading.micros
+    },
+    simulate: async (call) => {
+      const trial = await simulateCall(client, call, signer.address)
+      if (trial.status === 'unreachable') throw unavailable(trial.detail)
+      if (trial.status === 'ok') return { ok: true }
+      return { ok: false, error: trial.status === 'reverted' ? trial.error : 'TooMuchGas' }
+    },
+    now: async () => {
+      const head = await readHead(client, profile)
+      if (head.status === 'unreachable') throw unavailable(head.detail)
+      return head.latestSeconds
+    },
+    isReachable: async () => (await readHead(client, profile)).status === 'read',
+  }
+}

@@ -1,0 +1,49 @@
+import { OrienError } from '@orien/protocol'
+import { z } from 'zod'
+
+/** Where the coordinator's files are, what it listens on and how it behaves. */
+export type Config = {
+  host: string
+  port: number
+  /** The address that agents see; sign-in messages name it. */
+  baseUrl: string
+  dataDir: string
+  /** Development mode: `POST /api/init` hands out local USDC. */
+  isProduction: boolean
+  /** Requests of one caller a minute. */
+  requestsPerMinute: number
+  /** How long a run may stay unreported beyond its deadline. */
+  leaseMs: number
+  /** How often the sweeps run. */
+  sweepEveryMs: number
+  logLevel: string
+  version: string
+}
+
+const environment = z.object({
+  ORIEN_ENV: z.enum(['production', 'development']).default('development'),
+  ORIEN_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  ORIEN_REQUESTS_PER_MINUTE: z.coerce.number().int().min(1).default(6_000),
+  DATABASE_URL: z.string().optional(),
+  ORIEN_CHAIN: z.enum(['local', 'arc', 'arc-testnet']).default('local'),
+  ORIEN_RPC_URL: z.url().optional(),
+})
+
+/** What the environment says; everything else comes from the command line. */
+export type Environment = z.output<typeof environment>
+
+/**
+ * Reads the environment once.
+ *
+ * @throws OrienError `validation_failed` naming the variable that is wrong
+ */
+export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environment {
+  const parsed = environment.safeParse(env)
+  if (parsed.success) return parsed.data
+  const issues = parsed.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message }))
+  throw new OrienError(
+    'validation_failed',
+    `The environment is not usable: ${issues[0]?.path} ${issues[0]?.message}`,
+    { issues },
+  )
+}

@@ -1,0 +1,109 @@
+import type { FromNode, Hex, Id, ToNode } from '@orien/protocol'
+import type { Logger } from 'pino'
+import type { Clock } from './clock.ts'
+import type { Config } from './config.ts'
+import type { Database, Unit } from './db/executor.ts'
+import type { Bus } from './events/bus.ts'
+import type { CoordinatorKey } from './keys.ts'
+import type { Random } from './random.ts'
+
+/** The chain that sessions settle on, as far as everyone needs to know it. */
+export type ChainTerms = {
+  chainId: number
+  escrow: Hex
+  token: Hex
+  tokenName: string
+  tokenVersion: string
+  closeGraceMs: number
+  rpcUrl: string
+}
+
+/** Live connections of nodes to this process. */
+export type Nodes = {
+  isOnline: (providerId: string) => boolean
+  online: () => readonly string[]
+  /** @returns false when the node is not connected here */
+  send: (providerId: string, message: ToNode) => boolean
+  /**
+   * Asks and waits for the one answer.
+   *
+   * @throws OrienError `provider_offline`, `node_unreachable`, or what the node answered
+   */
+  ask: <T extends FromNode['type']>(
+    providerId: string,
+    request: NodeRequest,
+    answer: T,
+  ) => Promise<Extract<FromNode, { type: T }>>
+}
+
+type Requests = Extract<ToNode, { type: 'claimRequest' | 'fileList' }>
+/** A question to a node, without the number that the connection gives it. */
+export type NodeRequest = Requests extends infer R
+  ? R extends Requests
+    ? Omit<R, 'requestId'>
+    : never
+  : never
+
+/** What is asked of the relayer: one transaction, planned in the transaction that needs it. */
+export type PlannedTransaction = {
+  kind: 'open' | 'top_up' | 'close' | 'set_operator'
+  /** With the kind, names it once: planning it again changes nothing. */
+  reference: string
+  sessionId?: string
+  providerId?: string
+  amountMicros: bigint
+  to: Hex
+  data: Hex
+  detail: Record<string, unknown>
+}
+
+/** Plans transactions; a worker signs, sends and follows them. */
+export type Outbox = { plan: (unit: Unit, transaction: PlannedTransaction) => Promise<void> }
+
+/** Everything a verb may use. Made once, in app.ts. */
+export type Context = {
+  config: Config
+  clock: Clock
+  random: Random
+  db: Database
+  bus: Bus
+  nodes: Nodes
+  outbox: Outbox
+  chain: ChainTerms
+  rail: Rail
+  key: CoordinatorKey
+  log: Logger
+  dispatcher: Dispatcher
+}
+
+/** The chain as verbs use it: reads and trial runs, never keys. */
+export type Rail = {
+  /** @throws OrienError `chain_unavailable` */
+  isOperator: (owner: Hex, operator: Hex) => Promise<boolean>
+  balanceOf: (wallet: Hex) => Promise<bigint>
+  /** Runs a call without sending it. */
+  simulate: (call: { to: Hex; data: Hex }) => Promise<{ ok: true } | { ok: false; error: string }>
+  /** Unix seconds of the latest block. */
+  now: () => Promise<number>
+  isReachable: () => Promise<boolean>
+}
+
+/** Carries accepted work to nodes. The row is the truth; what is sent twice runs once. */
+export type Dispatcher = {
+  /** Sends pending runs of an open channel to their node, if it is connected here. */
+  send: (
+    of: { sessionId: string } | { providerId: string; except: readonly string[] } | { executionId: string },
+  ) => Promise<void>
+  /** Milliseconds since a run was first sent; null when this process did not send it. */
+  observedMs: (executionId: string) => number | null
+  forget: (executionId: string) => void
+}
+
+/** Who is calling. */
+export type Caller = {
+  agentId: Id<'agent'>
+  wallet: Hex
+  credentialId: string
+  kind: 'token' | 'key'
+  scopes: readonly ('read' | 'spend')[]
+}

@@ -1,0 +1,40 @@
+import type { EventType } from '@orien/protocol'
+
+/** Something that subscribers of a session may want to know at once. The database stays the truth. */
+export type BusMessage =
+  | { kind: 'event'; sequence: number; ended?: string }
+  | { kind: 'log'; executionId: string; stream: 'stdout' | 'stderr'; offset: number; data: Uint8Array }
+  | { kind: 'meter'; executionId: string; effectiveMs: number }
+
+/** Wakes readers of sessions. In process; a distributed one has the same shape. */
+export type Bus = {
+  publish: (sessionId: string, message: BusMessage) => void
+  /** @returns a function that ends the subscription */
+  subscribe: (sessionId: string, listener: (message: BusMessage) => void) => () => void
+  subscribers: () => number
+}
+
+export function createBus(): Bus {
+  const listeners = new Map<string, Set<(message: BusMessage) => void>>()
+  let count = 0
+  return {
+    publish: (sessionId, message) => {
+      for (const listener of listeners.get(sessionId) ?? []) listener(message)
+    },
+    subscribe: (sessionId, listener) => {
+      const group = listeners.get(sessionId) ?? new Set()
+      listeners.set(sessionId, group)
+      group.add(listener)
+      count += 1
+      return () => {
+        if (!group.delete(listener)) return
+        count -= 1
+        if (group.size === 0) listeners.delete(sessionId)
+      }
+    },
+    subscribers: () => count,
+  }
+}
+
+/** An event to be written: its type and wire values. */
+export type NewEvent = { type: EventType; data: Record<string, unknown> }

@@ -1,0 +1,105 @@
+import { LIMITS } from '@orien/protocol'
+import type { Context } from '../context.ts'
+import { type Batcher, createBatcher } from '../db/batcher.ts'
+import { insertLogs, type LogChunk, selectExecution, selectLogs } from './store.ts'
+
+/** Takes the output of runs in, bounded, and tells when a run's output is stored. */
+export type LogSink = {
+  accept: (providerId: string, chunk: LogChunk) => Promise<void>
+  /** Resolves when everything accepted for the run so far is stored. */
+  stored: (executionId: string) => Promise<void>
+  forget: (executionId: string) => void
+}
+
+type Target = {
+  sessionId: string
+  providerId: string
+  limitBytes: number
+  receivedBytes: number
+  last: Promise<void>
+}
+
+export function createLogSink(ctx: Pick<Context, 'db' | 'bus' | 'log'>): LogSink {
+  const writer: Batcher<LogChunk, null> = createBatcher<LogChunk, null>({
+    flush: async (chunks) => {
+      await insertLogs(ctx.db.read, chunks)
+      return chunks.map(() => null)
+    },
+  })
+  const targets = new Map<string, Promise<Target | null>>()
+  const findTarget = async (executionId: string): Promise<Target | null> => {
+    const row = await selectExecution(ctx.db.read, executionId)
+    if (!row) return null
+    const { outputBytes } = row.execution.limits as { outputBytes: number }
+    const { providerId, id: sessionId } = row.session
+    return { sessionId, providerId, limitBytes: outputBytes, receivedBytes: 0, last: Promise.resolve() }
+  }
+  const targetOf = (executionId: string): Promise<Target | null> => {
+    const known = targets.get(executionId) ?? findTarget(executionId)
+    targets.set(executionId, known)
+    return known
+  }
+  return {
+    accept: async (providerId, chunk) => {
+      const target = await targetOf(chunk.executionId)
+      if (target?.providerId !== providerId) return
+      target.receivedBytes += chunk.data.length
+      // A node that sends more than its tool may print is cut off; the receipt's hash tells what was lost.
+      if (target.receivedBytes > target.limitBytes + LIMITS.logChunkBytes) return
+      // Announced once it is stored, so that whoever is woken by it finds it.
+      const write = writer.submit(chunk).then(
+        () => ctx.bus.publish(target.sessionId, { kind: 'log', ...chunk }),
+        (error: unknown) => ctx.log.warn({ event: 'log.lost', executionId: chunk.executionId, err: error }),
+      )
+      target.last = Promise.all([target.last, write]).then(() => {})
+    },
+    stored: async (executionId) => {
+      const target = await targets.get(executionId)
+      await target?.last
+    },
+    forget: (executionId) => void targets.delete(executionId),
+  }
+}
+
+const PAGE = 64
+
+/** Output of a run from a byte offset on: what is stored, then what comes, until the run has ended. */
+export async function* readLogs(
+  ctx: Context,
+  run: { executionId: string; sessionId: string },
+  from: number,
+  options: { follow: boolean; signal: AbortSignal },
+): AsyncGenerator<LogChunk> {
+  let next = from
+  let hasNews = true
+  let wake = () => {}
+  const unsubscribe = ctx.bus.subscribe(run.sessionId, (message) => {
+    const isOurs = message.kind === 'log' ? message.executionId === run.executionId : message.kind === 'event'
+    if (!isOurs) return
+    hasNews = true
+    wake()
+  })
+  options.signal.addEventListener('abort', () => wake(), { once: true })
+  try {
+    while (!options.signal.aborted) {
+      hasNews = false
+      const row = await selectExecution(ctx.db.read, run.executionId)
+      const chunks = await selectLogs(ctx.db.read, run.executionId, next, PAGE)
+      for (const chunk of chunks) {
+        const skip = Math.max(0, next - chunk.offset)
+        yield { ...chunk, offset: chunk.offset + skip, data: chunk.data.subarray(skip) }
+        next = chunk.offset + chunk.data.length
+      }
+      if (chunks.length === PAGE) continue
+      const isOver = row?.execution.status === 'completed' || row?.execution.status === 'failed'
+      if (chunks.length === 0 && (isOver || !options.follow)) return
+      if (chunks.length > 0 && (isOver || !options.follow)) continue
+      await new Promise<void>((resolve) => {
+        wake = resolve
+        if (hasNews || options.signal.aborted) resolve()
+      })
+    }
+  } finally {
+    unsubscribe()
+  }
+}

@@ -1,0 +1,79 @@
+import {
+  type ExecutionView,
+  type listExecutions as listOperation,
+  type OperationInput,
+  type OperationOutput,
+  OrienError,
+} from '@orien/protocol'
+import type { Caller, Context } from '../context.ts'
+import { sessionRow } from '../session/read.ts'
+import { type Joined, selectExecution, selectExecutions } from './store.ts'
+import { viewExecution, viewResult } from './view.ts'
+
+/** @throws OrienError `not_found` unless it is the caller's */
+export async function executionRow(ctx: Context, caller: Caller, id: string): Promise<Joined> {
+  const row = await selectExecution(ctx.db.read, id)
+  if (!row || row.session.agentId !== caller.agentId)
+    throw new OrienError('not_found', 'There is no such execution')
+  return row
+}
+
+/** @throws OrienError `not_found` */
+export async function getExecution(ctx: Context, caller: Caller, id: string): Promise<ExecutionView> {
+  return viewResult(ctx.db.read, await executionRow(ctx, caller, id))
+}
+
+/** The executions of a session, newest first, without their output. */
+export async function listExecutions(
+  ctx: Context,
+  caller: Caller,
+  { params, query }: OperationInput<typeof listOperation>,
+): Promise<OperationOutput<typeof listOperation>> {
+  await sessionRow(ctx, caller, params.id)
+  const rows = await selectExecutions(ctx.db.read, { ...query, sessionId: params.id, limit: query.limit + 1 })
+  const shown = rows.slice(0, query.limit)
+  const last = shown.at(-1)
+  return {
+    items: shown.map(viewExecution),
+    ...(rows.length > query.limit && last ? { nextCursor: last.execution.id } : {}),
+  }
+}
+
+/** How often a waiting request looks for itself, in case the word came to another replica. */
+const LOOK_EVERY_MS = 2_000
+
+/** Waits until a run has ended, at most `waitMs`; the run itself goes on either way. */
+export async function waitForExecution(
+  ctx: Context,
+  caller: Caller,
+  input: { id: string; sessionId: string; waitMs: number; signal: AbortSignal },
+): Promise<ExecutionView> {
+  const until = ctx.clock.monotonicMs() + input.waitMs
+  let hasEnded = false
+  let wake = () => {}
+  // Subscribed before the first look, so an end in between is not missed.
+  const unsubscribe = ctx.bus.subscribe(input.sessionId, (message) => {
+    if (message.kind !== 'event' || message.ended !== input.id) return
+    hasEnded = true
+    wake()
+  })
+  try {
+    for (;;) {
+      const row = await executionRow(ctx, caller, input.id)
+      const isOver =
+        row.execution.status === 'completed' || row.execution.status === 'failed' || row.execution.dispute
+      const leftMs = until - ctx.clock.monotonicMs()
+      if (isOver || leftMs <= 0 || input.signal.aborted) return await viewResult(ctx.db.read, row)
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, Math.min(leftMs, LOOK_EVERY_MS))
+        wake = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+        if (hasEnded) wake()
+      })
+    }
+  } finally {
+    unsubscribe()
+  }
+}

@@ -1,0 +1,195 @@
+import { and, asc, desc, eq, inArray, isNull, lt, notInArray, sql } from 'drizzle-orm'
+import type pg from 'pg'
+import type { Executor } from '../db/executor.ts'
+import { executions, logChunks, receipts, refusals, sessions } from '../db/schema.ts'
+
+export type ExecutionRow = typeof executions.$inferSelect
+export type SessionRow = typeof sessions.$inferSelect
+
+/** What the submit function decides about; see submit.sql. */
+export type Submission = {
+  session: string
+  execution: string
+  key: string
+  body: string
+  tool: string
+  manifest: string
+  args: unknown
+  salt: string
+  limits: unknown
+  limitMs: number
+  maxCost?: string
+  voucher?: string
+  voucherSignature?: string
+  minimumGrantMs: number
+  leaseMs: number
+  maxOpen: number
+}
+
+/** What it decided. */
+export type Submitted = {
+  outcome: 'accepted' | 'replayed' | 'refused'
+  execution?: string
+  code?: string
+  facts?: Record<string, unknown>
+  event?: { session: string; sequence: number }
+}
+
+export async function submitAll(pool: pg.Pool, items: readonly Submission[]): Promise<Submitted[]> {
+  const { rows } = await pool.query<{ answers: Submitted[] }>({
+    name: 'execution_submit',
+    text: 'select execution_submit($1::jsonb) as answers',
+    values: [JSON.stringify(items)],
+  })
+  return rows[0]?.answers ?? []
+}
+
+/** A run whose lease is over. */
+export type Expired = { session: string; execution: string; sequence: number; drained: boolean }
+
+export async function expireLeases(pool: pg.Pool, maxItems: number): Promise<Expired[]> {
+  const { rows } = await pool.query<{ answers: Expired[] }>('select execution_expire($1) as answers', [
+    maxItems,
+  ])
+  return rows[0]?.answers ?? []
+}
+
+/** Leases stand still while no coordinator is there to take a receipt. */
+export async function extendLeases(db: Executor, ms: number): Promise<void> {
+  await db
+    .update(executions)
+    .set({ leaseUntil: sql`${executions.leaseUntil} + make_interval(secs => ${ms / 1_000})` })
+    .where(eq(executions.holdStatus, 'open'))
+}
+
+export type Joined = {
+  execution: ExecutionRow
+  session: SessionRow
+  receipt: typeof receipts.$inferSelect | null
+}
+
+const joined = (db: Executor) =>
+  db
+    .select({ execution: executions, session: sessions, receipt: receipts })
+    .from(executions)
+    .innerJoin(sessions, eq(sessions.id, executions.sessionId))
+    .leftJoin(receipts, eq(receipts.executionId, executions.id))
+
+export async function selectExecution(db: Executor, id: string): Promise<Joined | undefined> {
+  const [row] = await joined(db).where(eq(executions.id, id))
+  return row
+}
+
+export async function selectByKey(db: Executor, sessionId: string, key: string): Promise<Joined | undefined> {
+  const [row] = await joined(db).where(
+    and(eq(executions.sessionId, sessionId), eq(executions.idempotencyKey, key)),
+  )
+  return row
+}
+
+export async function selectRefusal(db: Executor, sessionId: string, key: string) {
+  const [row] = await db
+    .select()
+    .from(refusals)
+    .where(and(eq(refusals.sessionId, sessionId), eq(refusals.idempotencyKey, key)))
+  return row
+}
+
+export async function selectExecutions(
+  db: Executor,
+  filter: { sessionId: string; limit: number; cursor?: string | undefined; status?: string | undefined },
+): Promise<Joined[]> {
+  return joined(db)
+    .where(
+      and(
+        eq(executions.sessionId, filter.sessionId),
+        filter.cursor ? lt(executions.id, filter.cursor) : undefined,
+        filter.status ? eq(executions.status, filter.status) : undefined,
+      ),
+    )
+    .orderBy(desc(executions.id))
+    .limit(filter.limit)
+}
+
+/** Runs that a node should have in hand: accepted, not ended, their channel open. */
+export async function selectOpenWork(
+  db: Executor,
+  of: { sessionId: string } | { providerId: string; except: readonly string[] } | { executionId: string },
+): Promise<Joined[]> {
+  const which =
+    'sessionId' in of
+      ? eq(executions.sessionId, of.sessionId)
+      : 'executionId' in of
+        ? eq(executions.id, of.executionId)
+        : and(
+            eq(sessions.providerId, of.providerId),
+            of.except.length > 0 ? notInArray(executions.id, [...of.except]) : undefined,
+          )
+  return joined(db)
+    .where(
+      and(
+        which,
+        inArray(executions.status, ['pending', 'running']),
+        eq(sessions.channelStatus, 'open'),
+        isNull(receipts.hash),
+      ),
+    )
+    .orderBy(asc(executions.id))
+}
+
+export async function markStarted(tx: Executor, id: string): Promise<ExecutionRow | undefined> {
+  const [row] = await tx
+    .update(executions)
+    .set({ status: 'running', startedAt: sql`clock_timestamp()` })
+    .where(and(eq(executions.id, id), eq(executions.status, 'pending')))
+    .returning()
+  return row
+}
+
+export async function markCancelRequested(tx: Executor, id: string): Promise<void> {
+  await tx.update(executions).set({ cancelRequestedAt: sql`clock_timestamp()` }).where(eq(executions.id, id))
+}
+
+export type LogChunk = { executionId: string; offset: number; stream: 'stdout' | 'stderr'; data: Uint8Array }
+
+export async function insertLogs(db: Executor, chunks: readonly LogChunk[]): Promise<void> {
+  const values = chunks.map((chunk) => ({
+    ...chunk,
+    offset: BigInt(chunk.offset),
+    data: Buffer.from(chunk.data),
+  }))
+  await db.insert(logChunks).values(values).onConflictDoNothing()
+}
+
+export async function selectLogs(
+  db: Executor,
+  executionId: string,
+  from: number,
+  limit: number,
+): Promise<LogChunk[]> {
+  const rows = await db
+    .select()
+    .from(logChunks)
+    .where(
+      and(
+        eq(logChunks.executionId, executionId),
+        sql`${logChunks.offset} + length(${logChunks.data}) > ${from}`,
+      ),
+    )
+    .orderBy(asc(logChunks.offset))
+    .limit(limit)
+  return rows.map((row) => ({ executionId, offset: Number(row.offset), stream: row.stream, data: row.data }))
+}
+
+export async function deleteLogsBefore(db: Executor, hours: number): Promise<void> {
+  await db.delete(logChunks).where(sql`${logChunks.at} < now() - make_interval(hours => ${hours})`)
+}
+
+/** Sessions with accepted work whose deposit was never sent on its way, by a crash in between. */
+export async function selectUnopened(db: Executor): Promise<string[]> {
+  const rows = await db
+    .select({ id: sessions.id })
+    .from(sessions)
+    .where(and(eq(sessions.channelStatus, 'none'), sql`${sessions.openExecutions} > 0`))
+  return rows.map((row) => row.id)
+}

@@ -1,0 +1,161 @@
+import {
+  canonicalJson,
+  checkArguments,
+  type ErrorCode,
+  type ExecutionView,
+  type Json,
+  LIMITS,
+  manifestHash,
+  type OperationInput,
+  OrienError,
+  type execute as operation,
+  type PublishedTool,
+  sha256Hex,
+  type ToolArguments,
+} from '@orien/protocol'
+import type { Caller, Context } from '../context.ts'
+import { type Batcher, createBatcher } from '../db/batcher.ts'
+import { selectProvider } from '../provider/store.ts'
+import { openChannel, tryDeposit } from '../session/openChannel.ts'
+import { sessionRow } from '../session/read.ts'
+import type { SessionRow } from '../session/store.ts'
+import { channelOf } from '../session/view.ts'
+import { checkVoucher } from '../session/voucher.ts'
+import {
+  type Joined,
+  type Submission,
+  type Submitted,
+  selectByKey,
+  selectExecution,
+  selectRefusal,
+  submitAll,
+} from './store.ts'
+import { viewExecution } from './view.ts'
+
+type Body = OperationInput<typeof operation>['body']
+
+/** Submits runs in batches. */
+export type Submitter = Batcher<Submission, Submitted>
+
+/** One per process: concurrent executes share a commit. */
+export function createSubmitter(ctx: Pick<Context, 'db'>): Submitter {
+  return createBatcher<Submission, Submitted>({
+    flush: (items) => submitAll(ctx.db.pool, items),
+    keyOf: (item) => `${item.session} ${item.key}`,
+  })
+}
+
+/** The voucher is no part of what is asked for: the same request may be repeated with a higher one. */
+function hashOf(body: Body): string {
+  const { tool, args, maxCostMicros } = body
+  return sha256Hex(canonicalJson({ tool, args: args as Json, maxCostMicros: maxCostMicros?.toString() }))
+}
+
+/**
+ * Accepts a run: checks it, sizes and holds its cost, and sends it to its node. With the same key it is accepted once,
+ * and a refusal on money or state stays one.
+ *
+ * @throws OrienError `not_found`, `session_not_active`, `tool_not_offered`, `validation_failed`, `budget_exhausted`,
+ *   `voucher_required`, `voucher_invalid`, `insufficient_funds`, `deposit_refused`, `provider_offline`, …
+ */
+export async function submitExecution(
+  ctx: Context,
+  submitter: Submitter,
+  caller: Caller,
+  input: { sessionId: string; key: string; body: Body },
+): Promise<ExecutionView> {
+  const session = await sessionRow(ctx, caller, input.sessionId)
+  const hash = hashOf(input.body)
+  let submission: Submission
+  try {
+    submission = await prepare(ctx, session, { ...input, hash })
+  } catch (error) {
+    // A repeated request gets its first answer, whatever would be refused by now.
+    const known = await findKnown(ctx, session.id, input.key, hash)
+    if (known) return viewExecution(known)
+    throw error
+  }
+  const decided = await submitter.submit(submission)
+  if (decided.event) ctx.bus.publish(session.id, { kind: 'event', sequence: decided.event.sequence })
+  if (decided.outcome === 'refused') throw refusal(decided.code, decided.facts)
+  const row = await selectExecution(ctx.db.read, decided.execution ?? '')
+  if (!row) throw new OrienError('internal_error')
+  if (decided.outcome === 'accepted') await setOff(ctx, row)
+  return viewExecution(row)
+}
+
+async function setOff(ctx: Context, row: Joined): Promise<void> {
+  if (row.session.channelStatus === 'none') await openChannel(ctx, row.session.id)
+  else await ctx.dispatcher.send({ executionId: row.execution.id })
+}
+
+function refusal(code: string | undefined, facts: Record<string, unknown> = {}): OrienError {
+  return new OrienError((code ?? 'internal_error') as ErrorCode, undefined, facts)
+}
+
+async function findKnown(
+  ctx: Context,
+  sessionId: string,
+  key: string,
+  hash: string,
+): Promise<Joined | undefined> {
+  const row = await selectByKey(ctx.db.read, sessionId, key)
+  if (row && row.execution.bodyHash !== hash) throw new OrienError('idempotency_conflict')
+  if (row) return row
+  const refused = await selectRefusal(ctx.db.read, sessionId, key)
+  if (refused?.bodyHash === hash) throw refusal(refused.code, refused.facts as Record<string, unknown>)
+  return undefined
+}
+
+/** Everything that can be checked before the session is locked. */
+async function prepare(
+  ctx: Context,
+  session: SessionRow,
+  { key, body, hash }: { key: string; body: Body; hash: string },
+): Promise<Submission> {
+  const provider = await selectProvider(ctx.db.read, session.providerId)
+  const tool = (provider?.tools as PublishedTool[] | undefined)?.find(
+    (candidate) => candidate.id === body.tool,
+  )
+  if (!provider || !tool) throw new OrienError('tool_not_offered', `The provider does not offer ${body.tool}`)
+  const args = checkedArguments(tool, body.args)
+  if (!ctx.nodes.isOnline(provider.id))
+    throw new OrienError('provider_offline', 'The provider’s node is not connected')
+  const terms = channelOf(session, ctx.chain)
+  if (session.status === 'pending' || !terms) {
+    throw new OrienError('session_not_active', 'The session is not started', { status: session.status })
+  }
+  if (body.voucher) await checkVoucher(terms, body.voucher, session.budgetMicros)
+  if (session.status === 'active' && session.channelStatus === 'none') await tryDeposit(ctx, session)
+  return {
+    session: session.id,
+    execution: ctx.random.id('execution'),
+    key,
+    body: hash,
+    tool: tool.id,
+    manifest: manifestHash(tool),
+    args,
+    salt: ctx.random.word(),
+    limits: tool.limits,
+    limitMs: tool.limits.timeMs,
+    ...(body.maxCostMicros === undefined ? {} : { maxCost: body.maxCostMicros.toString() }),
+    ...(body.voucher
+      ? { voucher: body.voucher.cumulativeMicros.toString(), voucherSignature: body.voucher.signature }
+      : {}),
+    minimumGrantMs: LIMITS.minimumGrantMs,
+    leaseMs: ctx.config.leaseMs,
+    maxOpen: LIMITS.openExecutions,
+  }
+}
+
+function checkedArguments(tool: PublishedTool, given: unknown): ToolArguments {
+  if (JSON.stringify(given).length > LIMITS.argumentsBytes) {
+    throw new OrienError('payload_too_large', 'The arguments are too large', {
+      limitBytes: LIMITS.argumentsBytes,
+    })
+  }
+  const checked = checkArguments(tool.arguments, given)
+  if (!checked.ok)
+    throw new OrienError('validation_failed', 'The arguments do not fit the tool', { issues: checked.issues })
+  return checked.args
+}

@@ -1,0 +1,132 @@
+import rateLimit from '@fastify/rate-limit'
+import { LIMITS, NODE_SOCKET_PATH, OPERATIONS, OrienError, STREAMS } from '@orien/protocol'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import { type WebSocket, WebSocketServer } from 'ws'
+import type { Metrics } from '../metrics.ts'
+import type { NodeHub } from '../provider/nodes.ts'
+import { serveFiles } from './files.ts'
+import {
+  type Batches,
+  serveAccess,
+  serveExecutions,
+  serveMoney,
+  serveProviders,
+  serveSessions,
+} from './operations.ts'
+import { sendProblem } from './problems.ts'
+import type { HttpParts } from './route.ts'
+import { serveStreams } from './streams.ts'
+import { type Faucet, serveSystem } from './system.ts'
+
+/** A node's largest message: a chunk of a file in base64, or a receipt. */
+const NODE_MESSAGE_BYTES = 1_048_576
+
+export type ServerParts = HttpParts & {
+  batches: Batches
+  hub: NodeHub
+  metrics: Metrics
+  faucet: Faucet | null
+  onNode: (socket: WebSocket) => void
+}
+
+/** All of HTTP: routes from the operations table, the streams beside it, and the nodes' WebSocket. */
+export async function createServer(parts: ServerParts): Promise<FastifyInstance> {
+  const { ctx, metrics } = parts
+  const app = Fastify({
+    loggerInstance: ctx.log as FastifyBaseLogger,
+    disableRequestLogging: true,
+    genReqId: () => ctx.random.id('request'),
+    bodyLimit: LIMITS.requestBodyBytes,
+    requestTimeout: 0,
+    connectionTimeout: 0,
+    keepAliveTimeout: 75_000,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 1_024 },
+    frameworkErrors: (error, request, reply) => sendProblem(error, request, reply),
+  })
+  readJson(app)
+  app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply))
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(missing(request.method, request.url), request, reply),
+  )
+  await app.register(rateLimit, {
+    max: ctx.config.requestsPerMinute,
+    timeWindow: 60_000,
+    errorResponseBuilder: () => new OrienError('rate_limited'),
+  })
+  observe(app, metrics)
+  serveAccess(app, parts)
+  serveProviders(app, parts)
+  serveSessions(app, parts)
+  serveExecutions(app, parts, parts.batches)
+  serveMoney(app, parts, parts.batches)
+  serveStreams(app, parts)
+  serveFiles(app, parts, parts.hub)
+  serveSystem(app, parts, metrics, parts.faucet)
+  acceptNodes(app, parts.onNode)
+  return app
+}
+
+/** Strict UTF-8 and JSON; an absent body is undefined rather than an error, since DELETE often says it has JSON. */
+function readJson(app: FastifyInstance): void {
+  app.removeContentTypeParser(['application/json', 'text/plain'])
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
+    if (body.length === 0) return done(null, undefined)
+    try {
+      done(null, JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body as Buffer)))
+    } catch {
+      done(new OrienError('malformed_json'))
+    }
+  })
+}
+
+const PATTERNS = [...OPERATIONS, ...STREAMS].map(({ path, method }) => {
+  const pattern = path.replace(':path', '.+').replaceAll(/:\w+/g, '[^/]+')
+  return { method: method as string, pattern: new RegExp(`^${pattern}$`) }
+})
+
+/** Tells a wrong method from a wrong path. */
+function missing(method: string, url: string): OrienError {
+  const path = url.split('?')[0] ?? ''
+  const allowed = PATTERNS.filter(({ pattern }) => pattern.test(path)).map((row) => row.method)
+  if (allowed.length === 0 || allowed.includes(method))
+    return new OrienError('not_found', 'There is nothing at this path')
+  return new OrienError('method_not_allowed', undefined, { allowed })
+}
+
+function observe(app: FastifyInstance, metrics: Metrics): void {
+  app.addHook('onResponse', (request, reply, done) => {
+    const route = request.routeOptions.url ?? 'none'
+    metrics.requests.inc({ route, method: request.method, status: reply.statusCode })
+    metrics.requestSeconds.observe({ route }, reply.elapsedTime / 1_000)
+    // One wide event a request; never a body, a header or a query.
+    request.log.info({
+      event: 'request',
+      requestId: request.id,
+      method: request.method,
+      route,
+      status: reply.statusCode,
+      ms: Math.round(reply.elapsedTime * 10) / 10,
+    })
+    done()
+  })
+}
+
+function acceptNodes(app: FastifyInstance, onNode: (socket: WebSocket) => void): void {
+  const sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: NODE_MESSAGE_BYTES,
+    perMessageDeflate: false,
+  })
+  app.server.on('upgrade', (request, socket, head) => {
+    if (request.url?.split('?')[0] !== NODE_SOCKET_PATH) {
+      socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n')
+      return
+    }
+    sockets.handleUpgrade(request, socket, head, onNode)
+  })
+  app.addHook('preClose', async () => {
+    for (const client of sockets.clients) client.terminate()
+    sockets.close()
+  })
+}

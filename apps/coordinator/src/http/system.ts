@@ -1,0 +1,86 @@
+import * as api from '@orien/protocol'
+import { sql } from 'drizzle-orm'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { z } from 'zod'
+import type { Metrics } from '../metrics.ts'
+import { homePage, referencePage } from './pages.ts'
+import { type HttpParts, serve } from './route.ts'
+
+/** Local USDC for development: given by the composition root, absent in production. */
+export type Faucet = (wallet: api.Hex, amountMicros: bigint) => Promise<void>
+
+const DEFAULT_GIFT_MICROS = 100n * api.ONE_USDC
+const LARGEST_GIFT_MICROS = 1_000_000n * api.ONE_USDC
+
+export function serveSystem(
+  app: FastifyInstance,
+  parts: HttpParts,
+  metrics: Metrics,
+  faucet: Faucet | null,
+): void {
+  const { ctx } = parts
+  const { baseUrl, version, isProduction } = ctx.config
+  const document = JSON.stringify(api.openApiDocument(baseUrl, version))
+  app.get(api.getHealth.path, async (_request, reply) => {
+    const health = await readHealth(parts)
+    reply.code(health.database === 'ok' ? 200 : 503)
+    return z.encode(api.getHealth.output, health)
+  })
+  serve(app, parts, api.initialise, async ({ body }) => {
+    if (isProduction || !faucet) throw new api.OrienError('not_in_production')
+    const { chainId, rpcUrl, escrow, token } = ctx.chain
+    const fundedMicros = api.micros(body.amountMicros ?? DEFAULT_GIFT_MICROS)
+    if (fundedMicros > LARGEST_GIFT_MICROS) {
+      const issues = [{ path: 'body.amountMicros', message: `must be at most ${LARGEST_GIFT_MICROS}` }]
+      throw new api.OrienError('validation_failed', undefined, { issues })
+    }
+    const place = { chainId, rpcUrl, escrow, token }
+    if (!body.wallet || fundedMicros === api.ZERO) return { ...place, fundedMicros: api.ZERO }
+    await faucet(body.wallet, fundedMicros)
+    return { ...place, wallet: body.wallet, fundedMicros }
+  })
+  app.get('/api/openapi.json', (_request, reply) =>
+    reply.type('application/json; charset=utf-8').send(document),
+  )
+  app.get('/api/docs', (_request, reply) => sendPage(reply, referencePage(baseUrl, version)))
+  app.get('/docs/errors/:code', (request, reply) => {
+    const { code } = request.params as { code: string }
+    if (!api.isErrorCode(code)) throw new api.OrienError('not_found')
+    return sendPage(reply, referencePage(baseUrl, version, code))
+  })
+  app.get('/', (_request, reply) => sendPage(reply, homePage(ctx)))
+  app.get('/.well-known/orien.json', () => ({
+    coordinatorKey: ctx.key.publicKey,
+    chainId: ctx.chain.chainId,
+    escrow: ctx.chain.escrow,
+    token: ctx.chain.token,
+    rpcUrl: isProduction ? undefined : ctx.chain.rpcUrl,
+  }))
+  app.get('/metrics', async (_request, reply) =>
+    reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
+  )
+}
+
+const PAGE_POLICY =
+  "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+function sendPage(reply: FastifyReply, html: string) {
+  return reply.type('text/html; charset=utf-8').header('content-security-policy', PAGE_POLICY).send(html)
+}
+
+async function readHealth({ ctx }: HttpParts): Promise<api.OperationOutput<typeof api.getHealth>> {
+  const database = await ctx.db.read.execute(sql`select 1`).then(
+    () => 'ok' as const,
+    () => 'down' as const,
+  )
+  const chain = (await ctx.rail.isReachable().catch(() => false)) ? ('ok' as const) : ('down' as const)
+  const status = database === 'down' ? 'down' : chain === 'down' ? 'degraded' : 'ok'
+  return {
+    status,
+    version: ctx.config.version,
+    database,
+    bus: 'ok',
+    chain,
+    providersOnline: ctx.nodes.online().length,
+  }
+}

@@ -1,0 +1,28 @@
+import { deleteExpired } from '../access/store.ts'
+import type { Context } from '../context.ts'
+import { deleteLogsBefore, expireLeases, selectUnopened } from '../execution/store.ts'
+import { foldAccounts } from '../ledger/store.ts'
+import { completeIfDrained } from '../session/end.ts'
+import { openChannel } from '../session/openChannel.ts'
+import { touchAlive } from './store.ts'
+
+const BATCH = 500
+const LOG_HOURS = 48
+
+/** Everything that time does: leases end, deposits left behind are sent, old output goes, balances are folded. */
+export async function sweep(ctx: Context): Promise<boolean> {
+  await touchAlive(ctx.db.read)
+  const expired = await expireLeases(ctx.db.pool, BATCH)
+  for (const { session, execution, sequence, drained } of expired) {
+    ctx.bus.publish(session, { kind: 'event', sequence, ended: execution })
+    ctx.dispatcher.forget(execution)
+    if (drained) await completeIfDrained(ctx, session)
+  }
+  for (const sessionId of await selectUnopened(ctx.db.read)) await openChannel(ctx, sessionId)
+  // The row is the truth: whatever a node should have in hand and does not, it is sent again.
+  for (const providerId of ctx.nodes.online()) await ctx.dispatcher.send({ providerId, except: [] })
+  await deleteLogsBefore(ctx.db.read, LOG_HOURS)
+  await deleteExpired(ctx.db.read)
+  await foldAccounts(ctx.db.read)
+  return expired.length === BATCH
+}

@@ -1,0 +1,72 @@
+import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import {
+  base64url,
+  type Ed25519Sign,
+  type Ed25519Verify,
+  fromBase64url,
+  invariant,
+  makeJws,
+} from '@orien/protocol'
+import type { Random } from './random.ts'
+
+// RFC 8410: an Ed25519 key in DER is this prefix and its 32 bytes.
+const PRIVATE_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex')
+const PUBLIC_PREFIX = Buffer.from('302a300506032b6570032100', 'hex')
+
+/** Verifies with OpenSSL: 3 to 10 times as fast as any JavaScript. */
+export const verifyEd25519: Ed25519Verify = (publicKey, data, signature) => {
+  const raw = fromBase64url(publicKey)
+  if (raw?.length !== 32) return false
+  const key = createPublicKey({ key: Buffer.concat([PUBLIC_PREFIX, raw]), format: 'der', type: 'spki' })
+  return verify(null, data, key, signature)
+}
+
+/** The coordinator's own key: it countersigns receipts, nothing else. */
+export type CoordinatorKey = {
+  publicKey: string
+  countersign: (receiptHash: string, recordedAt: Date) => string
+}
+
+/** Loads the key from a file of mode 0600, made at the first start. */
+export function loadCoordinatorKey(file: string, random: Random): CoordinatorKey {
+  const seed = readSeed(file) ?? makeSeed(file, random)
+  const privateKey = createPrivateKey({
+    key: Buffer.concat([PRIVATE_PREFIX, seed]),
+    format: 'der',
+    type: 'pkcs8',
+  })
+  const publicKey = base64url(
+    createPublicKey(privateKey).export({ format: 'der', type: 'spki' }).subarray(PUBLIC_PREFIX.length),
+  )
+  const signBytes: Ed25519Sign = (data) => sign(null, data, privateKey)
+  return {
+    publicKey,
+    countersign: (receiptHash, recordedAt) =>
+      makeJws(
+        'orien-countersignature+jws',
+        publicKey,
+        { v: 1, receiptHash, recordedAt: recordedAt.toISOString() },
+        signBytes,
+      ),
+  }
+}
+
+function readSeed(file: string): Buffer | null {
+  try {
+    const seed = Buffer.from(readFileSync(file, 'utf8').trim(), 'hex')
+    invariant(seed.length === 32, 'a coordinator key file holds 32 bytes in hex')
+    return seed
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
+    throw error
+  }
+}
+
+function makeSeed(file: string, random: Random): Buffer {
+  const seed = Buffer.from(random.bytes(32))
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+  writeFileSync(file, `${seed.toString('hex')}\n`, { mode: 0o600, flag: 'wx' })
+  return seed
+}

@@ -1,0 +1,145 @@
+import {
+  costMicros,
+  durationMs,
+  LIMITS,
+  OrienError,
+  type ReadReceipt,
+  type Receipt,
+  readReceipt,
+} from '@orien/protocol'
+import type { Context } from '../context.ts'
+import { type Batcher, createBatcher } from '../db/batcher.ts'
+import { verifyEd25519 } from '../keys.ts'
+import { selectProvider } from '../provider/store.ts'
+import { beginEnd, completeIfDrained } from '../session/end.ts'
+import { lockSession } from '../session/store.ts'
+import { type Recorded, type Recording, recordAll } from './store.ts'
+
+/** Records receipts in batches. */
+export type Recorder = Batcher<Recording, Recorded>
+
+/** One per process: receipts that arrive together share a commit. */
+export function createRecorder(ctx: Pick<Context, 'db'>): Recorder {
+  return createBatcher<Recording, Recorded>({
+    flush: (items) => recordAll(ctx.db.pool, items),
+    keyOf: (item) => item.execution,
+  })
+}
+
+/** The answer to one receipt. */
+export type ReceiptAnswer =
+  | { accepted: true; executionId: Receipt['executionId']; countersignature: string }
+  | { accepted: false; executionId?: Receipt['executionId']; code: string; detail: string }
+
+/**
+ * Records one receipt: verified by its signature, in its place of the chain, priced by the rule, never above its hold.
+ * The same receipt again gets the same answer; the ledger moves once.
+ *
+ * @returns a refusal or a dispute as an answer, not as an error: the ledger is untouched then
+ * @throws OrienError `database_unavailable`, `overloaded`
+ */
+export async function recordReceipt(ctx: Context, recorder: Recorder, jws: string): Promise<ReceiptAnswer> {
+  const read = readReceipt(jws)
+  if (!read) return { accepted: false, code: 'validation_failed', detail: 'This is not a receipt' }
+  const { executionId } = read.receipt
+  const fault = await findFault(ctx, read)
+  if (fault) return { accepted: false, executionId, ...fault }
+  const recording = recordingOf(ctx, jws, read)
+  const recorded = await recorder.submit(recording)
+  await followUp(ctx, read.receipt, recorded)
+  switch (recorded.outcome) {
+    case 'accepted':
+      return { accepted: true, executionId, countersignature: recording.countersignature }
+    case 'replayed':
+      return { accepted: true, executionId, countersignature: recorded.countersignature ?? '' }
+    case 'refused':
+      return {
+        accepted: false,
+        executionId,
+        code: recorded.code ?? 'receipt_mismatch',
+        detail: recorded.detail ?? '',
+      }
+    case 'disputed':
+      return {
+        accepted: false,
+        executionId,
+        code: 'receipt_disputed',
+        detail: `${recorded.code}: ${recorded.detail}`,
+      }
+  }
+}
+
+/** What the receipt alone gives away: another key, or a price that does not follow from its own figures. */
+async function findFault(ctx: Context, read: ReadReceipt): Promise<{ code: string; detail: string } | null> {
+  const { receipt } = read
+  const provider = await selectProvider(ctx.db.read, receipt.providerId)
+  if (!provider || !read.verify(provider.nodeKey, verifyEd25519)) {
+    return { code: 'signature_invalid', detail: 'The receipt is not signed by the node of its provider' }
+  }
+  const isRejected = receipt.reason === 'rejected'
+  const cost = isRejected ? 0n : costMicros(receipt.rateMicrosPerMinute, durationMs(receipt.effectiveMs))
+  if (
+    receipt.costMicros !== cost ||
+    receipt.costMicros > receipt.holdMicros ||
+    receipt.effectiveMs > receipt.deadlineMs
+  ) {
+    return {
+      code: 'receipt_mismatch',
+      detail: 'The cost does not follow from rate and time, or exceeds the hold',
+    }
+  }
+  return null
+}
+
+function recordingOf(ctx: Context, jws: string, { receipt, hash }: ReadReceipt): Recording {
+  const observedMs = ctx.dispatcher.observedMs(receipt.executionId)
+  return {
+    execution: receipt.executionId,
+    session: receipt.sessionId,
+    channel: receipt.channelId,
+    sequence: receipt.sequence,
+    previous: receipt.previous,
+    hash,
+    jws,
+    countersignature: ctx.key.countersign(hash, ctx.clock.now()),
+    tool: receipt.tool,
+    manifest: receipt.manifestHash,
+    grant: receipt.grant,
+    rate: receipt.rateMicrosPerMinute.toString(),
+    hold: receipt.holdMicros.toString(),
+    deadlineMs: receipt.deadlineMs,
+    status: receipt.status,
+    ...(receipt.reason ? { reason: receipt.reason } : {}),
+    cost: receipt.costMicros.toString(),
+    cumulative: receipt.cumulativeMicros.toString(),
+    effectiveMs: receipt.effectiveMs,
+    cpuMs: receipt.cpuMs,
+    maxRss: receipt.maxRssBytes.toString(),
+    exitCode: receipt.exitCode,
+    startedAt: receipt.startedAt,
+    endedAt: receipt.endedAt,
+    ...(observedMs === null ? {} : { observedMs: Math.round(observedMs) }),
+    toleranceMs: LIMITS.toleranceMs,
+    tolerancePerMille: LIMITS.tolerancePerMille,
+  }
+}
+
+async function followUp(ctx: Context, receipt: Receipt, recorded: Recorded): Promise<void> {
+  const { sessionId, executionId } = receipt
+  if (recorded.sequence !== undefined) {
+    ctx.bus.publish(sessionId, { kind: 'event', sequence: recorded.sequence, ended: executionId })
+  }
+  if (recorded.outcome === 'accepted') ctx.dispatcher.forget(executionId)
+  if (recorded.drained) await completeIfDrained(ctx, sessionId)
+  if (recorded.outcome !== 'disputed') return
+  // Its chain of receipts is broken from here on, so nothing more may be built on it.
+  await ctx.db.write(async (unit) => {
+    const row = await lockSession(unit.tx, sessionId)
+    if (row) await beginEnd(ctx, unit, row, 'dispute')
+  })
+}
+
+/** The one error of a report with a single bad receipt; several are answered one by one. */
+export function reportError(answer: Extract<ReceiptAnswer, { accepted: false }>): OrienError {
+  return new OrienError(answer.code as ConstructorParameters<typeof OrienError>[0], answer.detail)
+}

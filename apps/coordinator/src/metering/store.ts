@@ -1,0 +1,73 @@
+import { and, asc, eq, gt } from 'drizzle-orm'
+import type pg from 'pg'
+import type { Executor } from '../db/executor.ts'
+import { executions, receipts } from '../db/schema.ts'
+
+/** A verified receipt on its way into the ledger; see record.sql. */
+export type Recording = {
+  execution: string
+  session: string
+  channel: string
+  sequence: number
+  previous: string
+  hash: string
+  jws: string
+  countersignature: string
+  tool: string
+  manifest: string
+  grant: number
+  rate: string
+  hold: string
+  deadlineMs: number
+  status: string
+  reason?: string
+  cost: string
+  cumulative: string
+  effectiveMs: number
+  cpuMs: number
+  maxRss: string
+  exitCode: number | null
+  startedAt: string
+  endedAt: string
+  observedMs?: number
+  toleranceMs: number
+  tolerancePerMille: number
+}
+
+/** What became of it. */
+export type Recorded = {
+  outcome: 'accepted' | 'replayed' | 'refused' | 'disputed'
+  code?: string
+  detail?: string
+  countersignature?: string
+  session: string
+  sequence?: number
+  drained?: boolean
+}
+
+export async function recordAll(pool: pg.Pool, items: readonly Recording[]): Promise<Recorded[]> {
+  const { rows } = await pool.query<{ answers: Recorded[] }>({
+    name: 'receipt_record',
+    text: 'select receipt_record($1::jsonb) as answers',
+    values: [JSON.stringify(items)],
+  })
+  return rows[0]?.answers ?? []
+}
+
+export async function selectReceipts(
+  db: Executor,
+  filter: { sessionId: string; limit: number; after?: number | undefined },
+) {
+  return db
+    .select({ receipt: receipts, execution: executions })
+    .from(receipts)
+    .innerJoin(executions, eq(executions.id, receipts.executionId))
+    .where(
+      and(
+        eq(receipts.sessionId, filter.sessionId),
+        filter.after === undefined ? undefined : gt(receipts.sequence, filter.after),
+      ),
+    )
+    .orderBy(asc(receipts.sequence))
+    .limit(filter.limit)
+}

@@ -1,0 +1,85 @@
+import {
+  decodeJws,
+  type FromNode,
+  isSignedBy,
+  jwsHash,
+  manifestHash,
+  nodeProof,
+  type Offer,
+  OrienError,
+  offer as offerSchema,
+  type PublishedTool,
+} from '@orien/protocol'
+import type { z } from 'zod'
+import type { Context } from '../context.ts'
+import { verifyEd25519 } from '../keys.ts'
+import { type ProviderRow, selectProvider, updateProvider } from './store.ts'
+
+type Hello = Extract<FromNode, { type: 'hello' }>
+
+/**
+ * Lets a node in: its proof is over our nonce and by the registered key, and its offer is for this chain, these tools
+ * and this price.
+ *
+ * @throws OrienError `not_found`, `signature_invalid`, `validation_failed`
+ */
+export async function admitNode(ctx: Context, nonce: string, hello: Hello): Promise<ProviderRow> {
+  const decoded = decodeJws('orien-node+jws', hello.proof)
+  const proof = nodeProof.safeParse(decoded?.payload)
+  if (!decoded || !proof.success) throw new OrienError('signature_invalid', 'The proof is malformed')
+  const provider = await selectProvider(ctx.db.read, proof.data.providerId)
+  if (!provider || provider.deletedAt) throw new OrienError('not_found', 'This provider is not registered')
+  if (proof.data.nonce !== nonce || !isSignedBy(decoded, provider.nodeKey, verifyEd25519)) {
+    throw new OrienError(
+      'signature_invalid',
+      'The proof is not by the registered node key over this connection’s nonce',
+    )
+  }
+  const offer = readOffer(ctx, provider, hello.offer)
+  const row = await ctx.db.write(({ tx }) =>
+    updateProvider(tx, provider.id, {
+      offer: hello.offer,
+      offerHash: jwsHash(hello.offer),
+      isolation: offer.isolation,
+      lastSeenAt: ctx.clock.now(),
+    }),
+  )
+  return row ?? provider
+}
+
+function readOffer(ctx: Context, provider: ProviderRow, jws: string): Offer {
+  const decoded = decodeJws('orien-offer+jws', jws)
+  const parsed = offerSchema.safeDecode(decoded?.payload as z.input<typeof offerSchema>)
+  if (!decoded || !parsed.success || !isSignedBy(decoded, provider.nodeKey, verifyEd25519)) {
+    throw new OrienError('signature_invalid', 'The offer is not one by the registered node key')
+  }
+  const { data } = parsed
+  const complaints = [
+    data.providerId !== provider.id && 'another provider',
+    data.payout !== provider.payout && 'another payout address',
+    data.nodeKey !== provider.nodeKey && 'another node key',
+    data.rateMicrosPerMinute !== provider.rateMicrosPerMinute && 'another rate than registered',
+    (data.chainId !== ctx.chain.chainId ||
+      data.escrow !== ctx.chain.escrow ||
+      data.token !== ctx.chain.token) &&
+      'another chain or contract',
+    !sameTools(provider.tools as PublishedTool[], data) && 'other tools than registered',
+    Date.parse(data.validUntil) <= ctx.clock.now().getTime() && 'a time that is over',
+  ].filter((complaint) => typeof complaint === 'string')
+  if (complaints.length > 0)
+    throw new OrienError('validation_failed', `The offer is for ${complaints.join(', ')}`)
+  return data
+}
+
+function sameTools(registered: readonly PublishedTool[], offer: Offer): boolean {
+  const hashes = new Map(registered.map((tool) => [tool.id, manifestHash(tool)]))
+  return (
+    offer.tools.length === hashes.size &&
+    offer.tools.every((tool) => hashes.get(tool.id) === tool.manifestHash)
+  )
+}
+
+/** Remembers that a node was heard of. */
+export async function touchProvider(ctx: Context, providerId: string): Promise<void> {
+  await ctx.db.write(({ tx }) => updateProvider(tx, providerId, { lastSeenAt: ctx.clock.now() }))
+}

@@ -1,0 +1,59 @@
+import {
+  type getProvider as getOperation,
+  type Hex,
+  type listProviders as listOperation,
+  type OperationInput,
+  type OperationOutput,
+  OrienError,
+  type ProviderView,
+} from '@orien/protocol'
+import type { Caller, Context } from '../context.ts'
+import { type ProviderRow, selectProvider, selectProviders, selectTracks } from './store.ts'
+import { viewProvider } from './view.ts'
+
+/** The marketplace, a page of it. */
+export async function listProviders(
+  ctx: Context,
+  query: OperationInput<typeof listOperation>['query'],
+): Promise<OperationOutput<typeof listOperation>> {
+  const { online, limit, ...filter } = query
+  const connected = ctx.nodes.online()
+  const rows = await selectProviders(ctx.db.read, {
+    ...filter,
+    limit: limit + 1,
+    only: online === 'true' ? connected : undefined,
+    except: online === 'false' ? connected : undefined,
+  })
+  const shown = rows.slice(0, limit)
+  const tracks = await selectTracks(
+    ctx.db.read,
+    shown.map((row) => row.id),
+  )
+  const last = shown.at(-1)
+  return {
+    items: shown.map((row) => viewProvider(row, ctx.nodes, tracks.get(row.id))),
+    ...(rows.length > limit && last ? { nextCursor: last.id } : {}),
+  }
+}
+
+/** @throws OrienError `not_found` */
+export async function getProvider(
+  ctx: Context,
+  { id }: OperationInput<typeof getOperation>['params'],
+): Promise<ProviderView> {
+  const row = await providerRow(ctx, id)
+  const tracks = await selectTracks(ctx.db.read, [id])
+  return viewProvider(row, ctx.nodes, tracks.get(id))
+}
+
+/** @throws OrienError `not_found` when there is none, or it was taken off the marketplace */
+export async function providerRow(ctx: Context, id: string): Promise<ProviderRow> {
+  const row = await selectProvider(ctx.db.read, id)
+  if (!row || row.deletedAt) throw new OrienError('not_found', 'There is no such provider')
+  return row
+}
+
+/** @throws OrienError `forbidden` unless the caller signed in with the payout wallet */
+export function requireOwner(caller: Caller, payout: Hex | string): void {
+  if (caller.wallet !== payout) throw new OrienError('forbidden', 'Only the owner’s wallet may do this')
+}

@@ -1,0 +1,137 @@
+import type { PublishedTool, Registration, SignedRegistration } from '@orien/protocol'
+import { and, asc, desc, eq, gt, ilike, inArray, isNull, lte, or, sql } from 'drizzle-orm'
+import type { Executor } from '../db/executor.ts'
+import { disputes, executions, providers, sessions } from '../db/schema.ts'
+
+export type ProviderRow = typeof providers.$inferSelect
+
+/** Counted from receipts and disputes, never typed in. */
+export type Track = {
+  completedSessions: number
+  completedExecutions: number
+  failedExecutions: number
+  disputes: number
+}
+
+export async function selectProvider(db: Executor, id: string): Promise<ProviderRow | undefined> {
+  const [row] = await db.select().from(providers).where(eq(providers.id, id))
+  return row
+}
+
+export async function lockProvider(tx: Executor, id: string): Promise<ProviderRow | undefined> {
+  const [row] = await tx.select().from(providers).where(eq(providers.id, id)).for('update')
+  return row
+}
+
+export async function upsertProvider(
+  tx: Executor,
+  values: {
+    registration: Registration
+    signed: SignedRegistration
+    rateMicrosPerMinute: bigint
+    tools: readonly PublishedTool[]
+    isOperatorAuthorised: boolean
+  },
+): Promise<ProviderRow> {
+  const { registration, signed, isOperatorAuthorised } = values
+  const changing = {
+    name: registration.name,
+    operator: registration.operator,
+    nodeKey: registration.nodeKey,
+    rateMicrosPerMinute: values.rateMicrosPerMinute,
+    tools: values.tools,
+    registration: signed,
+    registrationIssuedAt: BigInt(registration.issuedAt),
+    isOperatorAuthorised,
+    deletedAt: null,
+  }
+  const [row] = await tx
+    .insert(providers)
+    .values({ id: registration.providerId, payout: registration.payout, isolation: 'none', ...changing })
+    .onConflictDoUpdate({ target: providers.id, set: changing })
+    .returning()
+  return row as ProviderRow
+}
+
+export async function updateProvider(
+  tx: Executor,
+  id: string,
+  values: Partial<typeof providers.$inferInsert>,
+): Promise<ProviderRow | undefined> {
+  const [row] = await tx.update(providers).set(values).where(eq(providers.id, id)).returning()
+  return row
+}
+
+export type ProviderFilter = {
+  limit: number
+  cursor?: string | undefined
+  tool?: string | undefined
+  maxRateMicros?: bigint | undefined
+  isolation?: string | undefined
+  q?: string | undefined
+  /** Restrict to, or leave out, these ids. */
+  only?: readonly string[] | undefined
+  except?: readonly string[] | undefined
+}
+
+/** `%` and `_` of a person's search are plain characters. */
+const literalPattern = (text: string) => `%${text.replaceAll(/[\\%_]/g, (char) => `\\${char}`)}%`
+
+export async function selectProviders(db: Executor, filter: ProviderFilter): Promise<ProviderRow[]> {
+  const { tool, maxRateMicros, isolation, q, cursor } = filter
+  if (filter.only?.length === 0) return []
+  return db
+    .select()
+    .from(providers)
+    .where(
+      and(
+        isNull(providers.deletedAt),
+        cursor ? gt(providers.id, cursor) : undefined,
+        tool ? sql`${providers.tools} @> ${JSON.stringify([{ id: tool }])}::jsonb` : undefined,
+        maxRateMicros === undefined ? undefined : lte(providers.rateMicrosPerMinute, maxRateMicros),
+        isolation ? eq(providers.isolation, isolation) : undefined,
+        q
+          ? or(
+              ilike(providers.name, literalPattern(q)),
+              sql`${providers.tools}::text ilike ${literalPattern(q)}`,
+            )
+          : undefined,
+        filter.only ? inArray(providers.id, [...filter.only]) : undefined,
+        filter.except?.length ? sql`${providers.id} <> all(${sql.param([...filter.except])})` : undefined,
+      ),
+    )
+    .orderBy(asc(providers.id))
+    .limit(filter.limit)
+}
+
+export async function selectProvidersOf(db: Executor, payout: string): Promise<ProviderRow[]> {
+  return db.select().from(providers).where(eq(providers.payout, payout)).orderBy(desc(providers.registeredAt))
+}
+
+export async function selectTracks(db: Executor, ids: readonly string[]): Promise<Map<string, Track>> {
+  if (ids.length === 0) return new Map()
+  const counts = await db
+    .select({
+      id: sessions.providerId,
+      completedSessions: sql<bigint>`count(distinct ${sessions.id}) filter (where ${sessions.status} = 'settled')`,
+      completedExecutions: sql<bigint>`count(${executions.id}) filter (where ${executions.status} = 'completed')`,
+      failedExecutions: sql<bigint>`count(${executions.id}) filter (where ${executions.status} = 'failed')`,
+      disputes: sql<bigint>`count(${disputes.executionId})`,
+    })
+    .from(sessions)
+    .leftJoin(executions, eq(executions.sessionId, sessions.id))
+    .leftJoin(disputes, eq(disputes.executionId, executions.id))
+    .where(inArray(sessions.providerId, [...ids]))
+    .groupBy(sessions.providerId)
+  return new Map(
+    counts.map(({ id, ...row }) => [
+      id,
+      {
+        completedSessions: Number(row.completedSessions),
+        completedExecutions: Number(row.completedExecutions),
+        failedExecutions: Number(row.failedExecutions),
+        disputes: Number(row.disputes),
+      },
+    ]),
+  )
+}

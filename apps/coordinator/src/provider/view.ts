@@ -1,0 +1,38 @@
+import {
+  argumentsJsonSchema,
+  manifestHash,
+  micros,
+  type ProviderView,
+  type PublishedTool,
+  type SignedRegistration,
+} from '@orien/protocol'
+import type { Nodes } from '../context.ts'
+import type { ProviderRow, Track } from './store.ts'
+
+const NO_TRACK: Track = { completedSessions: 0, completedExecutions: 0, failedExecutions: 0, disputes: 0 }
+
+/** A provider as the marketplace shows it. */
+export function viewProvider(row: ProviderRow, nodes: Nodes, track: Track = NO_TRACK): ProviderView {
+  const tools = (row.tools as PublishedTool[]).map((tool) => ({
+    ...tool,
+    manifestHash: manifestHash(tool),
+    inputSchema: argumentsJsonSchema(tool.arguments),
+  }))
+  const { registration } = row.registration as SignedRegistration
+  return {
+    id: registration.providerId,
+    name: row.name,
+    status: row.isDisabled ? 'disabled' : nodes.isOnline(row.id) ? 'online' : 'offline',
+    payout: registration.payout,
+    operator: registration.operator,
+    nodeKey: row.nodeKey,
+    rateMicrosPerMinute: micros(row.rateMicrosPerMinute),
+    tools,
+    isolation: row.isolation as ProviderView['isolation'],
+    registration: row.registration as SignedRegistration,
+    ...(row.offer && row.offerHash ? { offer: row.offer, offerHash: row.offerHash } : {}),
+    reputation: track,
+    registeredAt: row.registeredAt.toISOString(),
+    ...(row.lastSeenAt ? { lastSeenAt: row.lastSeenAt.toISOString() } : {}),
+  }
+}

@@ -1,0 +1,68 @@
+import {
+  type OperationInput,
+  OrienError,
+  type openSession as operation,
+  type SessionView,
+  sessionSalt,
+} from '@orien/protocol'
+import type { Caller, Context } from '../context.ts'
+import type { Unit } from '../db/executor.ts'
+import { appendEvent } from '../events/append.ts'
+import { selectProvider } from '../provider/store.ts'
+import { insertSession, spendFromKey } from './store.ts'
+import { viewSession } from './view.ts'
+
+type Body = OperationInput<typeof operation>['body']
+
+/**
+ * Opens a session on a provider's current offer. Nothing is paid yet: the answer says what to sign.
+ *
+ * @throws OrienError `not_found`, `provider_offline`, `provider_not_authorised`, `rate_too_high`, `spend_cap_exceeded`
+ */
+export async function openSession(
+  ctx: Context,
+  unit: Unit,
+  caller: Caller,
+  body: Body,
+): Promise<SessionView> {
+  const provider = await selectProvider(unit.tx, body.providerId)
+  if (!provider || provider.deletedAt) throw new OrienError('not_found', 'There is no such provider')
+  if (provider.isDisabled || !ctx.nodes.isOnline(provider.id) || !provider.offer || !provider.offerHash) {
+    throw new OrienError('provider_offline', 'The provider’s node is not connected')
+  }
+  if (!provider.isOperatorAuthorised) {
+    throw new OrienError(
+      'provider_not_authorised',
+      'The permission of the operator key is not on the chain yet',
+    )
+  }
+  if (body.maxRateMicros !== undefined && provider.rateMicrosPerMinute > body.maxRateMicros) {
+    throw new OrienError('rate_too_high', undefined, {
+      rateMicrosPerMinute: provider.rateMicrosPerMinute.toString(),
+    })
+  }
+  if (caller.kind === 'key' && !(await spendFromKey(unit.tx, caller.credentialId, body.budgetMicros))) {
+    throw new OrienError('spend_cap_exceeded', 'The budget would pass the spend cap of this key')
+  }
+  const id = ctx.random.id('session')
+  const row = await insertSession(unit.tx, {
+    id,
+    agentId: caller.agentId,
+    providerId: provider.id,
+    credentialId: caller.credentialId,
+    status: 'pending',
+    rail: body.rail,
+    mission: body.mission ?? null,
+    rateMicrosPerMinute: provider.rateMicrosPerMinute,
+    budgetMicros: body.budgetMicros,
+    receiptHead: provider.offerHash,
+    offer: provider.offer,
+    offerHash: provider.offerHash,
+    registration: provider.registration,
+    payee: provider.payout,
+    salt: sessionSalt(id),
+  })
+  const data = { providerId: provider.id, budgetMicros: body.budgetMicros.toString() }
+  await appendEvent(ctx.bus, unit, id, { type: 'session.created', data })
+  return viewSession(row, ctx.chain)
+}

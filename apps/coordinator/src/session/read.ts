@@ -1,0 +1,52 @@
+import {
+  type listSessions as listOperation,
+  type OperationInput,
+  type OperationOutput,
+  OrienError,
+  type SessionView,
+} from '@orien/protocol'
+import type { Caller, Context } from '../context.ts'
+import type { Executor } from '../db/executor.ts'
+import { lockSession, type SessionRow, selectSession, selectSessions } from './store.ts'
+import { viewSessions } from './view.ts'
+
+function requireAgent(row: SessionRow | undefined, caller: Caller): SessionRow {
+  // Another agent's session is not found rather than forbidden: its existence is nobody's business.
+  if (!row || row.agentId !== caller.agentId) throw new OrienError('not_found', 'There is no such session')
+  return row
+}
+
+/** @throws OrienError `not_found` unless it is the caller's */
+export async function sessionRow(ctx: Context, caller: Caller, id: string): Promise<SessionRow> {
+  return requireAgent(await selectSession(ctx.db.read, id), caller)
+}
+
+/** The same under the session's row lock. */
+export async function lockedSessionRow(tx: Executor, caller: Caller, id: string): Promise<SessionRow> {
+  return requireAgent(await lockSession(tx, id), caller)
+}
+
+/** @throws OrienError `not_found` */
+export async function getSession(ctx: Context, caller: Caller, id: string): Promise<SessionView> {
+  const [view] = await viewSessions(ctx, [await sessionRow(ctx, caller, id)])
+  return view as SessionView
+}
+
+/** The caller's sessions, newest first. */
+export async function listSessions(
+  ctx: Context,
+  caller: Caller,
+  query: OperationInput<typeof listOperation>['query'],
+): Promise<OperationOutput<typeof listOperation>> {
+  const rows = await selectSessions(ctx.db.read, {
+    ...query,
+    agentId: caller.agentId,
+    limit: query.limit + 1,
+  })
+  const shown = rows.slice(0, query.limit)
+  const last = shown.at(-1)
+  return {
+    items: await viewSessions(ctx, shown),
+    ...(rows.length > query.limit && last ? { nextCursor: last.id } : {}),
+  }
+}

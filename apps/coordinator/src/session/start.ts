@@ -1,0 +1,98 @@
+import {
+  type ChannelTerms,
+  channelId,
+  type DepositAuthorization,
+  depositDigest,
+  type Hex,
+  OrienError,
+  openNonce,
+  type SessionAction,
+  type SessionView,
+  sessionTransition,
+  type Voucher,
+  ZERO,
+} from '@orien/protocol'
+import type { Caller, Context } from '../context.ts'
+import type { Unit } from '../db/executor.ts'
+import { appendEvent } from '../events/append.ts'
+import { recoverSigner } from '../signatures.ts'
+import { lockedSessionRow } from './read.ts'
+import { updateSession } from './store.ts'
+import { channelOf, viewSession } from './view.ts'
+import { checkVoucher } from './voucher.ts'
+
+type Start = Extract<SessionAction, { action: 'start' }>
+
+/**
+ * Takes the agent's keys and its signed deposit, and makes the session ready for work. Nothing is sent to the chain:
+ * the deposit is relayed at the first execute, so opening sessions for fun costs the relayer nothing.
+ *
+ * @throws OrienError `illegal_transition`, `deposit_refused`, `signature_invalid`, `voucher_invalid`
+ */
+export async function startSession(
+  ctx: Context,
+  unit: Unit,
+  caller: Caller,
+  id: string,
+  body: Start,
+): Promise<SessionView> {
+  const row = await lockedSessionRow(unit.tx, caller, id)
+  if (row.status === 'active' && row.authorizedSigner === body.authorizedSigner && row.payer === body.payer) {
+    return viewSession(row, ctx.chain)
+  }
+  const next = sessionTransition(row.status as SessionView['status'], { type: 'started' })
+  if (!next.ok)
+    throw new OrienError('illegal_transition', `A session that is ${row.status} cannot be started`)
+  const terms = channelOf({ ...row, payer: body.payer, authorizedSigner: body.authorizedSigner }, ctx.chain)
+  if (!terms) throw new OrienError('internal_error')
+  await checkDeposit(ctx, terms, body.deposit, row.budgetMicros)
+  await checkSessionKey(terms, body.voucher)
+  const started = await updateSession(unit.tx, id, {
+    status: next.status,
+    payer: body.payer,
+    authorizedSigner: body.authorizedSigner,
+    channelId: channelId(terms),
+    deposit: { ...body.deposit, valueMicros: body.deposit.valueMicros.toString() },
+    voucherSignature: body.voucher.signature,
+    startedAt: ctx.clock.now(),
+  })
+  await appendEvent(ctx.bus, unit, id, { type: 'session.started', data: { channelId: channelId(terms) } })
+  return viewSession(started, ctx.chain)
+}
+
+async function checkDeposit(
+  ctx: Context,
+  terms: ChannelTerms,
+  deposit: DepositAuthorization,
+  budget: bigint,
+): Promise<void> {
+  if (deposit.valueMicros !== budget)
+    throw new OrienError('deposit_refused', 'The deposit must be the budget of the session')
+  if (deposit.nonce !== openNonce(terms))
+    throw new OrienError('deposit_refused', 'The nonce must follow from the channel’s parameters')
+  const seconds = Math.floor(ctx.clock.now().getTime() / 1_000)
+  if (deposit.validAfter > seconds)
+    throw new OrienError('deposit_refused', 'The authorisation is not valid yet')
+  if (deposit.validBefore <= seconds) throw new OrienError('deposit_refused', 'The authorisation has expired')
+  await checkDepositSignature(ctx, terms.payer, deposit)
+}
+
+/** @throws OrienError `signature_invalid` unless the payer signed exactly this deposit into the escrow */
+export async function checkDepositSignature(
+  ctx: Context,
+  payer: Hex,
+  deposit: DepositAuthorization,
+): Promise<void> {
+  const { chainId, token, tokenName, tokenVersion, escrow } = ctx.chain
+  const digest = depositDigest({ chainId, token, tokenName, tokenVersion, escrow, from: payer, ...deposit })
+  if ((await recoverSigner(digest, deposit.signature)) !== payer) {
+    throw new OrienError('signature_invalid', 'The deposit is not signed by the payer')
+  }
+}
+
+/** A voucher over zero shows that the session key is a plain key: a contract's vouchers could be voided after the work. */
+async function checkSessionKey(terms: ChannelTerms, voucher: Voucher): Promise<void> {
+  if (voucher.cumulativeMicros !== ZERO)
+    throw new OrienError('voucher_invalid', 'The first voucher is over zero')
+  await checkVoucher(terms, voucher, ZERO)
+}
