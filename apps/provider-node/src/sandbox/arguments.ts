@@ -57,22 +57,29 @@ export const MASKED_NAMES: readonly string[] = [
   '/proc/timer_list',
 ]
 
+/** One host path and where it can be reached. */
+export type Shown = { path: string; source: string }
+
 /** A path hides inside another bind of the same run. */
 const covered = (path: string, others: readonly string[]): boolean =>
   others.some((other) => path !== other && path.startsWith(`${other}/`))
 
-/** Read-only binds in an order in which none hides another: parents before children. */
-function runtime(spec: RunSpec, layout: HostLayout): string[] {
-  const command = spec.argv[0] ?? ''
-  const wanted = [...new Set([...layout.directories, ...spec.readOnlyPaths, command])].sort()
-  return wanted.filter((path) => !covered(path, wanted)).flatMap((path) => ['--ro-bind-try', path, path])
+/** The host paths that a run shows read-only: the system's libraries, the tool's own runtime, the executable. */
+export function runtimePaths(spec: RunSpec, layout: HostLayout): string[] {
+  const wanted = [...new Set([...layout.directories, ...spec.readOnlyPaths, ...spec.argv.slice(0, 1)])].sort()
+  return wanted.filter((path) => !covered(path, wanted))
 }
 
 /**
  * bubblewrap's options for one run, to be sent NUL-separated over a descriptor: on its command line every tool
  * would read them in /proc/1/cmdline.
  */
-export function bubblewrapOptions(spec: RunSpec, workspaceDir: string, layout: HostLayout): string[] {
+export function bubblewrapOptions(
+  spec: RunSpec,
+  workspaceDir: string,
+  runtime: readonly Shown[],
+  layout: HostLayout,
+): string[] {
   const tmpBytes = spec.limits.diskBytes ?? SANDBOX_LIMITS.diskBytes
   return [
     ...SELF_CONTAINED,
@@ -80,7 +87,7 @@ export function bubblewrapOptions(spec: RunSpec, workspaceDir: string, layout: H
     ...layout.masked.flatMap((path) => ['--ro-bind-try', '/dev/null', path]),
     ...['--perms', '1777', '--size', `${SANDBOX_LIMITS.sharedMemoryBytes}`, '--tmpfs', '/dev/shm'],
     ...['--perms', '1777', '--size', `${tmpBytes}`, '--tmpfs', '/tmp'],
-    ...runtime(spec, layout),
+    ...runtime.flatMap(({ path, source }) => ['--ro-bind-try', source, path]),
     ...Object.entries(layout.links).flatMap(([name, target]) => ['--symlink', target, name]),
     ...dataFile(DESCRIPTORS.passwd, '0444', '/etc/passwd'),
     ...dataFile(DESCRIPTORS.group, '0444', '/etc/group'),

@@ -148,7 +148,7 @@ const number64 = (view: DataView, at: number): number => Number(view.getBigUint6
 
 /** Cuts the helper's byte stream into frames; holds at most one incomplete frame. */
 export async function* readFrames(source: AsyncIterable<Uint8Array>): AsyncGenerator<Frame> {
-  let held = Buffer.alloc(0)
+  let held: Buffer = Buffer.alloc(0)
   for await (const chunk of source) {
     held =
       held.length === 0

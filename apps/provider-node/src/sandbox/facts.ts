@@ -41,7 +41,7 @@ function ending(evidence: Evidence): Ending {
   const { report, cgroup, nodeStop } = evidence
   if (!report) {
     const stop = nodeStop ?? (cgroup && cgroup.oomKills > 0 ? 'out_of_memory' : 'sandbox_error')
-    return { stop, exitCode: null, signal: stop === 'sandbox_error' ? null : 'SIGKILL' }
+    return { stop, exitCode: null, signal: evidence.nodeMicros > 0 ? 'SIGKILL' : null }
   }
   const { exitCode, signal } = decodeWaitStatus(report.waitStatus)
   if (report.stop !== 'none') return { stop: report.stop, exitCode, signal }

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { access, chmod, copyFile, mkdir, readFile, rename, rm } from 'node:fs/promises'
+import { access, chmod, copyFile, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { OrienError } from '@orien/protocol'
@@ -55,7 +55,10 @@ export async function buildHelper(
   program: NativeProgram = 'orien-init',
 ): Promise<BuiltProgram> {
   const source = join(NATIVE_DIR, `${program}.c`)
-  const texts = await Promise.all([readFile(source), readFile(join(NATIVE_DIR, 'freestanding.h'))])
+  const headers = (await readdir(NATIVE_DIR)).filter((name) => name.endsWith('.h')).sort()
+  const texts = await Promise.all(
+    [source, ...headers.map((name) => join(NATIVE_DIR, name))].map((file) => readFile(file)),
+  )
   const identity = sha256(Buffer.concat([...texts, Buffer.from(`${process.arch} ${FLAGS.join(' ')}`)]))
   const path = join(cacheDir, `${program}-${identity.slice(0, 32)}`)
   if (await exists(path)) return { path, source: 'cached', sha256: sha256(await readFile(path)) }

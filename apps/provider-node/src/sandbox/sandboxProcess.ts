@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
-import type { Duplex, Readable, Writable } from 'node:stream'
+import { Duplex } from 'node:stream'
 import { invariant } from '@orien/protocol'
-import { encodeOptions, HELPER_PATH } from './arguments.ts'
+import { DESCRIPTORS, encodeOptions, HELPER_PATH } from './arguments.ts'
 import { SANDBOX_LIMITS } from './limits.ts'
 
 /** Files that every sandbox of a driver is given by descriptor. */
@@ -11,7 +11,7 @@ export type SandboxFiles = { seccomp: string; helper: string; passwd: string; gr
 /** bubblewrap under way: the node's ends of its descriptors. */
 export type SandboxProcess = {
   channel: Duplex
-  stdin: Writable
+  stdin: Duplex
   /** Host process id of the sandbox's PID 1. */
   initPid: Promise<number | null>
   /** What bubblewrap itself had to say; empty when all went well. */
@@ -42,7 +42,7 @@ export function spawnSandbox({ bwrapPath, options, files, uid }: SandboxLaunch):
     'all four files are open',
   )
   try {
-    const child = spawn(bwrapPath, ['--args', '4', '--', HELPER_PATH], {
+    const child = spawn(bwrapPath, ['--args', `${DESCRIPTORS.arguments}`, '--', HELPER_PATH], {
       cwd: '/',
       env: {},
       shell: false,
@@ -57,29 +57,29 @@ export function spawnSandbox({ bwrapPath, options, files, uid }: SandboxLaunch):
 }
 
 /** Peers that vanish mid-write are told by `exited`; the stream's own error adds nothing. */
-function quiet<T extends Readable | Writable>(stream: T): T {
+function pipe(child: ChildProcess, fd: number): Duplex {
+  const stream = (child.stdio as readonly unknown[])[fd]
+  invariant(stream instanceof Duplex, 'spawn made every pipe')
   return stream.on('error', () => {})
 }
 
 function connect(child: ChildProcess, options: Buffer): SandboxProcess {
-  const [stdin, , stderr, channel, args, , status] = child.stdio
-  invariant(stdin && stderr && channel && args && status, 'spawn made every pipe')
-  quiet(args as Writable).end(options)
+  pipe(child, DESCRIPTORS.arguments).end(options)
   let complaint = ''
-  quiet(stderr as Readable).on('data', (chunk: Buffer) => {
+  pipe(child, 2).on('data', (chunk: Buffer) => {
     complaint = (complaint + chunk.toString('utf8')).slice(0, SANDBOX_LIMITS.complaintBytes)
   })
   const exited = new Promise<void>((resolve) => {
     child.once('exit', () => resolve())
-    child.once('error', (error) => {
-      complaint ||= (error as NodeJS.ErrnoException).code ?? 'spawn failed'
+    child.once('error', (error: NodeJS.ErrnoException) => {
+      complaint ||= error.code ?? 'spawn failed'
       resolve()
     })
   })
   return {
-    channel: quiet(channel as Duplex),
-    stdin: quiet(stdin as Writable),
-    initPid: readInitPid(quiet(status as Readable), exited),
+    channel: pipe(child, DESCRIPTORS.channel),
+    stdin: pipe(child, 0),
+    initPid: readInitPid(pipe(child, DESCRIPTORS.status), exited),
     complaint: () => complaint.trim(),
     kill: () => child.kill('SIGKILL'),
     exited,
@@ -87,7 +87,7 @@ function connect(child: ChildProcess, options: Buffer): SandboxProcess {
 }
 
 /** bubblewrap writes `{"child-pid": N, …}` on a line of its own as soon as the namespace exists. */
-function readInitPid(status: Readable, exited: Promise<void>): Promise<number | null> {
+function readInitPid(status: Duplex, exited: Promise<void>): Promise<number | null> {
   return new Promise((resolve) => {
     let text = ''
     status.on('data', (chunk: Buffer) => {

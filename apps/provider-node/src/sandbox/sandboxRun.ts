@@ -1,18 +1,21 @@
 import { OrienError } from '@orien/protocol'
-import { bubblewrapOptions, type HostLayout } from './arguments.ts'
-import type { Cgroups, RunCgroup } from './cgroup.ts'
+import { bubblewrapOptions, type HostLayout, runtimePaths } from './arguments.ts'
+import type { CgroupReading, Cgroups, RunCgroup } from './cgroup.ts'
 import { encodeExtend, encodeKill, encodeRequest, type HelperReport, readFrames } from './channel.ts'
 import type { OutputChunk, Run, RunFacts, RunSpec, Stop } from './driver.ts'
 import { concludeRun } from './facts.ts'
 import { SANDBOX_LIMITS } from './limits.ts'
 import { createOutputSink } from './output.ts'
+import type { Reach } from './reach.ts'
 import { type SandboxFiles, type SandboxProcess, spawnSandbox } from './sandboxProcess.ts'
+import type { SetUp } from './setUp.ts'
 
 /** What a driver lends to each of its runs. */
 export type RunContext = {
   bwrapPath: string
   files: SandboxFiles
   layout: HostLayout
+  reach: Reach
   cgroups?: Cgroups
   /** Host uid for this workspace's tools; undefined where the node cannot change it. */
   uidFor(workspaceDir: string): number | undefined
@@ -21,10 +24,12 @@ export type RunContext = {
 type OnOutput = (chunk: OutputChunk) => void | Promise<void>
 
 const NS_PER_MS = 1_000_000
+const NS_PER_MICRO = 1_000n
 const toNs = (ms: number): bigint => BigInt(Math.round(ms * NS_PER_MS))
 
 /** Everything that changes while a run is under way. */
 type Progress = {
+  workspace?: { path: string; release(): Promise<void> }
   sandbox?: SandboxProcess
   cgroup?: RunCgroup
   /** The helper has the request and obeys frames. */
@@ -39,10 +44,10 @@ type Progress = {
 }
 
 /** Starts one fresh sandbox for one command. */
-export function startRun(context: RunContext, spec: RunSpec, onOutput: OnOutput): Run {
+export function startRun(ready: Promise<SetUp>, spec: RunSpec, onOutput: OnOutput): Run {
   const progress: Progress = { requested: false, deadlineMs: spec.deadlineMs }
   const started = Promise.withResolvers<void>()
-  const finished = conduct(context, spec, onOutput, progress, started.resolve)
+  const finished = conduct(ready, spec, onOutput, progress, started.resolve)
   return {
     started: started.promise,
     finished,
@@ -92,7 +97,7 @@ function watchTime(progress: Progress, spec: RunSpec): void {
 }
 
 async function conduct(
-  context: RunContext,
+  ready: Promise<SetUp>,
   spec: RunSpec,
   onOutput: OnOutput,
   progress: Progress,
@@ -100,28 +105,25 @@ async function conduct(
 ): Promise<RunFacts> {
   const sink = createOutputSink(spec.limits.outputBytes, onOutput)
   try {
-    const request = prepare(context, spec, progress)
+    const result = await ready
+    if (!result.ok) throw new OrienError('sandbox_unavailable', result.refusal.detail)
+    const request = await prepare(result.context, spec, progress)
     const { sandbox } = progress
     if (sandbox) await converse(sandbox, request, spec, progress, sink.deliver, onStarted)
   } catch (error) {
-    progress.detail ??= error instanceof OrienError ? error.message : 'the sandbox could not be set up'
-    if (!progress.nodeStop) decide(progress, 'sandbox_error')
+    progress.detail ??= error instanceof OrienError ? error.message : 'the run broke off'
+    decide(progress, 'sandbox_error')
     arm(progress, 0)
   }
-  await progress.sandbox?.exited
-  clearTimeout(progress.timer)
-  const reading = progress.cgroup?.read()
-  await progress.cgroup?.remove()
-  const nodeMicros =
-    progress.startNs === undefined
-      ? 0
-      : Number(((progress.nodeStopNs ?? process.hrtime.bigint()) - progress.startNs) / 1_000n)
+  const cgroup = await takeDown(progress)
+  const { report, nodeStop, detail, startNs } = progress
+  const stoppedNs = progress.nodeStopNs ?? process.hrtime.bigint()
   const facts = concludeRun({
-    ...(progress.report ? { report: progress.report } : {}),
-    ...(reading ? { cgroup: reading } : {}),
-    ...(progress.nodeStop ? { nodeStop: progress.nodeStop } : {}),
-    ...(progress.detail ? { detail: progress.detail } : {}),
-    nodeMicros,
+    ...(report ? { report } : {}),
+    ...(cgroup ? { cgroup } : {}),
+    ...(nodeStop ? { nodeStop } : {}),
+    ...(detail ? { detail } : {}),
+    nodeMicros: startNs === undefined ? 0 : Number((stoppedNs - startNs) / NS_PER_MICRO),
     limitMs: spec.limits.timeMs,
     deadlineMs: progress.deadlineMs,
     memoryBytes: spec.limits.memoryBytes,
@@ -129,7 +131,17 @@ async function conduct(
   return { ...facts, ...sink.finish() }
 }
 
-function prepare(context: RunContext, spec: RunSpec, progress: Progress): Uint8Array {
+/** What cannot be removed now is in a journal and is removed at the next start: no reason to fail a finished run. */
+async function takeDown(progress: Progress): Promise<CgroupReading | undefined> {
+  await progress.sandbox?.exited
+  clearTimeout(progress.timer)
+  const { cgroup, workspace } = progress
+  const reading = await Promise.resolve(cgroup?.read()).catch(() => undefined)
+  await Promise.allSettled([cgroup?.remove(), workspace?.release()])
+  return reading
+}
+
+async function prepare(context: RunContext, spec: RunSpec, progress: Progress): Promise<Uint8Array> {
   const { limits } = spec
   const request = encodeRequest({
     limitNs: toNs(limits.timeMs),
@@ -143,12 +155,19 @@ function prepare(context: RunContext, spec: RunSpec, progress: Progress): Uint8A
     argv: spec.argv,
     env: spec.env,
   })
-  if (progress.nodeStop) return request
   const uid = context.uidFor(spec.workspaceDir)
+  progress.workspace = await context.reach.passing(spec.workspaceDir)
+  const runtime = await Promise.all(
+    runtimePaths(spec, context.layout).map(async (path) => ({
+      path,
+      source: await context.reach.lasting(path),
+    })),
+  )
+  if (progress.nodeStop) return request
   if (context.cgroups) progress.cgroup = context.cgroups.create(limits)
   progress.sandbox = spawnSandbox({
     bwrapPath: context.bwrapPath,
-    options: bubblewrapOptions(spec, spec.workspaceDir, context.layout),
+    options: bubblewrapOptions(spec, progress.workspace.path, runtime, context.layout),
     files: context.files,
     ...(uid === undefined ? {} : { uid }),
   })

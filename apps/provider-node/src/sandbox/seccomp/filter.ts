@@ -44,8 +44,9 @@ function check(condition: Condition, skip: number): Instruction[] {
 }
 
 function refuseIfAll(conditions: readonly Condition[], errno: number): Instruction[] {
-  const refuse = answer(ERRNO | errno)
-  return conditions.reduceRight<Instruction[]>((rest, one) => [...check(one, rest.length), ...rest], [refuse])
+  let body = [answer(ERRNO | errno)]
+  for (const condition of conditions.toReversed()) body = [...check(condition, body.length), ...body]
+  return body
 }
 
 function assembleRule(call: number, rule: Rule): Instruction[] {

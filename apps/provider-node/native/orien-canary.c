@@ -1,0 +1,137 @@
+/*
+ * Attacks and bad behaviour on request. `orien-canary try NAME[=VALUE] …` prints `NAME escaped` or `NAME contained`
+ * for each; the other commands burn, fork, flood and linger in known amounts. The node runs it inside a sandbox
+ * to learn what that sandbox is worth, and the tests run it outside too, to see that each attack is a real one.
+ */
+#include "attacks.h"
+
+/* In a child, because some attacks end the attacker. */
+static int escapes(i64 (*attempt)(const char *), const char *value) {
+  int status = 0;
+  i64 pid = duplicate_process();
+  if (pid == 0) quit(attempt(value) >= 0 ? 0 : 1);
+  while (sys4(__NR_wait4, pid, &status, 0, 0) == -EINTR) {}
+  return status == 0;
+}
+
+static int try_all(char **names) {
+  for (; *names; names++) {
+    u64 i = 0, count = sizeof attacks / sizeof attacks[0];
+    const char *value = 0;
+    for (; i < count; i++) {
+      value = after(*names, attacks[i].name);
+      if (value && (*value == 0 || *value == '=')) break;
+    }
+    if (i == count) return 2;
+    int escaped = escapes(attacks[i].attempt, *value ? value + 1 : value);
+    print(*names);
+    print(escaped ? " escaped\n" : " contained\n");
+  }
+  return 0;
+}
+
+static void burn(u64 ms) {
+  struct rusage used;
+  do {
+    for (volatile int i = 0; i < 20000; i++) {}
+    sys2(__NR_getrusage, RUSAGE_SELF, &used);
+  } while ((u64)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000 + (u64)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1000 < ms);
+}
+
+/* Each burns `ms` of processor time, and is waited for. */
+static void burn_in_children(u64 count, u64 ms) {
+  for (u64 i = 0; i < count; i++)
+    if (duplicate_process() == 0) {
+      burn(ms);
+      quit(0);
+    }
+  for (int status; sys4(__NR_wait4, -1, &status, 0, 0) > 0;) {}
+}
+
+static void ignore_signals(void) {
+  struct { void *handler; u64 flags; void *restorer; u64 mask; } ignore = {(void *)1, 0, 0, 0};
+  for (int s = 1; s < 65; s++) sys4(__NR_rt_sigaction, s, &ignore, 0, 8);
+}
+
+/* Double-forked into sessions of their own, deaf to every signal but SIGKILL; they burn, then stay. */
+static void daemons(u64 count, u64 burn_ms) {
+  int status;
+  for (u64 i = 0; i < count; i++) {
+    i64 pid = duplicate_process();
+    if (pid == 0) {
+      sys0(__NR_setsid);
+      ignore_signals();
+      if (duplicate_process() != 0) quit(0);
+      burn(burn_ms);
+      print("d");
+      nap(3600000);
+      quit(0);
+    }
+    sys4(__NR_wait4, pid, &status, 0, 0);
+  }
+}
+
+/* One descendant a link: children that nobody ever waits for, whose time only the last reaper can count. */
+static void orphans(u64 count, u64 ms) {
+  int ends[2];
+  char token;
+  sys2(__NR_pipe2, ends, 0);
+  for (u64 i = 0; i < count; i++)
+    if (duplicate_process() == 0) {
+      if (duplicate_process() != 0) quit(0);
+      burn(ms);
+      sys3(__NR_write, ends[1], "x", 1);
+      quit(0);
+    }
+  for (u64 i = 0; i < count; i++) sys3(__NR_read, ends[0], &token, 1);
+}
+
+static void touch_memory(u64 megabytes) {
+  u64 bytes = megabytes << 20;
+  i64 at = sys6(__NR_mmap, 0, (i64)bytes, 3, 0x22, -1, 0);
+  if (at < 0) quit(3);
+  for (u64 i = 0; i < bytes; i += PAGE_BYTES) ((volatile char *)at)[i] = 1;
+}
+
+static int fill(const char *path, u64 megabytes) {
+  i64 fd = open_file(path, O_WRONLY | O_CREAT);
+  for (u64 i = 0; i < megabytes * 16; i++) if (sys3(__NR_write, fd, chunk, CHUNK_BYTES) != CHUNK_BYTES) return 3;
+  return 0;
+}
+
+static u64 fork_until_refused(void) {
+  u64 made = 0;
+  for (;; made++) {
+    i64 pid = duplicate_process();
+    if (pid < 0) return made;
+    if (pid == 0) {
+      nap(3600000);
+      quit(0);
+    }
+  }
+}
+
+static int command(int count, char **words) {
+  const char *verb = count > 1 ? words[1] : "";
+  u64 a = count > 2 ? number(words[2]) : 0, b = count > 3 ? number(words[3]) : 0;
+  if (same(verb, "try")) return try_all(words + 2);
+  if (same(verb, "burn")) return burn(a), 0;
+  if (same(verb, "children")) return burn_in_children(a, b), 0;
+  if (same(verb, "orphans")) return orphans(a, b), 0;
+  if (same(verb, "daemons")) return daemons(a, b), nap(count > 4 ? number(words[4]) : 0), 0;
+  if (same(verb, "sleep")) return nap(a), 0;
+  if (same(verb, "memory")) return touch_memory(a), nap(b), 0;
+  if (same(verb, "forks")) return fork_until_refused() < a ? 0 : 4;
+  if (same(verb, "fill")) return fill(words[2], b);
+  if (same(verb, "flood")) for (;;) sys3(__NR_write, 1, chunk, CHUNK_BYTES);
+  if (same(verb, "fail")) return (int)a;
+  if (same(verb, "signal")) return sys2(__NR_kill, sys0(__NR_getpid), a), 0;
+  return 2;
+}
+
+void program(i64 *stack) {
+  int count = (int)stack[0];
+  char **words = (char **)(stack + 1);
+  environment = words + count + 1;
+  quit(command(count, words));
+}

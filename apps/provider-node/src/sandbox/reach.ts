@@ -1,0 +1,135 @@
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import { OrienError } from '@orien/protocol'
+
+const run = promisify(execFile)
+
+/** Host paths as an unprivileged uid can reach them. */
+export type Reach = {
+  /** A path that any uid can walk to; the same for the life of the driver. */
+  lasting(path: string): Promise<string>
+  /** The same for one run; `release` takes it away again. */
+  passing(path: string): Promise<{ path: string; release(): Promise<void> }>
+  close(): Promise<void>
+}
+
+const OTHERS_ENTER = 0o001
+const random = () => randomBytes(12).toString('hex')
+
+/** Whether every directory above `path` lets strangers through. */
+export function isReachable(path: string): boolean {
+  for (let dir = dirname(path); ; dir = dirname(dir)) {
+    if (((statSync(dir, { throwIfNoEntry: false })?.mode ?? 0) & OTHERS_ENTER) === 0) return false
+    if (dir === '/') return true
+  }
+}
+
+/** Mount points of this machine below `dir`, deepest first. */
+export function mountsBelow(dir: string): string[] {
+  return readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .map(
+      (line) =>
+        line
+          .split(' ')[1]
+          ?.replaceAll(/\\([0-7]{3})/g, (_, octal: string) =>
+            String.fromCharCode(Number.parseInt(octal, 8)),
+          ) ?? '',
+    )
+    .filter((mount) => mount.startsWith(`${dir}/`))
+    .sort((a, b) => b.length - a.length)
+}
+
+/** Detached at once even when something still holds a file open: what holds it then sees the end of it. */
+export async function unmount(path: string): Promise<void> {
+  await run('umount', ['-l', '--', path]).catch((cause: unknown) => {
+    throw new OrienError('setup_failed', 'a mount of the node could not be removed', {}, { cause })
+  })
+}
+
+/** Takes down what a killed node had staged. */
+export async function sweepStages(journalDir: string): Promise<void> {
+  if (!existsSync(journalDir)) return
+  for (const name of readdirSync(journalDir)) {
+    const stage = readFileSync(join(journalDir, name), 'utf8')
+    await removeStage(stage)
+    rmSync(join(journalDir, name), { force: true })
+  }
+}
+
+async function removeStage(stage: string): Promise<void> {
+  if (!existsSync(stage)) return
+  for (const mount of mountsBelow(stage)) await unmount(mount)
+  for (const entry of readdirSync(stage, { withFileTypes: true })) {
+    if (entry.isDirectory()) rmdirSync(join(stage, entry.name))
+    else rmSync(join(stage, entry.name))
+  }
+  rmdirSync(stage)
+}
+
+/**
+ * A root node runs bubblewrap under an unprivileged uid, which cannot walk through a private directory such as
+ * root's home. Such paths are bound into a directory that it can walk through, under names that tell nothing.
+ */
+export function createReach(journalDir: string, runDir = '/run'): Reach {
+  const stage = join(runDir, `orien-${random()}`)
+  const shown = new Map<string, Promise<string>>()
+  const bind = async (path: string): Promise<string> => {
+    if (!existsSync(stage)) {
+      mkdirSync(journalDir, { recursive: true, mode: 0o700 })
+      writeFileSync(join(journalDir, random()), stage, { mode: 0o600 })
+      mkdirSync(stage, { mode: 0o711 })
+    }
+    const place = join(stage, random())
+    if (lstatSync(path).isDirectory()) mkdirSync(place)
+    else writeFileSync(place, '')
+    await run('mount', ['--bind', '--', path, place]).catch((cause: unknown) => {
+      throw new OrienError('setup_failed', 'a path could not be shown to the sandbox', {}, { cause })
+    })
+    return place
+  }
+  return {
+    lasting: (path) => {
+      if (!existsSync(path) || isReachable(path)) return Promise.resolve(path)
+      const place = shown.get(path) ?? bind(path)
+      shown.set(path, place)
+      return place
+    },
+    passing: async (path) => {
+      if (isReachable(path)) return { path, release: async () => {} }
+      const place = await bind(path)
+      return {
+        path: place,
+        release: async () => {
+          await unmount(place)
+          rmdirSync(place)
+        },
+      }
+    },
+    close: async () => {
+      await Promise.allSettled(shown.values())
+      await removeStage(stage)
+      await sweepStages(journalDir)
+    },
+  }
+}
+
+/** Nothing to do where the sandbox runs under the node's own uid. */
+export const directReach: Reach = {
+  lasting: (path) => Promise.resolve(path),
+  passing: (path) => Promise.resolve({ path, release: async () => {} }),
+  close: async () => {},
+}
