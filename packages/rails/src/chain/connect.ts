@@ -1,4 +1,4 @@
-import { createPublicClient, http, type PublicClient } from 'viem'
+import { createPublicClient, HttpRequestError, type HttpTransport, http, type PublicClient } from 'viem'
 import type { ChainProfile } from './chains.ts'
 import { CHAIN_LIMITS } from './limits.ts'
 
@@ -10,6 +10,19 @@ export type ChainClient = PublicClient
  * whether asking again is harmless.
  */
 export function connectChain(profile: ChainProfile, rpcUrl: string): ChainClient {
-  const transport = http(rpcUrl, { timeout: CHAIN_LIMITS.requestMs, retryCount: 0 })
+  const transport = answering(http(rpcUrl, { timeout: CHAIN_LIMITS.requestMs, retryCount: 0 }), rpcUrl)
   return createPublicClient({ chain: profile.chain, transport, cacheTime: 0 })
+}
+
+/** viem takes an empty answer, as a gateway may give, for a result; null is one, undefined is not. */
+function answering(transport: HttpTransport, url: string): HttpTransport {
+  return (options) => {
+    const made = transport(options)
+    const request = async (...parameters: Parameters<typeof made.request>) => {
+      const result: unknown = await made.request(...parameters)
+      if (result === undefined) throw new HttpRequestError({ url, details: 'The answer has no result' })
+      return result
+    }
+    return { ...made, request: request as typeof made.request }
+  }
 }

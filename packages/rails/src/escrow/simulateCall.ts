@@ -10,7 +10,7 @@ export type CallError =
   | ContractErrorName<typeof orienEscrowAbi>
   /** The token said no: blocklist, pause, balance, used or expired authorisation; `detail` has its words. */
   | 'TokenRefused'
-  /** Not even a revert of ours: no contract there, too much gas, too little native coin. */
+  /** No revert that either of them names: too much gas, too little native coin, another contract. */
   | 'Unknown'
 
 /** What would happen if the call were sent now. */
@@ -22,7 +22,10 @@ export type Simulation =
   | { status: 'too_large'; gas: bigint }
   | Unreachable
 
-/** Tries a call without sending it, as `from` and against the newest block. */
+/**
+ * Tries a call without sending it, as `from` and against the newest block. A call to an address without code
+ * succeeds, as it would on the chain.
+ */
 export async function simulateCall(
   client: ChainClient,
   call: ContractCall,

@@ -31,6 +31,9 @@ function lives(pid: number | undefined): boolean {
   return existsSync(file) && !/\) [ZX] /.test(readFileSync(file, 'utf8'))
 }
 
+/** A method of anvil's own. */
+type AnyCall = { Parameters: unknown[]; ReturnType: unknown }
+
 describe('a local chain', () => {
   let chain: LocalChain
   beforeAll(async () => {
@@ -136,8 +139,7 @@ describe('setting up', () => {
     const anvil = await startAnvil({ port: 0 })
     const clients = localClients(anvil.rpcUrl)
     await ensureUsdc(clients)
-    const request: (call: { method: string; params: unknown[] }) => Promise<unknown> = clients.reader.request
-    await request({ method: 'anvil_rollback', params: [5] })
+    await clients.reader.request<AnyCall>({ method: 'anvil_rollback', params: [5] })
     const chain = await attachLocalChain(anvil.rpcUrl)
     const account = newAddress()
     await chain.mint(account, 1n)
@@ -148,8 +150,7 @@ describe('setting up', () => {
   test('does not touch a chain that is not a local one', async () => {
     const anvil = await startAnvil({ port: 0 })
     const clients = localClients(anvil.rpcUrl)
-    const request: (call: { method: string; params: unknown[] }) => Promise<unknown> = clients.reader.request
-    await request({ method: 'anvil_setChainId', params: [5042] })
+    await clients.reader.request<AnyCall>({ method: 'anvil_setChainId', params: [5042] })
     await expect(attachLocalChain(anvil.rpcUrl)).rejects.toMatchObject({ code: 'setup_failed' })
     expect(await clients.reader.getBlockNumber()).toBe(0n)
     await anvil.stop()

@@ -27,7 +27,10 @@ const phrases: [RegExp, 'already_known' | 'nonce_too_low' | 'underpriced'][] = [
 export async function broadcast(client: ChainClient, raw: Hex): Promise<Broadcast> {
   const hash = keccak256(raw)
   const answer = await ask(client.request({ method: 'eth_sendRawTransaction', params: [raw] }))
-  if (answer.status === 'answered') return { status: 'accepted', hash }
+  if (answer.status === 'answered') {
+    if (answer.value === hash) return { status: 'accepted', hash }
+    return { status: 'unreachable', hash, detail: 'The node answered with another hash' }
+  }
   if (answer.status === 'unreachable') return { ...answer, hash }
   const { message } = answer
   const status = phrases.find(([pattern]) => pattern.test(message))?.[1] ?? 'rejected'

@@ -28,10 +28,8 @@ beforeEach(async () => {
 const nobody = '0x00000000000000000000000000000000000000aa'
 const sign = (nonce: number, changed: Partial<Parameters<Signer['sign']>[0]> = {}) =>
   signer.sign({ chainId: 31337, to: nobody, data: '0x', nonce, gas: 50_000n, ...localFees, ...changed })
-const request = (method: string, params: unknown[]): Promise<unknown> => {
-  const ask: (call: { method: string; params: unknown[] }) => Promise<unknown> = world.client.request
-  return ask({ method, params })
-}
+const request = (method: string, params: unknown[]) =>
+  world.client.request<{ Parameters: unknown[]; ReturnType: unknown }>({ method, params })
 
 describe('with mining on', () => {
   test('a transaction is accepted, mined, and its nonce spent', async () => {
@@ -193,12 +191,13 @@ describe('a connection that fails', () => {
   test.each([
     ['that is no JSON', '<html>'],
     ['that is empty', ''],
+    ['without a result', '{"jsonrpc":"2.0","id":1}'],
+    ['about another transaction', `{"jsonrpc":"2.0","id":1,"result":"0x${'00'.repeat(32)}"}`],
   ])('an answer %s concludes nothing', async (_, answer) => {
     const { server, url } = await lossyProxy(() => answer)
     const client = connectChain(chains.local, url)
     const { raw } = await sign(0)
     expect(await broadcast(client, raw)).toMatchObject({ status: 'unreachable' })
-    expect(await readTransaction(client, (await sign(0)).hash)).toMatchObject({ status: 'unreachable' })
     server.close()
   })
 

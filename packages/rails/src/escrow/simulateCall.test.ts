@@ -1,0 +1,102 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { chains } from '../chain/chains.ts'
+import { connectChain } from '../chain/connect.ts'
+import { encodeWithdraw } from './encodeExit.ts'
+import { readBalance, readCredit } from './readBalance.ts'
+import { readChannel } from './readChannel.ts'
+import { readOperator } from './readOperator.ts'
+import { readSettlement } from './readSettlement.ts'
+import { readTokenDomain } from './readTokenDomain.ts'
+import { explainRevert, simulateCall } from './simulateCall.ts'
+import { openChannel, randomWord, signVoucher } from './testing/channel.ts'
+import { encodeEscrow, openWorld, type World } from './testing/world.ts'
+
+let world: World
+beforeAll(async () => {
+  world = await openWorld()
+})
+afterAll(() => world.close())
+
+const to = () => world.chain.escrow
+
+test('a call that would succeed gives a gas limit that suffices and changes nothing', async () => {
+  const channel = await openChannel(world)
+  const voucher = await signVoucher(world, channel, 500n)
+  const data = encodeEscrow('close', [channel.id, 500n, voucher])
+  const simulation = await simulateCall(world.client, { to: to(), data }, channel.payee.address)
+  if (simulation.status !== 'ok') return expect.fail(simulation.status)
+  expect(await readChannel(world.client, to(), channel.id)).toMatchObject({ channel: { phase: 'open' } })
+  expect(await world.sendWithGas(channel.payee, data, simulation.gas)).toMatchObject({ status: 'success' })
+})
+
+test('a call that would revert is explained by the contract’s error, and the token’s by its words', async () => {
+  const payer = await world.actor()
+  const absent = await simulateCall(world.client, encodeWithdraw(to(), randomWord()), payer.address)
+  expect(absent).toMatchObject({ status: 'reverted', error: 'ChannelNotFound' })
+  const open = encodeEscrow('open', [payer.address, world.chain.usdc, 1n, randomWord(), payer.address])
+  const unpaid = await simulateCall(world.client, { to: to(), data: open }, payer.address)
+  const detail = expect.stringContaining('exceeds')
+  expect(unpaid).toMatchObject({ status: 'reverted', error: 'TokenRefused', detail })
+})
+
+test('revert data that nobody knows is not taken for an error of ours', () => {
+  const unknown = { error: 'Unknown', detail: 'execution reverted' }
+  for (const data of [null, '0x', '0xdeadbeef', '0x08c379a0'] as const) {
+    expect(explainRevert({ message: 'execution reverted', data })).toEqual(unknown)
+  }
+})
+
+test('a settlement is read from the events alone, over several claims and within a range of blocks', async () => {
+  const channel = await openChannel(world, 10_000n)
+  const voucher = await signVoucher(world, channel, 9_000n)
+  const first = await world.act(channel.payee, 'claim', [channel.id, 1_000n, 9_000n, voucher])
+  if (first.status !== 'ok') return expect.fail(first.error)
+  const range = { fromBlock: first.blockNumber }
+  expect(await readSettlement(world.client, to(), channel.id, range)).toMatchObject({
+    status: 'open',
+    payouts: [{ txHash: first.hash, payeeMicros: 900n, platformMicros: 70n, reserveMicros: 30n }],
+  })
+  const last = await world.act(channel.payee, 'claimAndClose', [channel.id, 2_345n, 9_000n, voucher])
+  if (last.status !== 'ok') return expect.fail(last.error)
+  const shares = { payeeMicros: 2_110n, platformMicros: 164n, reserveMicros: 71n, refundMicros: 7_655n }
+  expect(await readSettlement(world.client, to(), channel.id, range)).toMatchObject({
+    status: 'settled',
+    settlement: { txHash: last.hash, blockNumber: last.blockNumber, ...shares },
+  })
+  const before = { fromBlock: 0n, toBlock: first.blockNumber }
+  expect(await readSettlement(world.client, to(), channel.id, before)).toMatchObject({ status: 'open' })
+})
+
+test('a channel is read as it was at an older block', async () => {
+  const channel = await openChannel(world, 1_000n)
+  const blockNumber = await world.client.getBlockNumber()
+  await world.act(channel.payee, 'close', [channel.id, 0n, '0x'])
+  const then = await readChannel(world.client, to(), channel.id, blockNumber)
+  expect(then).toMatchObject({ channel: { phase: 'open' } })
+  expect(await readChannel(world.client, to(), channel.id, blockNumber - 1n)).toEqual({ status: 'absent' })
+})
+
+test('the token’s domain is read from the token and checked against its separator', async () => {
+  const domain = await readTokenDomain(world.client, world.chain.usdc)
+  expect(domain).toEqual({ status: 'read', ...world.chain.usdcDomain })
+})
+
+test('a chain that does not answer is said by every reading, and nothing is thrown', async () => {
+  const lost = connectChain(chains.local, 'http://127.0.0.1:1')
+  const { usdc, platform } = world.chain
+  const readings = [
+    await simulateCall(lost, encodeWithdraw(to(), randomWord()), platform),
+    await readChannel(lost, to(), randomWord()),
+    await readOperator(lost, to(), platform, platform),
+    await readSettlement(lost, to(), randomWord(), { fromBlock: 0n }),
+    await readBalance(lost, usdc, platform),
+    await readCredit(lost, to(), platform, usdc),
+    await readTokenDomain(lost, usdc),
+  ]
+  expect(readings.map(({ status }) => status)).toEqual(Array(7).fill('unreachable'))
+})
+
+test('an address that is no escrow is not taken for one', async () => {
+  const nowhere = '0x00000000000000000000000000000000000000aa'
+  expect(await readChannel(world.client, nowhere, randomWord())).toMatchObject({ status: 'unreachable' })
+})
