@@ -93,9 +93,38 @@ static void touch_memory(u64 megabytes) {
   for (u64 i = 0; i < bytes; i += PAGE_BYTES) ((volatile char *)at)[i] = 1;
 }
 
+/* Children that hold memory at the same time; fails when one of them was killed. */
+static int crowd(u64 count, u64 megabytes) {
+  int failed = 0, status;
+  for (u64 i = 0; i < count; i++)
+    if (duplicate_process() == 0) {
+      touch_memory(megabytes);
+      nap(200);
+      quit(0);
+    }
+  while (sys4(__NR_wait4, -1, &status, 0, 0) > 0) failed |= status;
+  return failed ? 5 : 0;
+}
+
 static int fill(const char *path, u64 megabytes) {
   i64 fd = open_file(path, O_WRONLY | O_CREAT);
   for (u64 i = 0; i < megabytes * 16; i++) if (sys3(__NR_write, fd, chunk, CHUNK_BYTES) != CHUNK_BYTES) return 3;
+  return 0;
+}
+
+/* Empty files until there is no room for another. */
+static int litter(const char *dir, u64 count) {
+  char name[64];
+  for (u64 i = 0; i < count; i++) {
+    u64 at = length(dir);
+    memcpy(name, dir, at);
+    name[at++] = '/';
+    for (u64 rest = i + 1; rest; rest /= 10) name[at++] = (char)('0' + rest % 10);
+    name[at] = 0;
+    i64 fd = open_file(name, O_WRONLY | O_CREAT);
+    if (fd < 0) return 3;
+    sys1(__NR_close, fd);
+  }
   return 0;
 }
 
@@ -121,8 +150,10 @@ static int command(int count, char **words) {
   if (same(verb, "daemons")) return daemons(a, b), nap(count > 4 ? number(words[4]) : 0), 0;
   if (same(verb, "sleep")) return nap(a), 0;
   if (same(verb, "memory")) return touch_memory(a), nap(b), 0;
+  if (same(verb, "crowd")) return crowd(a, b);
   if (same(verb, "forks")) return fork_until_refused() < a ? 0 : 4;
-  if (same(verb, "fill")) return fill(words[2], b);
+  if (same(verb, "fill")) return fill(words[2], b) || (count > 5 ? fill(words[4], number(words[5])) : 0) ? 3 : 0;
+  if (same(verb, "litter")) return litter(words[2], b);
   if (same(verb, "flood")) for (;;) sys3(__NR_write, 1, chunk, CHUNK_BYTES);
   if (same(verb, "fail")) return (int)a;
   if (same(verb, "signal")) return sys2(__NR_kill, sys0(__NR_getpid), a), 0;
