@@ -8,7 +8,7 @@
  * (unless `--packages-only`), then runs the command with the project's own Node first on PATH. Everything it
  * has to say goes to stderr: stdout belongs to the command. Plain JavaScript without dependencies.
  */
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { constants } from 'node:os'
@@ -20,6 +20,7 @@ const PNPM = 'pnpm@12.21.0'
 const NODE_FOR_BOOTSTRAP = [20, 0]
 /** The first release that runs TypeScript without a flag. */
 const NODE_FOR_PROJECT = [22, 18]
+const PARENT_CHECK_MS = 1_000
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const binFolder = join(root, 'node_modules', '.bin')
@@ -76,15 +77,59 @@ function fingerprint() {
   return hash.digest('hex')
 }
 
-function installPackages() {
+/**
+ * @param {import('node:child_process').ChildProcess} child
+ * @returns {() => void} ends it, so that a signal then ends this process as usual
+ */
+function passSignalsOn(child) {
+  let isTold = false
+  /** @param {NodeJS.Signals} signal */
+  const tell = (signal) => {
+    isTold = true
+    child.kill(signal)
+  }
+  // A terminal sends Ctrl-C to the whole foreground group itself: forwarding it would deliver it twice, and
+  // a second one commonly means "stop without cleaning up".
+  const onInterrupt = () => process.stdin.isTTY || tell('SIGINT')
+  // An npm that is killed outright tells nobody, and what it started would keep its ports for ever.
+  const parent = process.ppid
+  const isUnderNpm = process.env.npm_lifecycle_event !== undefined
+  const watch = setInterval(() => {
+    if (isUnderNpm && !isTold && process.ppid !== parent) tell('SIGTERM')
+  }, PARENT_CHECK_MS)
+  process.on('SIGINT', onInterrupt).on('SIGTERM', tell).on('SIGHUP', tell)
+  return () => {
+    clearInterval(watch)
+    process.off('SIGINT', onInterrupt).off('SIGTERM', tell).off('SIGHUP', tell)
+  }
+}
+
+/**
+ * Runs a program to its end, passing signals on.
+ *
+ * @param {string} program @param {string[]} args @param {import('node:child_process').SpawnOptions} options
+ * @returns {Promise<number>} its exit code, or 128 + the signal that ended it, as a shell has it
+ */
+function runToEnd(program, args, options) {
+  const child = spawn(program, args, options)
+  const stopPassing = passSignalsOn(child)
+  return new Promise((resolve) => {
+    child.on('error', (error) => stop(`could not start ${program}: ${error.message}`))
+    child.on('exit', (code, signal) => {
+      stopPassing()
+      resolve(signal ? 128 + constants.signals[signal] : (code ?? 1))
+    })
+  })
+}
+
+async function installPackages() {
   const wanted = fingerprint()
   const isUpToDate = existsSync(stampFile) && readFileSync(stampFile, 'utf8') === wanted
   if (isUpToDate) return
   say('installing packages ...')
   const args = ['--yes', PNPM, 'install', '--frozen-lockfile', '--config.confirmModulesPurge=false']
-  const child = spawnSync('npx', args, { cwd: root, stdio: ['ignore', 2, 2] })
-  if (child.error) stop(`could not start npx: ${child.error.message}`)
-  if (child.status !== 0) stop(`installing packages failed; run by hand: npx ${args.join(' ')}`)
+  const code = await runToEnd('npx', args, { cwd: root, stdio: ['ignore', 2, 2] })
+  if (code !== 0) stop(`installing packages failed; run by hand: npx ${args.join(' ')}`)
   mkdirSync(dirname(stampFile), { recursive: true })
   writeFileSync(stampFile, wanted)
 }
@@ -96,26 +141,14 @@ function checkProjectNode() {
   )
 }
 
-/** @param {string} command @param {string[]} args */
-function run(command, args) {
-  const path = `${binFolder}${delimiter}${process.env.PATH ?? ''}`
-  const child = spawn(command, args, { stdio: 'inherit', env: { ...process.env, PATH: path } })
-  // A terminal sends Ctrl-C to the whole foreground group itself: forwarding it would deliver it twice, and
-  // a second one commonly means "stop without cleaning up".
-  process.on('SIGINT', () => void (process.stdin.isTTY || child.kill('SIGINT')))
-  process.on('SIGTERM', () => void child.kill('SIGTERM'))
-  process.on('SIGHUP', () => void child.kill('SIGHUP'))
-  child.on('error', (error) => stop(`could not start ${command}: ${error.message}`))
-  child.on('exit', (code, signal) => process.exit(signal ? 128 + constants.signals[signal] : (code ?? 1)))
-}
-
 const given = process.argv.slice(2)
 const packagesOnly = given[0] === '--packages-only'
 const [command, ...args] = packagesOnly ? given.slice(1) : given
 if (command === undefined) stop('usage: node scripts/bootstrap.mjs [--packages-only] <command> [args...]')
 
 checkSystem()
-installPackages()
+await installPackages()
 checkProjectNode()
 if (!packagesOnly && !setUp(thisMachine(), say)) process.exit(1)
-run(command, args)
+const path = `${binFolder}${delimiter}${process.env.PATH ?? ''}`
+process.exit(await runToEnd(command, args, { stdio: 'inherit', env: { ...process.env, PATH: path } }))

@@ -46,9 +46,11 @@ const installs = () => {
   return existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n').length : 0
 }
 
+const launcher = () => join(project, 'scripts/bootstrap.mjs')
+const environment = () => ({ PATH: join(project, 'programs'), HOME: project })
+
 function start(...args: string[]): ChildProcess {
-  const env = { PATH: join(project, 'programs'), HOME: project }
-  return spawn(process.execPath, [join(project, 'scripts/bootstrap.mjs'), ...args], { env, stdio: 'pipe' })
+  return spawn(process.execPath, [launcher(), ...args], { env: environment(), stdio: 'pipe' })
 }
 
 function ended(child: ChildProcess): Promise<Ended> {
@@ -115,6 +117,20 @@ test.each(['SIGTERM', 'SIGINT'] as const)(
     expect(await end).toMatchObject({ code: 3, stdout: 'up\nclean\n' })
   },
 )
+
+test('a command does not outlive an npm that is killed outright', async () => {
+  const program =
+    "process.on('SIGTERM', () => { console.log('clean'); process.exit(0) }); setInterval(() => {}, 1000); console.log('up')"
+  await run('node', '-v')
+  const launch = `require('node:child_process').spawn(process.execPath, ${JSON.stringify([launcher(), 'node', '-e', program])}, { stdio: 'inherit' })`
+  const npm = spawn(process.execPath, ['-e', launch], {
+    env: { ...environment(), npm_lifecycle_event: 'start' },
+  })
+  const end = ended(npm)
+  await new Promise((resolve) => npm.stdout.once('data', resolve))
+  npm.kill('SIGKILL')
+  expect(await end).toMatchObject({ stdout: 'up\nclean\n' })
+})
 
 test('a command that a signal ends is reported as the shell would', async () => {
   const { code } = await run('node', '-e', "process.kill(process.pid, 'SIGKILL')")
