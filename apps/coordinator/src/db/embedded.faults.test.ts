@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -53,6 +53,11 @@ describe('kill -9 of the supervisor', () => {
     const launcher = planLauncher(dataDir, await locateBinaries(), await accountFor(clusterDir))
     const port = await freePort()
     const orphan = await startPostmaster(launcher, clusterDir, port, () => {})
+    const password = readFileSync(join(dataDir, 'password'), 'utf8')
+    const client = new pg.Client({ host: '127.0.0.1', port, user: 'orien', database: 'orien', password })
+    client.on('error', () => {})
+    await client.connect()
+    await client.query('BEGIN')
     const events = recordEvents()
     const { url } = await start({ log: events.log })
     expect(await orphan.exited).toEqual({ exitCode: 0, signal: null })
