@@ -48,14 +48,20 @@ function keyOf(state: SessionState, request: ExecuteRequest): string {
   return deriveIdempotencyKey(request.turnId, { session: state.id, ...call } as Json)
 }
 
-/** What a run can cost at most: the tool's limit at the rate, the caller's or the policy's cap, what is left. */
-function sizeHold(state: SessionState, tool: string, capMicros: UsdcMicros | undefined): UsdcMicros {
+/** What a run can cost: at most the tool's limit at the rate or a cap, and, if nobody else is refused, what is left. */
+function sizeHold(
+  state: SessionState,
+  tool: string,
+  capMicros: UsdcMicros | undefined,
+): { holdMicros: UsdcMicros; mostMicros: UsdcMicros } {
   const offered = state.terms.offer.tools.find((candidate) => candidate.id === tool)
   if (!offered) throw new OrienError('tool_not_offered', `the offer of this session has no tool "${tool}"`)
   const { budgetMicros, rateMicrosPerMinute } = state.view
   const spoken = state.chain.consumedMicros + state.spending.heldMicros
   const left = spoken < budgetMicros ? subtract(budgetMicros, spoken as UsdcMicros) : ZERO
-  return least(costMicros(rateMicrosPerMinute, durationMs(offered.timeMs)), capMicros ?? left, left)
+  const limitMicros = costMicros(rateMicrosPerMinute, durationMs(offered.timeMs))
+  const mostMicros = least(limitMicros, capMicros ?? budgetMicros, budgetMicros)
+  return { holdMicros: least(mostMicros, left), mostMicros }
 }
 
 function signVoucher(state: SessionState): Voucher {
@@ -118,7 +124,7 @@ export async function executeTool(state: SessionState, request: ExecuteRequest):
   state.chain.assertSound()
   const { tool, args = {}, signal } = request
   const capMicros = state.context.guard.callCap(request.maxCostMicros)
-  const holdMicros = sizeHold(state, tool, capMicros)
+  const { holdMicros, mostMicros } = sizeHold(state, tool, capMicros)
   const reservation = state.spending.reserve(holdMicros)
   const waitMs = Math.min(request.waitMs ?? 0, LIMITS.waitMs)
   const options: CallOptions = {
@@ -130,7 +136,8 @@ export async function executeTool(state: SessionState, request: ExecuteRequest):
     const body = { tool, args, ...(capMicros === undefined ? {} : { maxCostMicros: capMicros }) }
     const view = await submit(state, body, options, holdMicros)
     reservation.executionId = view.id
-    if (view.tool !== tool || view.holdMicros > holdMicros) {
+    // Reservations of other calls may have been refused meanwhile: only the limit, the cap and the budget bound this one.
+    if (view.tool !== tool || view.holdMicros > mostMicros) {
       throw new OrienError('receipt_mismatch', 'the coordinator started another run than was asked for')
     }
     reservation.holdMicros = view.holdMicros

@@ -1,0 +1,94 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Config, type Coordinator, startCoordinator } from '@orien/coordinator'
+import type { Hex } from '@orien/protocol'
+import { chains, type LocalChain, signerFromPrivateKey, startLocalChain } from '@orien/rails'
+import { Orien } from '@orien/sdk'
+import { pino } from 'pino'
+import { generatePrivateKey, type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts'
+import { createTestDatabase, type TestDatabase } from './postgres.ts'
+
+/** A coordinator with a database and a chain of its own, all real. */
+export type Stack = {
+  url: string
+  chain: LocalChain
+  database: TestDatabase
+  coordinator: Coordinator
+  dataDir: string
+  /** Ends this coordinator and starts another on the same database, chain and port. */
+  restart: () => Promise<void>
+  stop: () => Promise<void>
+}
+
+export async function startStack(overrides: Partial<Config> = {}): Promise<Stack> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'orien-stack-'))
+  const [chain, database, port] = await Promise.all([startLocalChain(), createTestDatabase(), freePort()])
+  const url = `http://127.0.0.1:${port}`
+  const start = () =>
+    startCoordinator({
+      config: {
+        host: '127.0.0.1',
+        port,
+        baseUrl: url,
+        dataDir,
+        isProduction: false,
+        requestsPerMinute: 1_000_000,
+        leaseMs: 900_000,
+        sweepEveryMs: 1_000,
+        logLevel: 'silent',
+        version: 'test',
+        ...overrides,
+      },
+      databaseUrl: database.url,
+      chain: {
+        profile: chains.local,
+        rpcUrl: chain.rpcUrl,
+        escrow: chain.escrow,
+        token: chain.usdc,
+        signer: signerFromPrivateKey(chain.relayerPrivateKey),
+      },
+      faucet: async (wallet, amountMicros) => void (await chain.mint(wallet, amountMicros)),
+      log: pino({ level: process.env.ORIEN_TEST_LOG ?? 'silent' }),
+    })
+  const stack: Stack = {
+    url,
+    chain,
+    database,
+    dataDir,
+    coordinator: await start(),
+    restart: async () => {
+      await stack.coordinator.stop()
+      stack.coordinator = await start()
+    },
+    stop: async () => {
+      await stack.coordinator.stop()
+      await database.drop()
+      await chain.stop()
+      rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+  return stack
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer()
+    probe.once('error', reject)
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address()
+      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
+    })
+  })
+}
+
+/** An agent with a fresh wallet and some local USDC. */
+export type TestAgent = { orien: Orien; account: PrivateKeyAccount; privateKey: Hex }
+
+export async function createAgent(stack: Stack, usdcMicros: bigint): Promise<TestAgent> {
+  const privateKey = generatePrivateKey()
+  const account = privateKeyToAccount(privateKey)
+  if (usdcMicros > 0n) await stack.chain.mint(account.address, usdcMicros)
+  return { orien: new Orien({ baseUrl: stack.url, account, rpcUrl: stack.chain.rpcUrl }), account, privateKey }
+}
