@@ -71,6 +71,18 @@ describe('a start', () => {
     rmSync(otherDir, { recursive: true })
   })
 
+  test('refuses a password file that is not the one of its cluster, and leaves the directory free', async () => {
+    const file = join(dataDir, 'password')
+    const right = readFileSync(file)
+    writeFileSync(file, 'guess')
+    await expect(startEmbeddedPostgres({ dataDir })).rejects.toMatchObject({
+      code: 'setup_failed',
+      facts: { reason: 'password' },
+    })
+    writeFileSync(file, right)
+    await expect(start()).resolves.toBeDefined()
+  })
+
   test('below a directory that only root may enter works, where root may mount, and else says why not', async () => {
     const closed = newDir()
     chmodSync(closed, 0o700)

@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { OrienError } from '@orien/protocol'
 import pg from 'pg'
 import { accountFor } from './embedded/account.ts'
@@ -7,17 +6,13 @@ import { clusterDirOf, DATABASE, ensureCluster, makeDataDir, ROLE } from './embe
 import { planLauncher } from './embedded/launcher.ts'
 import { lockDataDir } from './embedded/lock.ts'
 import { freePort } from './embedded/port.ts'
-import { type Exit, type Postmaster, startPostmaster } from './embedded/postmaster.ts'
+import { type Postmaster, startPostmaster } from './embedded/postmaster.ts'
 import { clearRemains } from './embedded/remains.ts'
+import { type EmbeddedPostgresEvent, type EmbeddedPostgresStatus, supervise } from './embedded/supervise.ts'
+import { databaseFailure } from './failure.ts'
 import { DATABASE_LIMITS } from './limits.ts'
 
-/** What the supervisor has to tell; made for a structured logger. No entry holds the password. */
-export type EmbeddedPostgresEvent =
-  | { event: 'postgres.line'; line: string }
-  | { event: 'postgres.orphan_stopped' }
-  | { event: 'postgres.died'; pid: number; exitCode: number | null; signal: NodeJS.Signals | null }
-  | { event: 'postgres.restart_failed'; error: unknown; nextAttemptMs: number }
-  | { event: 'postgres.restarted'; pid: number; restarts: number }
+export type { EmbeddedPostgresEvent, EmbeddedPostgresStatus }
 
 export type EmbeddedPostgresOptions = {
   /** Made when missing. Holds the cluster, its password (0600) and the supervisor's lock. */
@@ -32,7 +27,7 @@ export type EmbeddedPostgres = {
   /** With the password: never log it. */
   url: string
   port: number
-  status: () => { state: 'running' | 'restarting' | 'stopped'; pid: number; restarts: number }
+  status: () => EmbeddedPostgresStatus
   /** Fast shutdown with a checkpoint; resolves when the last process is gone. May be called twice. */
   stop: () => Promise<void>
 }
@@ -102,63 +97,21 @@ async function startOnAPort(
   }
 }
 
-type Supervisor = Pick<EmbeddedPostgres, 'status' | 'stop'>
-
-function supervise(
-  first: Postmaster,
-  restart: () => Promise<Postmaster>,
-  log: (entry: EmbeddedPostgresEvent) => void,
-): Supervisor {
-  let postmaster = first
-  let state: 'running' | 'restarting' | 'stopped' = 'running'
-  let restarts = 0
-  const stopping = new AbortController()
-
-  const bringBack = async (exit: Exit): Promise<void> => {
-    state = 'restarting'
-    log({ event: 'postgres.died', pid: postmaster.pid, ...exit })
-    let pauseMs: number = DATABASE_LIMITS.firstRestartPauseMs
-    while (!stopping.signal.aborted) {
-      try {
-        postmaster = await restart()
-        state = 'running'
-        restarts += 1
-        log({ event: 'postgres.restarted', pid: postmaster.pid, restarts })
-        return
-      } catch (error) {
-        log({ event: 'postgres.restart_failed', error, nextAttemptMs: pauseMs })
-        await pause(pauseMs, undefined, { signal: stopping.signal }).catch(() => {})
-        pauseMs = Math.min(pauseMs * 2, DATABASE_LIMITS.longestRestartPauseMs)
-      }
-    }
-  }
-
-  const watch = async (): Promise<void> => {
-    while (!stopping.signal.aborted) {
-      const exit = await postmaster.exited
-      if (!stopping.signal.aborted) await bringBack(exit)
-    }
-  }
-  const watching = watch()
-
-  const stop = async (): Promise<void> => {
-    stopping.abort()
-    if (state === 'running') await postmaster.stop()
-    await watching
-    // A restart that was under way when stop was called has finished by now.
-    if (state === 'running') await postmaster.stop()
-    state = 'stopped'
-  }
-  return { status: () => ({ state, pid: postmaster.pid, restarts }), stop }
-}
-
 async function ensureDatabase(adminUrl: string): Promise<void> {
   const client = new pg.Client({ connectionString: adminUrl })
-  await client.connect()
   try {
+    await client.connect()
     const found = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [DATABASE])
     if (found.rowCount === 0) await client.query(`CREATE DATABASE ${DATABASE}`)
+  } catch (error) {
+    if (!(error instanceof pg.DatabaseError) || error.code !== WRONG_PASSWORD)
+      throw databaseFailure(error, 'not_committed')
+    throw new OrienError('setup_failed', 'The password file is not the one of this database.', {
+      reason: 'password',
+    })
   } finally {
     await client.end()
   }
 }
+
+const WRONG_PASSWORD = '28P01'
