@@ -1,0 +1,169 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createBubblewrapDriver } from './bubblewrap.ts'
+import { type Bench, openBench, ROOMY } from './harness.ts'
+
+let bench: Bench
+beforeEach(async () => {
+  bench = await openBench()
+})
+afterEach(() => bench.close())
+
+const untilDead = async () => {
+  while ((await bench.alive()).length > 0) await new Promise((resolve) => setImmediate(resolve))
+}
+
+/** What this state directory says the node made on the machine. */
+async function journalled(kind: 'cgroups' | 'stages'): Promise<string[]> {
+  const dir = join(bench.stateDir, kind)
+  if (!existsSync(dir)) return []
+  return (await readdir(dir)).flatMap((name) => readFileSync(join(dir, name), 'utf8').split('\n'))
+}
+
+describe('nothing outlives its run', () => {
+  it('twenty daemons that double-forked and ignore every signal die with the tool’s deadline', async () => {
+    const facts = await bench.run(['daemons', '20', '0', '60000'], { deadlineMs: 300 })
+    expect(facts).toMatchObject({ stop: 'deadline', effectiveMicros: 300_000 })
+    expect(facts.output.length).toBe(20)
+    expect(await bench.alive()).toEqual([])
+  })
+
+  it('daemons that outlive the tool and hold its output open die with the tool', async () => {
+    const facts = await bench.run(['daemons', '20', '0'])
+    expect(facts).toMatchObject({ stop: 'exit', exitCode: 0 })
+    expect(facts.effectiveMicros).toBeLessThan(10_000_000)
+    expect(await bench.alive()).toEqual([])
+  })
+
+  it('a run that is cancelled before its sandbox stands never starts', async () => {
+    const run = bench.driver.run(bench.spec(['sleep', '60000']), () => {})
+    run.kill('cancelled')
+    expect(await run.finished).toMatchObject({
+      stop: 'cancelled',
+      effectiveMicros: 0,
+      exitCode: null,
+      signal: null,
+    })
+    expect(await bench.alive()).toEqual([])
+  })
+
+  it('a run that is cancelled at any moment of its set-up ends as cancelled and leaves nothing', async () => {
+    await bench.run(['sleep', '0'])
+    for (let turns = 0; turns < 60; turns += 6) {
+      const run = bench.driver.run(bench.spec(['sleep', '60000']), () => {})
+      for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+      run.kill('cancelled')
+      expect((await run.finished).stop).toBe('cancelled')
+    }
+    expect(await bench.alive()).toEqual([])
+  })
+})
+
+describe('closing the driver', () => {
+  it('kills what runs and leaves no process, mount, cgroup or directory', async () => {
+    const runs = [1, 2, 3].map(() => bench.driver.run(bench.spec(['daemons', '3', '0', '60000']), () => {}))
+    await Promise.all(runs.map((run) => run.started))
+    const made = [...(await journalled('cgroups')), ...(await journalled('stages'))]
+    expect(made.length).toBeGreaterThan(0)
+    expect(made.every((path) => existsSync(path))).toBe(true)
+    await bench.driver.close()
+    for (const facts of await Promise.all(runs.map((run) => run.finished)))
+      expect(facts.stop).toBe('cancelled')
+    expect(await bench.alive()).toEqual([])
+    expect(made.filter((path) => existsSync(path))).toEqual([])
+    expect(await journalled('cgroups')).toEqual([])
+    expect(await journalled('stages')).toEqual([])
+    expect(readFileSync('/proc/self/mounts', 'utf8')).not.toContain(bench.stateDir)
+  })
+
+  it('leaves a driver that works again', async () => {
+    await bench.driver.close()
+    expect((await bench.run(['fail', '3'])).exitCode).toBe(3)
+  })
+})
+
+describe('a node that is killed', () => {
+  /** Another node on the same state directory, with tools running that ignore every signal. */
+  async function startVictim() {
+    const script = join(bench.workspaceDir, '..', 'victim.ts')
+    const workspaceDir = join(bench.workspaceDir, '..', 'private')
+    await mkdir(workspaceDir, { mode: 0o700 })
+    await writeFile(
+      script,
+      `import { createBubblewrapDriver } from ${JSON.stringify(new URL('./bubblewrap.ts', import.meta.url).pathname)}
+       const [stateDir, workspaceDir, canary] = process.argv.slice(2)
+       const driver = createBubblewrapDriver({ stateDir })
+       const limits = ${JSON.stringify({ ...ROOMY, timeMs: 600_000 })}
+       for (let i = 0; i < 3; i++) {
+         const spec = { executionId: 'x', workspaceDir, argv: [canary, 'daemons', '5', '0', '600000'], env: {}, limits, deadlineMs: 600_000, readOnlyPaths: [] }
+         await driver.run(spec, () => {}).started
+       }
+       process.stdout.write('running')`,
+    )
+    const node = spawn(process.execPath, [script, bench.stateDir, workspaceDir, bench.canary], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const [word] = await once(node.stdout, 'data')
+    expect(String(word)).toBe('running')
+    return node
+  }
+
+  it('takes every process of its tools with it, and the next start removes its cgroups and mounts', async () => {
+    const node = await startVictim()
+    expect((await bench.alive()).length).toBeGreaterThan(3)
+    const made = [...(await journalled('cgroups')), ...(await journalled('stages'))]
+    node.kill('SIGKILL')
+    await once(node, 'exit')
+    await untilDead()
+    expect(made.some((path) => existsSync(path))).toBe(true)
+    const next = createBubblewrapDriver({ stateDir: bench.stateDir })
+    const { isolationClass } = await next.detect()
+    expect(isolationClass).toBe('namespaces+cgroups')
+    expect(made.filter((path) => existsSync(path))).toEqual([])
+    await next.close()
+    expect(globSync(join(bench.stateDir, '{cgroups,stages,canary-*}/*'))).toEqual([])
+  })
+})
+
+describe('a machine that cannot isolate', () => {
+  it('without bubblewrap is refused with its code, and runs nothing', async () => {
+    const path = process.env.PATH
+    process.env.PATH = ''
+    try {
+      const driver = createBubblewrapDriver({ stateDir: bench.stateDir })
+      expect(await driver.detect()).toMatchObject({
+        servesStrangers: false,
+        isolationClass: 'none',
+        refusal: { code: 'bubblewrap_missing' },
+      })
+      const facts = await driver.run(bench.spec(['fail', '0']), () => {}).finished
+      expect(facts).toMatchObject({ stop: 'sandbox_error', detail: 'bubblewrap is not installed' })
+    } finally {
+      process.env.PATH = path
+    }
+  })
+
+  it('where bubblewrap cannot make a user namespace is refused with its code', async () => {
+    const bwrapPath = join(bench.workspaceDir, '..', 'bwrap')
+    const script =
+      '#!/bin/sh\n[ "$1" = --version ] && exec echo bubblewrap 0.8.0\necho "No permissions to create new namespace" >&2\nexit 1\n'
+    await writeFile(bwrapPath, script, { mode: 0o755 })
+    const driver = createBubblewrapDriver({ stateDir: bench.stateDir, bwrapPath })
+    const { refusal, servesStrangers } = await driver.detect()
+    expect(servesStrangers).toBe(false)
+    expect(refusal).toMatchObject({ code: 'userns_forbidden' })
+    await driver.close()
+  })
+
+  it('without writable cgroups serves with the lower class, and says where its figures come from', async () => {
+    const driver = createBubblewrapDriver({ stateDir: bench.stateDir, useCgroups: false })
+    expect(await driver.detect()).toMatchObject({ isolationClass: 'namespaces', servesStrangers: true })
+    const facts = await driver.run(bench.spec(['fail', '0']), () => {}).finished
+    expect(facts.sources).toEqual({ wall: 'helper', cpu: 'helper', memory: 'helper' })
+    await driver.close()
+  })
+})
