@@ -92,7 +92,8 @@ export function least(first: UsdcMicros, ...rest: readonly UsdcMicros[]): UsdcMi
 export const usdcMicros = z.codec(
   z
     .string()
-    .regex(/^(0|[1-9]\d{0,18})$/, 'must be a decimal string of micro-USDC')
+    // Without abort the next check would read as a number what is none.
+    .regex(/^(0|[1-9]\d{0,18})$/, { error: 'must be a decimal string of micro-USDC', abort: true })
     .refine((text) => text.length < 19 || BigInt(text) <= MAX_MICROS, 'must be at most 9223372036854775807')
     .meta({ description: 'micro-USDC as a decimal string (1 USDC = "1000000")', examples: ['250000'] }),
   z.custom<UsdcMicros>((value) => typeof value === 'bigint'),
