@@ -1,0 +1,48 @@
+import { type Command, InvalidArgumentError } from 'commander'
+import { type Bind, withAgent, withExample } from './bind.ts'
+
+function port(text: string): number {
+  const value = Number(text)
+  if (/^\d{1,5}$/.test(text) && value <= 65_535) return value
+  throw new InvalidArgumentError('must be a port between 0 and 65535 (0 takes a free one).')
+}
+
+/** Commands that bring ORIEN up, or show it at work. */
+export function defineStackCommands(program: Command, bind: Bind): void {
+  const up = program
+    .command('up')
+    .description('bring up the whole stack: database, chain, coordinator and one provider node')
+    .option('--mission', 'run the demo mission once everything is there')
+    .option('--port <port>', 'where the coordinator listens on this machine', port, 3000)
+    .option('--data-dir <dir>', 'where everything is kept', '.orien')
+    .option('--no-node', 'without a provider node')
+    .option('--fresh', 'put what is in the data directory aside and begin anew')
+  bind(withExample(up, 'orien up --mission\norien up --port 3100 --data-dir /tmp/orien'), async () => {
+    return (await import('../compose/up.ts')).up
+  })
+
+  const demo = program
+    .command('demo')
+    .description('run the demo mission against a stack that is up')
+    .option('--data-dir <dir>', 'where the picture and the bill are saved', '.orien')
+  bind(withExample(withAgent(demo), 'orien demo\norien demo --coordinator http://localhost:3100'), async () => {
+    return (await import('../mission/demo.ts')).demo
+  })
+
+  const mission = program
+    .command('mission')
+    .description('bring up a stack of its own, run one mission, verify its bill and stop everything')
+    .option('--data-dir <dir>', 'where the picture and the bill are saved', '.orien')
+  bind(withExample(mission, 'orien mission\norien mission --json | tail -n 1'), async () => {
+    return (await import('../compose/missionCommand.ts')).missionCommand
+  })
+
+  const reconcile = program
+    .command('reconcile')
+    .description('audit the ledger, and compare it with what the chain paid; ends with 1 on drift')
+    .option('--data-dir <dir>', 'of the stack (unless DATABASE_URL is set)', '.orien')
+    .option('--rpc-url <url>', 'of the chain (default: ORIEN_RPC_URL, or the running stack)')
+  bind(withExample(reconcile, 'orien reconcile\nDATABASE_URL=postgres://… orien reconcile --json'), async () => {
+    return (await import('../operator/reconcile.ts')).reconcile
+  })
+}

@@ -1,0 +1,10 @@
+#!/usr/bin/env node
+import { enableCompileCache } from 'node:module'
+
+// Before anything else is loaded: compiled (and type-stripped) code of the last start is used again.
+enableCompileCache()
+// Node calls SQLite, which holds our locks, experimental: nothing that a person at this command could act on.
+process.removeAllListeners('warning')
+const { runCommand } = await import('./commands/program.ts')
+// Not left to itself: a kept-alive connection would hold the command open for seconds.
+process.exit(await runCommand(process.argv.slice(2)))
