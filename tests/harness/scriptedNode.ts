@@ -53,13 +53,21 @@ export type ScriptedNode = {
   dispatches: Dispatch[]
   messages: ToNode[]
   nextDispatch: (index: number) => Promise<Dispatch>
-  waitFor: <T extends ToNode['type']>(type: T, match?: (message: Extract<ToNode, { type: T }>) => boolean) => Promise<Extract<ToNode, { type: T }>>
+  dispatchOf: (executionId: string) => Promise<Dispatch>
+  waitFor: <T extends ToNode['type']>(
+    type: T,
+    match?: (message: Extract<ToNode, { type: T }>) => boolean,
+  ) => Promise<Extract<ToNode, { type: T }>>
   send: (message: FromNode) => void
   /** The receipt that an honest node would write next for this work, with what the test changes. */
   receiptFor: (work: Dispatch, effectiveMs: number, changes?: Partial<Receipt>) => Receipt
   sign: (receipt: Receipt) => string
   /** Signs, advances the chain and sends; resolves with the coordinator's answer. */
-  finish: (work: Dispatch, effectiveMs: number, changes?: Partial<Receipt>) => Promise<Extract<ToNode, { type: 'receiptAck' | 'receiptRefused' }>>
+  finish: (
+    work: Dispatch,
+    effectiveMs: number,
+    changes?: Partial<Receipt>,
+  ) => Promise<Extract<ToNode, { type: 'receiptAck' | 'receiptRefused' }>>
   close: () => void
 }
 
@@ -77,12 +85,25 @@ export async function startScriptedNode(stack: Stack, options: Options = {}): Pr
   const operator = privateKeyToAccount(operatorKey).address.toLowerCase() as Hex
   const salt = toHex(new Uint8Array(randomBytes(32)))
   const providerId = deriveProviderId(payout, salt)
-  const registration = { providerId, name: 'scripted', payout, salt, nodeKey, operator, issuedAt: Math.floor(Date.now() / 1000) }
+  const registration = {
+    providerId,
+    name: 'scripted',
+    payout,
+    salt,
+    nodeKey,
+    operator,
+    issuedAt: Math.floor(Date.now() / 1000),
+  }
   const place = { chainId: stack.chain.chainId, escrow: stack.chain.escrow.toLowerCase() as Hex }
   const deadline = Math.floor(Date.now() / 1000) + 3_600
   const terms = { owner: payout, operator, allowed: true, nonce: 7n, deadline }
   const operatorSignature = await owner.signTypedData({
-    domain: { name: 'EVM Payment Channel', version: '1', chainId: place.chainId, verifyingContract: place.escrow },
+    domain: {
+      name: 'EVM Payment Channel',
+      version: '1',
+      chainId: place.chainId,
+      verifyingContract: place.escrow,
+    },
     types: {
       SetOperator: [
         { name: 'owner', type: 'address' },
@@ -104,20 +125,29 @@ export async function startScriptedNode(stack: Stack, options: Options = {}): Pr
       operatorAuthorization: { nonce: '7', deadline, signature: operatorSignature },
     },
   })
-  const offer = makeJws('orien-offer+jws', nodeKey, z.encode(offerSchema, {
-    v: 1,
-    providerId,
+  const offer = makeJws(
+    'orien-offer+jws',
     nodeKey,
-    payout,
-    ...place,
-    token: stack.chain.usdc.toLowerCase() as Hex,
-    rateMicrosPerMinute: rate,
-    split: { providerBps: 9000, platformBps: 700, reserveBps: 300 },
-    tools: tools.map((tool) => ({ id: tool.id, manifestHash: manifestHash(tool), timeMs: tool.limits.timeMs })),
-    isolation: 'namespaces',
-    validFrom: new Date(Date.now() - 60_000).toISOString(),
-    validUntil: new Date(Date.now() + 86_400_000).toISOString(),
-  }), sign)
+    z.encode(offerSchema, {
+      v: 1,
+      providerId,
+      nodeKey,
+      payout,
+      ...place,
+      token: stack.chain.usdc.toLowerCase() as Hex,
+      rateMicrosPerMinute: rate,
+      split: { providerBps: 9000, platformBps: 700, reserveBps: 300 },
+      tools: tools.map((tool) => ({
+        id: tool.id,
+        manifestHash: manifestHash(tool),
+        timeMs: tool.limits.timeMs,
+      })),
+      isolation: 'namespaces',
+      validFrom: new Date(Date.now() - 60_000).toISOString(),
+      validUntil: new Date(Date.now() + 86_400_000).toISOString(),
+    }),
+    sign,
+  )
   const socket = new WebSocket(`${stack.url.replace('http', 'ws')}${NODE_SOCKET_PATH}`)
   const messages: ToNode[] = []
   const dispatches: Dispatch[] = []
@@ -137,7 +167,8 @@ export async function startScriptedNode(stack: Stack, options: Options = {}): Pr
     })
   const waitFor: ScriptedNode['waitFor'] = (type, match = () => true) =>
     until(() => messages.find((message) => message.type === type && match(message as never)) as never)
-  const headOf = (work: Dispatch) => heads.get(work.sessionId) ?? { sequence: 0, hash: work.offerHash, cumulative: 0n }
+  const headOf = (work: Dispatch) =>
+    heads.get(work.sessionId) ?? { sequence: 0, hash: work.offerHash, cumulative: 0n }
   const receiptFor: ScriptedNode['receiptFor'] = (work, effectiveMs, changes = {}) => {
     const head = headOf(work)
     const cost = costMicros(work.rateMicrosPerMinute, durationMs(effectiveMs))
@@ -180,26 +211,50 @@ export async function startScriptedNode(stack: Stack, options: Options = {}): Pr
     const message = z.decode(toNode, JSON.parse(String(data)))
     messages.push(message)
     if (message.type === 'challenge') {
-      const proof = makeJws('orien-node+jws', nodeKey, { providerId, nonce: message.nonce, at: new Date().toISOString() }, sign)
+      const proof = makeJws(
+        'orien-node+jws',
+        nodeKey,
+        { providerId, nonce: message.nonce, at: new Date().toISOString() },
+        sign,
+      )
       send({ type: 'hello', proof, offer, version: 'test', inHand: [] })
     }
-    if (message.type === 'dispatch' && !dispatches.some((work) => work.executionId === message.work.executionId)) {
+    if (
+      message.type === 'dispatch' &&
+      !dispatches.some((work) => work.executionId === message.work.executionId)
+    ) {
       dispatches.push(message.work)
     }
     if (message.type === 'claimRequest') {
       const { requestId, claimMicros, channel, nonce } = message
-      const claim = { channelId: channelId(channel), claimMicros, nonce: BigInt(nonce), deadline: message.deadline }
-      send({ type: 'claim', requestId, claimMicros, signature: signDigest(claimDigest(channel, 'ClaimAndClose', claim), operatorKey) })
+      const claim = {
+        channelId: channelId(channel),
+        claimMicros,
+        nonce: BigInt(nonce),
+        deadline: message.deadline,
+      }
+      send({
+        type: 'claim',
+        requestId,
+        claimMicros,
+        signature: signDigest(operatorKey, claimDigest(channel, 'ClaimAndClose', claim)),
+      })
     }
     for (const watcher of [...watchers]) watcher()
   })
   await waitFor('welcome')
+  const beat = setInterval(
+    () => send({ type: 'heartbeat', at: new Date().toISOString(), running: 0, queued: 0 }),
+    5_000,
+  )
+  socket.on('close', () => clearInterval(beat))
   const node: ScriptedNode = {
     providerId,
     nodeSeed,
     dispatches,
     messages,
     nextDispatch: (index) => until(() => dispatches[index]),
+    dispatchOf: (executionId) => until(() => dispatches.find((work) => work.executionId === executionId)),
     waitFor,
     send,
     receiptFor,
@@ -207,12 +262,17 @@ export async function startScriptedNode(stack: Stack, options: Options = {}): Pr
     finish: async (work, effectiveMs, changes) => {
       const receipt = receiptFor(work, effectiveMs, changes)
       const jws = signOne(receipt)
-      heads.set(work.sessionId, { sequence: receipt.sequence, hash: jwsHash(jws), cumulative: receipt.cumulativeMicros })
+      heads.set(work.sessionId, {
+        sequence: receipt.sequence,
+        hash: jwsHash(jws),
+        cumulative: receipt.cumulativeMicros,
+      })
       send({ type: 'receipt', executionId: work.executionId, jws })
       return until(() =>
         messages.find(
           (message): message is Extract<ToNode, { type: 'receiptAck' | 'receiptRefused' }> =>
-            (message.type === 'receiptAck' || message.type === 'receiptRefused') && message.executionId === work.executionId,
+            (message.type === 'receiptAck' || message.type === 'receiptRefused') &&
+            message.executionId === work.executionId,
         ),
       )
     },
@@ -228,7 +288,10 @@ async function authorised(stack: Stack, providerId: Id<'provider'>): Promise<voi
   const pool = createPool({ url: stack.database.url, connections: 1 })
   try {
     for (;;) {
-      const { rows } = await pool.query('select is_operator_authorised as done from providers where id = $1', [providerId])
+      const { rows } = await pool.query(
+        'select is_operator_authorised as done from providers where id = $1',
+        [providerId],
+      )
       if (rows[0]?.done) return
       await new Promise((resolve) => setImmediate(resolve))
     }
@@ -236,4 +299,3 @@ async function authorised(stack: Stack, providerId: Id<'provider'>): Promise<voi
     await pool.end()
   }
 }
-

@@ -90,5 +90,9 @@ export async function createAgent(stack: Stack, usdcMicros: bigint): Promise<Tes
   const privateKey = generatePrivateKey()
   const account = privateKeyToAccount(privateKey)
   if (usdcMicros > 0n) await stack.chain.mint(account.address, usdcMicros)
-  return { orien: new Orien({ baseUrl: stack.url, account, rpcUrl: stack.chain.rpcUrl }), account, privateKey }
+  return {
+    orien: new Orien({ baseUrl: stack.url, account, rpcUrl: stack.chain.rpcUrl }),
+    account,
+    privateKey,
+  }
 }

@@ -1,5 +1,5 @@
 import { createPool } from '@orien/coordinator'
-import { micros, OrienError } from '@orien/protocol'
+import { micros, type OrienError } from '@orien/protocol'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type ScriptedNode, startScriptedNode } from '../harness/scriptedNode.ts'
 import { createAgent, type Stack, startStack } from '../harness/stack.ts'
@@ -18,9 +18,13 @@ test('200 concurrent executes against 10.5 holds: 11 accepted, 189 refused, neve
   const budget = micros(6_300_000n)
   const agent = await createAgent(stack, budget)
   const session = await agent.orien.openSession({ providerId: node.providerId, budgetMicros: budget })
-  const results = await Promise.allSettled(Array.from({ length: 200 }, () => session.execute({ tool: 'block', args: {} })))
+  const results = await Promise.allSettled(
+    Array.from({ length: 200 }, () => session.execute({ tool: 'block', args: {} })),
+  )
   const accepted = results.filter((result) => result.status === 'fulfilled')
-  const codes = results.flatMap((result) => (result.status === 'rejected' ? [(result.reason as OrienError).code] : []))
+  const codes = results.flatMap((result) =>
+    result.status === 'rejected' ? [(result.reason as OrienError).code] : [],
+  )
   expect(accepted).toHaveLength(11)
   expect(codes).toHaveLength(189)
   expect(new Set(codes)).toEqual(new Set(['budget_exhausted']))
@@ -28,7 +32,10 @@ test('200 concurrent executes against 10.5 holds: 11 accepted, 189 refused, neve
   const holds = works.map((work) => work.holdMicros).sort((a, b) => Number(b - a))
   expect(holds.slice(0, 10)).toEqual(Array.from({ length: 10 }, () => 600_000n))
   expect(holds[10]).toBe(300_000n)
-  expect(works.map((work) => work.deadlineMs).sort((a, b) => a - b)).toEqual([30_000, ...Array.from({ length: 10 }, () => 60_000)])
+  expect(works.map((work) => work.deadlineMs).sort((a, b) => a - b)).toEqual([
+    30_000,
+    ...Array.from({ length: 10 }, () => 60_000),
+  ])
   const view = await session.state()
   expect(view.heldMicros).toBe(budget)
   expect(view.remainingMicros).toBe(0n)

@@ -1,7 +1,10 @@
 import type ts from 'typescript'
 
-/** One file of the repository; `tree` is present for TypeScript and JavaScript. */
-export type SourceFile = { path: string; text: string; tree: ts.SourceFile | undefined }
+/** A parsed script: its nodes in the order of the text, walked once for all rules. */
+export type Syntax = { tree: ts.SourceFile; nodes: readonly ts.Node[] }
+
+/** One file of the repository; `syntax` is present for TypeScript and JavaScript. */
+export type SourceFile = { path: string; text: string; syntax: Syntax | undefined }
 
 /** A place that breaks a rule: what stands there, in the words of the rule. */
 export type Finding = { line: number; message: string }

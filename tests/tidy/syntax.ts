@@ -1,14 +1,6 @@
 import ts from 'typescript'
 import type { Finding, SourceFile } from './rule.ts'
 
-/** All nodes below `root`, itself included, in the order of the text. */
-function* nodesOf(root: ts.Node): Generator<ts.Node> {
-  yield root
-  const children: ts.Node[] = []
-  ts.forEachChild(root, (child) => void children.push(child))
-  for (const child of children) yield* nodesOf(child)
-}
-
 /** `a.b.c` for a chain of property accesses, the name for an identifier, '' for anything else. */
 export function dottedName(node: ts.Node): string {
   if (ts.isIdentifier(node)) return node.text
@@ -24,9 +16,9 @@ export function lineAt(tree: ts.SourceFile, position: number): number {
 
 /** Runs `look` on every node of a script and gives each message it returns the line of its node. */
 export function findNodes(file: SourceFile, look: (node: ts.Node) => string | undefined): Finding[] {
-  const { tree } = file
-  if (tree === undefined) return []
-  return [...nodesOf(tree)].flatMap((node) => {
+  const { tree, nodes } = file.syntax ?? {}
+  if (tree === undefined || nodes === undefined) return []
+  return nodes.flatMap((node) => {
     const message = look(node)
     return message === undefined ? [] : [{ line: lineAt(tree, node.getStart(tree)), message }]
   })
@@ -38,17 +30,18 @@ function* tokensOf(node: ts.Node): Generator<ts.Node> {
   for (const child of node.getChildren()) yield* tokensOf(child)
 }
 
-/** The same for comments: `look` sees the text of each, and never a string that looks like one. */
-export function findComments(file: SourceFile, look: (comment: string) => string | undefined): Finding[] {
-  const { tree, text } = file
-  if (tree === undefined) return []
+/** Finds what a pattern's first group names, in comments only: a string that looks like one is not meant. */
+export function findInComments(file: SourceFile, pattern: RegExp): Finding[] {
+  const { text } = file
+  const tree = file.syntax?.tree
+  if (tree === undefined || !pattern.test(text)) return []
   const ranges = [...tokensOf(tree)].flatMap((node) => [
     ...(ts.getLeadingCommentRanges(text, node.pos) ?? []),
     ...(ts.getTrailingCommentRanges(text, node.end) ?? []),
   ])
   const unique = new Map(ranges.map((range) => [range.pos, range.end]))
   return [...unique].flatMap(([start, end]) => {
-    const message = look(text.slice(start, end))
+    const message = pattern.exec(text.slice(start, end))?.[1]
     return message === undefined ? [] : [{ line: lineAt(tree, start), message }]
   })
 }

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
-import { isScript, type SourceFile } from './rule.ts'
+import { isScript, type SourceFile, type Syntax } from './rule.ts'
 
 export const repository = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -19,10 +19,20 @@ function walk(folder: string): string[] {
   })
 }
 
+function parse(path: string, text: string): Syntax {
+  const tree = ts.createSourceFile(path, text, ts.ScriptTarget.ES2024, true)
+  const nodes: ts.Node[] = []
+  const visit = (node: ts.Node) => {
+    nodes.push(node)
+    ts.forEachChild(node, visit)
+  }
+  visit(tree)
+  return { tree, nodes }
+}
+
 /** Makes a file as the rules see it, from text that need not be on the disk. */
 export function sourceFile(path: string, text: string): SourceFile {
-  const tree = isScript(path) ? ts.createSourceFile(path, text, ts.ScriptTarget.ES2024, true) : undefined
-  return { path, text, tree }
+  return { path, text, syntax: isScript(path) ? parse(path, text) : undefined }
 }
 
 /** Every text file of the repository, sorted by path. */

@@ -42,7 +42,7 @@ export const docstrings: Rule = {
   why: 'every export of a package says in a sentence what it is: shapes, units, errors by code, the source of outside facts',
   appliesTo: (path) => isShipped(path) && path.startsWith('packages/'),
   check: (file) => {
-    const statements = file.tree ? [...file.tree.statements] : []
+    const statements = [...(file.syntax?.tree.statements ?? [])]
     const documented = new Set(statements.filter(hasDocstring).flatMap(namesOf))
     return findNodes(file, (node) => {
       const statement = statements.find((candidate) => candidate === node)

@@ -1,6 +1,6 @@
 import ts from 'typescript'
 import { isScript, isShipped, type Rule } from '../rule.ts'
-import { dottedName, findComments, findNodes } from '../syntax.ts'
+import { dottedName, findInComments, findNodes } from '../syntax.ts'
 
 const BARE_ERROR = /^(Error|TypeError|RangeError|AggregateError)$/
 
@@ -22,13 +22,12 @@ export const silencedTypes: Rule = {
   name: 'silenced-types',
   why: 'a silenced type error is a bug with a delay; a type test states the error it expects elsewhere',
   appliesTo: (path) => isScript(path) && !path.endsWith('.test-d.ts'),
-  check: (file) =>
-    findComments(file, (comment) => /^\W*(@ts-(?:ignore|expect-error|nocheck))/.exec(comment)?.[1]),
+  check: (file) => findInComments(file, /(?:^|[^`'"\w])(@ts-(?:ignore|expect-error|nocheck))/),
 }
 
 export const unfinishedWork: Rule = {
   name: 'unfinished-work',
   why: 'what is not done belongs to the tracker, where someone looks',
   appliesTo: isScript,
-  check: (file) => findComments(file, (comment) => /\b(TODO|FIXME|HACK)\b/.exec(comment)?.[1]),
+  check: (file) => findInComments(file, /\b(TODO|FIXME|HACK)\b/),
 }

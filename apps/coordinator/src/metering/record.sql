@@ -2,7 +2,7 @@
 -- verified each signature; what is decided here needs the rows: does the receipt belong to this run, is it the next
 -- of its chain, can its time be true, and is there cover for its cost.
 --
--- items: [{execution, session, channel, sequence, previous, hash, jws, countersignature, tool, manifest, grant, rate, hold,
+-- items: [{execution, session, provider, channel, sequence, previous, hash, jws, countersignature, tool, manifest, grant, rate, hold,
 --          deadlineMs, status, reason?, cost, cumulative, effectiveMs, cpuMs, maxRss, exitCode, startedAt, endedAt,
 --          observedMs?, toleranceMs, tolerancePerMille}], amounts as decimal strings
 -- returns, in the same order: [{outcome: accepted | replayed | refused | disputed, code?, detail?, countersignature?,
@@ -46,6 +46,10 @@ begin
     if s.id is null or e.id is null then
       code := 'receipt_mismatch';
       detail := 'there is no such run in this session';
+    elsif s.provider_id <> item ->> 'provider' then
+      -- Its signature is right, but for another node: whoever knows a dispatch could otherwise bill for it.
+      code := 'receipt_mismatch';
+      detail := 'the run was sent to another provider';
     elsif e.tool <> item ->> 'tool' or e.manifest_hash <> item ->> 'manifest' or e.grant_number <> (item ->> 'grant')::int
        or e.hold_micros <> (item ->> 'hold')::bigint or e.deadline_ms <> (item ->> 'deadlineMs')::int
        or s.rate_micros_per_minute <> (item ->> 'rate')::bigint or s.channel_id is distinct from item ->> 'channel' then

@@ -96,6 +96,7 @@ function recordingOf(ctx: Context, jws: string, { receipt, hash }: ReadReceipt):
   return {
     execution: receipt.executionId,
     session: receipt.sessionId,
+    provider: receipt.providerId,
     channel: receipt.channelId,
     sequence: receipt.sequence,
     previous: receipt.previous,

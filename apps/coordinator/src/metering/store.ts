@@ -7,6 +7,7 @@ import { executions, receipts } from '../db/schema.ts'
 export type Recording = {
   execution: string
   session: string
+  provider: string
   channel: string
   sequence: number
   previous: string

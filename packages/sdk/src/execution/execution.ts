@@ -29,7 +29,8 @@ export class Execution {
   /**
    * Waits for the end of the run. A failed run is a result, not an error: see its `status` and `reason`.
    *
-   * @throws OrienError when the receipt is wrong, or the coordinator cannot be reached
+   * @throws OrienError `receipt_disputed` when the node's receipt contradicts what the coordinator saw: the run has no
+   * result then, and costs nothing; others when the receipt is wrong, or the coordinator cannot be reached
    */
   async wait(options: { signal?: AbortSignal | undefined } = {}): Promise<ExecutionView> {
     if (this.result) return this.result
@@ -50,9 +51,9 @@ export class Execution {
     signal?.addEventListener('abort', aborted, { once: true })
     try {
       signal?.throwIfAborted()
-      await this.refresh()
+      await this.#look()
       if (!this.result) await end
-      await this.refresh()
+      await this.#look()
     } finally {
       stop()
       signal?.removeEventListener('abort', aborted)
@@ -91,10 +92,16 @@ export class Execution {
     return readLogs(this.#state.context.http, this.id, options)
   }
 
+  async #look(): Promise<void> {
+    const { dispute } = await this.refresh()
+    if (dispute) throw new OrienError('receipt_disputed', dispute.detail, { dispute: dispute.code })
+  }
+
   #isEnd(message: SessionMessage): boolean {
     if (message.kind !== 'event') return false
     const { type, data } = message.event
-    const ended = type === 'execution.completed' || type === 'execution.failed'
+    const ended =
+      type === 'execution.completed' || type === 'execution.failed' || type === 'execution.disputed'
     return (ended && data.executionId === this.id) || type === 'session.settled' || type === 'session.failed'
   }
 }

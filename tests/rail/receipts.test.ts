@@ -1,0 +1,165 @@
+import { createPool } from '@orien/coordinator'
+import { getMetering, micros, type Receipt, reportUsage, sha256Hex } from '@orien/protocol'
+import { Orien, type Session } from '@orien/sdk'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type ScriptedNode, startScriptedNode } from '../harness/scriptedNode.ts'
+import { createAgent, type Stack, startStack, type TestAgent } from '../harness/stack.ts'
+
+let stack: Stack
+let node: ScriptedNode
+let agent: TestAgent
+let anyone: Orien
+let pool: ReturnType<typeof createPool>
+
+beforeAll(async () => {
+  stack = await startStack()
+  node = await startScriptedNode(stack)
+  agent = await createAgent(stack, 20_000_000n)
+  anyone = new Orien({ baseUrl: stack.url })
+  pool = createPool({ url: stack.database.url, connections: 2 })
+})
+afterAll(async () => {
+  await pool.end()
+  await stack.stop()
+})
+
+/** Everything the ledger knows of a session: nothing of it may move by a refused receipt. */
+async function books(session: Session) {
+  const { rows } = await pool.query(
+    `select spent_micros, held_micros, receipt_sequence, receipt_head, open_executions,
+       (select count(*) from ledger_transfers t where t.session_id = s.id) as transfers
+     from sessions s where id = $1`,
+    [session.id],
+  )
+  return rows[0]
+}
+
+async function startRun() {
+  const session = await agent.orien.openSession({
+    providerId: node.providerId,
+    budgetMicros: micros(1_000_000n),
+  })
+  const run = await session.execute({ tool: 'block', args: {}, maxCostMicros: micros(300_000n) })
+  const work = await node.dispatchOf(run.id)
+  return { session, run, work }
+}
+
+const report = (jws: string) => anyone.call(reportUsage, { body: { receipts: [jws] } })
+
+test('a receipt replayed is recorded once and gets the same answer', async () => {
+  const { session, work } = await startRun()
+  const jws = node.sign(node.receiptFor(work, 120))
+  const first = await report(jws)
+  const after = await books(session)
+  const again = await Promise.all(Array.from({ length: 20 }, () => report(jws)))
+  expect(first.results[0]?.accepted).toBe(true)
+  for (const answer of again) expect(answer).toEqual(first)
+  expect(await books(session)).toEqual(after)
+  expect(after.spent_micros).toBe(1_200n)
+})
+
+test('a receipt altered by a byte is refused by its signature, wherever the byte is', async () => {
+  const { session, work } = await startRun()
+  const jws = node.sign(node.receiptFor(work, 120))
+  const before = await books(session)
+  for (let at = 0; at < jws.length; at += 37) {
+    const other = jws[at] === 'A' ? 'B' : 'A'
+    const altered = `${jws.slice(0, at)}${other}${jws.slice(at + 1)}`
+    await expect(report(altered), `byte ${at}`).rejects.toMatchObject({
+      code: expect.stringMatching(/^(signature_invalid|validation_failed)$/),
+    })
+  }
+  expect(await books(session)).toEqual(before)
+})
+
+test('a receipt out of order is refused with its own code', async () => {
+  const { session, work } = await startRun()
+  const before = await books(session)
+  const skipped = node.sign(node.receiptFor(work, 120, { sequence: 2 }))
+  await expect(report(skipped)).rejects.toMatchObject({ code: 'receipt_out_of_order' })
+  const unchained = node.sign(node.receiptFor(work, 120, { previous: sha256Hex('elsewhere') }))
+  await expect(report(unchained)).rejects.toMatchObject({ code: 'receipt_out_of_order' })
+  expect(await books(session)).toEqual(before)
+})
+
+test('a receipt of another node is refused, even for a run it knows all about', async () => {
+  const { session, work } = await startRun()
+  const before = await books(session)
+  const stranger = await startScriptedNode(stack)
+  const asItself = stranger.sign({ ...node.receiptFor(work, 120), providerId: stranger.providerId })
+  await expect(report(asItself)).rejects.toMatchObject({ code: 'receipt_mismatch' })
+  const asTheOther = stranger.sign(node.receiptFor(work, 120))
+  await expect(report(asTheOther)).rejects.toMatchObject({ code: 'signature_invalid' })
+  expect(await books(session)).toEqual(before)
+  stranger.close()
+})
+
+const lies: [string, Partial<Receipt>][] = [
+  ['grant', { grant: 9 }],
+  ['hold', { holdMicros: micros(900_000n) }],
+  ['deadline', { deadlineMs: 59_000 }],
+  [
+    'rate',
+    {
+      rateMicrosPerMinute: micros(6_000_000n),
+      costMicros: micros(12_000n),
+      cumulativeMicros: micros(12_000n),
+    },
+  ],
+  ['tool', { tool: 'another' }],
+  ['manifest', { manifestHash: sha256Hex('another') }],
+  ['cost', { costMicros: micros(5_000n), cumulativeMicros: micros(5_000n) }],
+  ['cumulative', { cumulativeMicros: micros(9_999n) }],
+]
+
+test.each(lies)(
+  'a receipt that lies about its %s is refused and the ledger is untouched',
+  async (_field, changes) => {
+    const { session, work } = await startRun()
+    const before = await books(session)
+    await expect(report(node.sign(node.receiptFor(work, 120, changes)))).rejects.toMatchObject({
+      code: 'receipt_mismatch',
+    })
+    expect(await books(session)).toEqual(before)
+  },
+)
+
+test('a receipt with a longer time than the coordinator saw is a dispute: shown, unpaid, and the session ends', async () => {
+  const { session, run, work } = await startRun()
+  const before = await books(session)
+  const inflated = node.sign(node.receiptFor(work, 29_000))
+  await expect(report(inflated)).rejects.toMatchObject({ code: 'receipt_disputed' })
+  expect(await books(session)).toEqual(before)
+  await expect(run.wait()).rejects.toMatchObject({
+    code: 'receipt_disputed',
+    facts: { dispute: 'implausible_duration' },
+  })
+  expect((await session.state()).status).toBe('ending')
+  await expect(report(inflated)).rejects.toMatchObject({ code: 'receipt_disputed' })
+  expect((await node.waitFor('endSession', (message) => message.sessionId === session.id)).type).toBe(
+    'endSession',
+  )
+})
+
+test('the metering report lists every receipt with its countersignature, and its sum is what was charged', async () => {
+  const { session, run, work } = await startRun()
+  await node.finish(work, 200)
+  await run.wait()
+  const metering = await agent.orien.call(getMetering, { query: { sessionId: session.id, limit: 20 } })
+  expect(metering.consumedMicros).toBe(2_000n)
+  expect(metering.items.reduce((sum, item) => sum + item.costMicros, 0n)).toBe(metering.consumedMicros)
+  expect(metering.items[0]).toMatchObject({ sequence: 1, effectiveMs: 200 })
+})
+
+test('a late receipt of a run whose lease is over is recorded and paid', async () => {
+  const { session, work } = await startRun()
+  await pool.query(`update executions set lease_until = now() - interval '1 second' where id = $1`, [
+    work.executionId,
+  ])
+  for await (const message of session.events()) {
+    if (message.kind === 'event' && message.event.type === 'execution.failed') break
+  }
+  expect(await books(session)).toMatchObject({ spent_micros: 0n, held_micros: 0n })
+  expect((await report(node.sign(node.receiptFor(work, 100)))).results[0]?.accepted).toBe(true)
+  expect(await books(session)).toMatchObject({ spent_micros: 1_000n, held_micros: 0n })
+})
