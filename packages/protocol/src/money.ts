@@ -39,13 +39,14 @@ export function micros(value: bigint): UsdcMicros {
 export function parseUsdc(text: string): UsdcMicros {
   const match = /^(0|[1-9]\d{0,12})(?:\.(\d{1,6}))?$/.exec(text)
   const [, whole, fraction = ''] = match ?? []
-  if (whole === undefined) {
+  const amount = whole === undefined ? null : BigInt(whole) * ONE_USDC + BigInt(fraction.padEnd(6, '0'))
+  if (amount === null || amount > MAX_MICROS) {
     throw new OrienError(
       'validation_failed',
       `"${text.slice(0, 40)}" is not an amount of USDC with at most six decimals`,
     )
   }
-  return micros(BigInt(whole) * ONE_USDC + BigInt(fraction.padEnd(6, '0')))
+  return micros(amount)
 }
 
 /**
