@@ -12,6 +12,7 @@ import {
 import type { Address, Hex, PrivateKeyAccount } from 'viem'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { chains } from '../chain/chains.ts'
+import { randomWord } from '../random.ts'
 import { broadcast } from '../transactions/broadcast.ts'
 import { readFees } from '../transactions/readFees.ts'
 import { readNonces } from '../transactions/readNonces.ts'
@@ -30,7 +31,7 @@ import { readChannel } from './readChannel.ts'
 import { readOperator } from './readOperator.ts'
 import { readSettlement } from './readSettlement.ts'
 import { simulateCall } from './simulateCall.ts'
-import { randomNonce, randomWord } from './testing/channel.ts'
+import { randomNonce } from './testing/channel.ts'
 import { openWorld, type World } from './testing/world.ts'
 
 let world: World
@@ -54,6 +55,7 @@ async function relay(call: ContractCall): Promise<string> {
   const plan = { ...call, chainId: 31337, nonce: nonces.mined, gas: simulation.gas }
   const { raw, hash } = await relayer.sign({ ...plan, maxFeePerGas, maxPriorityFeePerGas })
   await broadcast(client, raw)
+  await world.mined(hash)
   const state = await readTransaction(client, hash)
   return state.status === 'mined' ? state.outcome : state.status
 }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { chains } from '../chain/chains.ts'
 import { connectChain } from '../chain/connect.ts'
+import { randomWord } from '../random.ts'
 import { encodeWithdraw } from './encodeExit.ts'
 import { readBalance, readCredit } from './readBalance.ts'
 import { readChannel } from './readChannel.ts'
@@ -8,7 +9,7 @@ import { readOperator } from './readOperator.ts'
 import { readSettlement } from './readSettlement.ts'
 import { readTokenDomain } from './readTokenDomain.ts'
 import { explainRevert, simulateCall } from './simulateCall.ts'
-import { openChannel, randomWord, signVoucher } from './testing/channel.ts'
+import { openChannel, signVoucher } from './testing/channel.ts'
 import { encodeEscrow, openWorld, type World } from './testing/world.ts'
 
 let world: World

@@ -8,6 +8,7 @@ import { LOCAL_CHAIN_LIMITS } from './limits.ts'
 /** A running anvil that belongs to this process. */
 export type AnvilProcess = { rpcUrl: string; pid: number; stop: () => Promise<void> }
 
+/** How anvil runs. */
 export type AnvilOptions = {
   /** 0 takes a free port. */
   port: number

@@ -1,6 +1,7 @@
 import { fiatTokenAbi } from '@orien/contracts'
-import { type Address, bytesToHex, encodeFunctionData, type Hash, maxUint256 } from 'viem'
+import { type Address, encodeFunctionData, type Hash, maxUint256 } from 'viem'
 import { foundry } from 'viem/chains'
+import { randomWord } from '../random.ts'
 import { deployerAccount } from './accounts.ts'
 import { localUsdc, localUsdcDomain } from './deployUsdc.ts'
 import { type LocalClients, sendFromNobody } from './rpc.ts'
@@ -22,7 +23,7 @@ const types = {
  */
 export async function giveUsdc(clients: LocalClients, to: Address, micros: bigint): Promise<Hash> {
   const from = deployerAccount.address
-  const nonce = bytesToHex(crypto.getRandomValues(new Uint8Array(32)))
+  const nonce = randomWord()
   const message = { from, to, value: micros, validAfter: 0n, validBefore: maxUint256, nonce }
   const domain = { ...localUsdcDomain, chainId: foundry.id, verifyingContract: localUsdc }
   const primaryType = 'TransferWithAuthorization'

@@ -30,6 +30,7 @@ export type LocalChain = {
   stop: () => Promise<void>
 }
 
+/** What can be chosen of a local chain; nothing has to be. */
 export type LocalChainOptions = {
   /** A free one by default. */
   port?: number

@@ -21,6 +21,7 @@ export function localClients(rpcUrl: string) {
     node: createTestClient({ ...settings, mode: 'anvil' }),
   }
 }
+/** See {@link localClients}. */
 export type LocalClients = ReturnType<typeof localClients>
 
 /** A transaction of the local chain's set-up or faucet. */

@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto'
 import { link, open, readFile, rm, stat } from 'node:fs/promises'
 import { OrienError } from '@orien/protocol'
 import { type Address, type Hex, isHex, keccak256 } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
+import { randomWord } from '../random.ts'
 
 /** All of a transaction that its signature covers. Gas in units, fees and value in wei. */
 export type TransactionPlan = {
@@ -54,7 +54,7 @@ export async function openSigner(keyPath: string): Promise<Signer> {
 
 /** Written beside and linked into place, so that the name never shows a half-written key nor replaces one. */
 async function createKeyFile(keyPath: string): Promise<void> {
-  const draftPath = `${keyPath}.${randomBytes(6).toString('hex')}`
+  const draftPath = `${keyPath}.${randomWord().slice(2, 14)}`
   const draft = await open(draftPath, 'wx', 0o600)
   try {
     await draft.writeFile(`${generatePrivateKey()}\n`)

@@ -36,6 +36,7 @@ describe('with mining on', () => {
     expect(await readNonces(world.client, signer.address)).toEqual({ status: 'read', mined: 0, pending: 0 })
     const { raw, hash } = await sign(0)
     expect(await broadcast(world.client, raw)).toEqual({ status: 'accepted', hash })
+    await world.mined(hash)
     expect(await readTransaction(world.client, hash)).toMatchObject({ status: 'mined', outcome: 'succeeded' })
     expect(await readNonces(world.client, signer.address)).toEqual({ status: 'read', mined: 1, pending: 1 })
   })
@@ -43,6 +44,7 @@ describe('with mining on', () => {
   test('the same bytes again do no harm', async () => {
     const { raw, hash } = await sign(0)
     await broadcast(world.client, raw)
+    await world.mined(hash)
     const again = await broadcast(world.client, raw)
     expect(['already_known', 'nonce_too_low']).toContain(again.status)
     expect(await readTransaction(world.client, hash)).toMatchObject({ status: 'mined' })
@@ -50,7 +52,9 @@ describe('with mining on', () => {
   })
 
   test('other bytes with a spent nonce are told apart', async () => {
-    await broadcast(world.client, (await sign(0)).raw)
+    const first = await sign(0)
+    await broadcast(world.client, first.raw)
+    await world.mined(first.hash)
     const other = await sign(0, { data: '0x01' })
     expect(await broadcast(world.client, other.raw)).toMatchObject({ status: 'nonce_too_low' })
     expect(await readTransaction(world.client, other.hash)).toEqual({ status: 'unknown' })
@@ -59,6 +63,7 @@ describe('with mining on', () => {
   test('a revert is mined, and said to be one', async () => {
     const reverting = await sign(0, { to: world.chain.escrow, data: '0xdeadbeef' })
     await broadcast(world.client, reverting.raw)
+    await world.mined(reverting.hash)
     expect(await readTransaction(world.client, reverting.hash)).toMatchObject({
       status: 'mined',
       outcome: 'reverted',
@@ -96,6 +101,7 @@ describe('with mining off', () => {
     const raised = await sign(0, { data: '0x01', ...raiseFees(localFees, localFees) })
     expect(await broadcast(world.client, raised.raw)).toMatchObject({ status: 'accepted' })
     await world.node.mine({ blocks: 1 })
+    await world.mined(raised.hash)
     expect(await readTransaction(world.client, raised.hash)).toMatchObject({ status: 'mined' })
     expect(await readTransaction(world.client, first.hash)).toEqual({ status: 'unknown' })
   })
@@ -113,11 +119,13 @@ describe('a reorganisation', () => {
   test('makes a mined transaction not mined, and the same bytes bring it back', async () => {
     const { raw, hash } = await sign(0)
     await broadcast(world.client, raw)
+    await world.mined(hash)
     const mined = await readTransaction(world.client, hash)
     await request('anvil_rollback', [1])
     expect((await readTransaction(world.client, hash)).status).not.toBe('mined')
     await broadcast(world.client, raw)
     await world.node.mine({ blocks: 1 })
+    await world.mined(hash)
     const again = await readTransaction(world.client, hash)
     expect([mined.status, again.status]).toEqual(['mined', 'mined'])
   })
@@ -125,6 +133,7 @@ describe('a reorganisation', () => {
   test('shows in the block’s hash when the transaction is in the new blocks too', async () => {
     const { raw, hash } = await sign(0)
     await broadcast(world.client, raw)
+    await world.mined(hash)
     const before = await readTransaction(world.client, hash)
     await request('anvil_reorg', [1, [[raw, 0]]])
     const after = await readTransaction(world.client, hash)
@@ -184,6 +193,7 @@ describe('a connection that fails', () => {
     const { raw, hash } = await sign(0)
     const outcome = await broadcast(connectChain(chains.local, url), raw)
     expect(outcome).toMatchObject({ status: 'unreachable', hash })
+    await world.mined(hash)
     expect(await readTransaction(world.client, hash)).toMatchObject({ status: 'mined' })
     server.close()
   })

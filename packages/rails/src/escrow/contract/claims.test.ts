@@ -1,8 +1,9 @@
 import { orienEscrowAbi } from '@orien/contracts'
 import { type Hex, type PrivateKeyAccount, parseEventLogs } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { randomWord } from '../../random.ts'
 import { readChannel } from '../readChannel.ts'
-import { openChannel, randomWord, signVoucher, type TestChannel } from '../testing/channel.ts'
+import { openChannel, signVoucher, type TestChannel } from '../testing/channel.ts'
 import { openWorld, type World } from '../testing/world.ts'
 
 let world: World

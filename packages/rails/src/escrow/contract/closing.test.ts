@@ -1,13 +1,13 @@
 import { orienEscrowAbi } from '@orien/contracts'
 import { parseEventLogs } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { randomWord } from '../../random.ts'
 import { readSettlement } from '../readSettlement.ts'
 import {
   approve,
   openChannel,
   openingNonce,
   randomNonce,
-  randomWord,
   signClaim,
   signDeposit,
   signVoucher,

@@ -1,13 +1,13 @@
 import { fiatTokenAbi, orienEscrowAbi } from '@orien/contracts'
 import { encodeFunctionData, parseEventLogs, zeroAddress } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { randomWord } from '../../random.ts'
 import { readChannel } from '../readChannel.ts'
 import {
   approve,
   expectedChannelId,
   openChannel,
   openingNonce,
-  randomWord,
   signDeposit,
   toppingUpNonce,
 } from '../testing/channel.ts'

@@ -1,11 +1,11 @@
 import { type Hex, type PrivateKeyAccount, zeroAddress } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { randomWord } from '../../random.ts'
 import { readChannel } from '../readChannel.ts'
 import {
   approve,
   openChannel,
   randomNonce,
-  randomWord,
   signDeposit,
   signVoucher,
   toppingUpNonce,

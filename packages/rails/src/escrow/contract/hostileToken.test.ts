@@ -10,8 +10,9 @@ import {
   zeroAddress,
 } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { randomWord } from '../../random.ts'
 import { readChannel } from '../readChannel.ts'
-import { openingNonce, randomWord, signVoucher } from '../testing/channel.ts'
+import { openingNonce, signVoucher } from '../testing/channel.ts'
 import { encodeEscrow, openWorld, type World } from '../testing/world.ts'
 
 let world: World

@@ -1,8 +1,9 @@
 import { orienEscrowAbi } from '@orien/contracts'
 import { type Hex, type PrivateKeyAccount, parseEventLogs, zeroAddress } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { randomWord } from '../../random.ts'
 import { readOperator } from '../readOperator.ts'
-import { openChannel, randomNonce, randomWord } from '../testing/channel.ts'
+import { openChannel, randomNonce } from '../testing/channel.ts'
 import { escrowDomain, signEscrow } from '../testing/typedData.ts'
 import { openWorld, type World } from '../testing/world.ts'
 

@@ -12,12 +12,12 @@ import {
   zeroAddress,
 } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { randomWord } from '../../random.ts'
 import {
   approve,
   expectedChannelId,
   openChannel,
   openingNonce,
-  randomWord,
   signDeposit,
   signVoucher,
 } from '../testing/channel.ts'

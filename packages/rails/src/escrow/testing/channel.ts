@@ -2,7 +2,6 @@ import { fiatTokenAbi } from '@orien/contracts'
 import { invariant } from '@orien/protocol'
 import {
   type Address,
-  bytesToHex,
   encodeAbiParameters,
   encodeFunctionData,
   type Hex,
@@ -10,6 +9,7 @@ import {
   type PrivateKeyAccount,
   parseAbiParameters,
 } from 'viem'
+import { randomWord } from '../../random.ts'
 import { depositTypes, escrowDomain, signEscrow } from './typedData.ts'
 import type { World } from './world.ts'
 
@@ -23,7 +23,6 @@ export type TestChannel = {
   depositMicros: bigint
 }
 
-export const randomWord = (): Hex => bytesToHex(crypto.getRandomValues(new Uint8Array(32)))
 export const randomNonce = (): bigint => BigInt(randomWord())
 
 /** Channel id by viem's ABI encoder. */

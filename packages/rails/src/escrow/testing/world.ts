@@ -10,14 +10,15 @@ import {
   type Hex,
   type Log,
   type PrivateKeyAccount,
+  type SignedAuthorizationList,
 } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { chains } from '../../chain/chains.ts'
-import { connectChain } from '../../chain/connect.ts'
+import { type ChainClient, connectChain } from '../../chain/connect.ts'
 import { CHAIN_LIMITS } from '../../chain/limits.ts'
 import { localAccounts } from '../../localChain/accounts.ts'
 import { localFees } from '../../localChain/limits.ts'
-import { type LocalChainOptions, startLocalChain } from '../../localChain/localChain.ts'
+import { type LocalChain, type LocalChainOptions, startLocalChain } from '../../localChain/localChain.ts'
 import { type LocalClients, localClients } from '../../localChain/rpc.ts'
 import { type CallError, simulateCall } from '../simulateCall.ts'
 
@@ -25,7 +26,7 @@ type EscrowAbi = typeof orienEscrowAbi
 type Writing = ContractFunctionName<EscrowAbi, 'nonpayable'>
 
 /** What came of a transaction: its logs and gas, or the error it was refused with before it was sent. */
-export type Outcome =
+type Outcome =
   | { status: 'ok'; hash: Hex; gasUsed: bigint; logs: Log[]; blockNumber: bigint }
   | { status: 'reverted'; error: CallError; detail: string }
 
@@ -45,18 +46,17 @@ export async function openWorld(options: LocalChainOptions = {}) {
   const chain = await startLocalChain(options)
   const clients = localClients(chain.rpcUrl)
   const client = connectChain(chains.local, chain.rpcUrl)
-
-  const send = async (from: PrivateKeyAccount, to: Address, data: Hex): Promise<Outcome> => {
-    const simulation = await simulateCall(client, { to, data }, from.address)
-    if (simulation.status === 'reverted') return simulation
-    invariant(simulation.status === 'ok', `the local chain answers: ${simulation.status}`)
-    return mine(clients, from, to, data, simulation.gas)
-  }
-
+  const facts = { chain, client, node: clients.node, close: () => chain.stop() }
   return {
-    chain,
-    client,
-    node: clients.node,
+    ...facts,
+    ...peopleOf(chain, clients),
+    ...callsOf(chain, clients, client),
+    ...timeOf(client, clients),
+  }
+}
+
+function peopleOf(chain: LocalChain, clients: LocalClients) {
+  return {
     /** A new account with native coin, and with micro-USDC if asked. */
     actor: async (micros = 0n): Promise<PrivateKeyAccount> => {
       const account = privateKeyToAccount(generatePrivateKey())
@@ -64,60 +64,74 @@ export async function openWorld(options: LocalChainOptions = {}) {
       if (micros > 0n) await chain.mint(account.address, micros)
       return account
     },
-    send,
-    /** Deploys a contract. */
-    deploy: async (from: PrivateKeyAccount, code: Hex): Promise<Address> => {
-      const nonce = await clients.reader.getTransactionCount({ address: from.address })
-      await mine(clients, from, null, code)
-      return getContractAddress({ from: from.address, nonce: BigInt(nonce) })
+    /** Micro-USDC that an account holds. */
+    balance: (account: Address) => {
+      const call = { address: chain.usdc, abi: fiatTokenAbi, functionName: 'balanceOf' } as const
+      return clients.reader.readContract({ ...call, args: [account] })
     },
     /** Makes an account's address run other code, by an EIP-7702 authorisation of its key. */
     delegate: async (account: PrivateKeyAccount, contractAddress: Address) => {
       const nonce = await clients.reader.getTransactionCount({ address: account.address })
       const authorization = await account.signAuthorization({ chainId: 31337, contractAddress, nonce })
-      const transaction = { authorizationList: [authorization], to: account.address, gas: 200_000n }
-      const from = localAccounts.deployer
-      const hash = await clients.sender.sendTransaction({ account: from, ...transaction, ...localFees })
-      await clients.reader.waitForTransactionReceipt({ hash })
+      await asDeployer(clients, { authorizationList: [authorization], to: account.address })
     },
-    /** Sends with a gas limit of one's choice, mined whether it reverts or not. */
-    sendWithGas: (from: PrivateKeyAccount, data: Hex, gas: bigint) =>
-      mineAny(clients, from, chain.escrow, data, gas),
+    /** As USDC's owner. */
+    tokenOwner: async (functionName: TokenDuty, args: Address[] = []) => {
+      const call = { abi: fiatTokenAbi, functionName, args } as EncodeFunctionDataParameters
+      await asDeployer(clients, { to: chain.usdc, data: encodeFunctionData(call) })
+    },
+  }
+}
+
+type TokenDuty = 'blacklist' | 'unBlacklist' | 'pause' | 'unpause'
+
+async function asDeployer(
+  { sender, reader }: LocalClients,
+  transaction: { to: Address; data?: Hex; authorizationList?: SignedAuthorizationList },
+): Promise<void> {
+  const account = localAccounts.deployer
+  const hash = await sender.sendTransaction({ account, gas: 200_000n, ...localFees, ...transaction })
+  await reader.waitForTransactionReceipt({ hash })
+}
+
+function callsOf(chain: LocalChain, clients: LocalClients, client: ChainClient) {
+  const send = async (from: PrivateKeyAccount, to: Address, data: Hex): Promise<Outcome> => {
+    const simulation = await simulateCall(client, { to, data }, from.address)
+    if (simulation.status === 'reverted') return simulation
+    invariant(simulation.status === 'ok', `the local chain answers: ${simulation.status}`)
+    return mine(clients, from, to, data, simulation.gas)
+  }
+  return {
+    send,
     /** Calls a function of the escrow. */
     act: <Name extends Writing>(
       from: PrivateKeyAccount,
       functionName: Name,
       args: ContractFunctionArgs<EscrowAbi, 'nonpayable', Name>,
     ) => send(from, chain.escrow, encodeEscrow(functionName, args)),
-    balance: (account: Address) =>
-      client.readContract({
-        address: chain.usdc,
-        abi: fiatTokenAbi,
-        functionName: 'balanceOf',
-        args: [account],
-      }),
+    /** Sends with a gas limit of one's choice, mined whether it reverts or not. */
+    sendWithGas: (from: PrivateKeyAccount, data: Hex, gas: bigint) =>
+      mineAny(clients, from, chain.escrow, data, gas),
+    /** Deploys a contract. */
+    deploy: async (from: PrivateKeyAccount, code: Hex): Promise<Address> => {
+      const nonce = await clients.reader.getTransactionCount({ address: from.address })
+      await mine(clients, from, null, code)
+      return getContractAddress({ from: from.address, nonce: BigInt(nonce) })
+    },
+  }
+}
+
+function timeOf(client: ChainClient, { node, reader }: LocalClients) {
+  return {
+    /** Waits for a transaction's block: the node answers before it has mined. */
+    mined: (hash: Hex) => reader.waitForTransactionReceipt({ hash }),
     /** Chain time, Unix seconds. */
     now: async () => Number((await client.getBlock({ blockTag: 'latest' })).timestamp),
     /** Lets chain time pass. */
     pass: async (seconds: number) => {
-      await clients.node.increaseTime({ seconds })
-      await clients.node.mine({ blocks: 1 })
+      await node.increaseTime({ seconds })
+      await node.mine({ blocks: 1 })
     },
-    /** As USDC's owner. */
-    tokenOwner: async (
-      functionName: 'blacklist' | 'unBlacklist' | 'pause' | 'unpause',
-      args: Address[] = [],
-    ) => {
-      const data = encodeFunctionData({
-        abi: fiatTokenAbi,
-        functionName,
-        args,
-      } as EncodeFunctionDataParameters)
-      const transaction = { account: localAccounts.deployer, to: chain.usdc, data, gas: 200_000n }
-      const hash = await clients.sender.sendTransaction({ ...transaction, ...localFees })
-      await clients.reader.waitForTransactionReceipt({ hash })
-    },
-    close: () => chain.stop(),
   }
 }
 
