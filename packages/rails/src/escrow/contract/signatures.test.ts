@@ -135,6 +135,21 @@ describe('who signs', () => {
     expect(await world.act(channel.payee, 'settle', [channel.id, 500n, voucher])).toMatchObject(ok)
   })
 
+  test('a payer that delegates its account may lose its relayed deposits: USDC asks the code first', async () => {
+    const [payer, payee] = [await world.actor(1_000n), await world.actor()]
+    await world.delegate(payer, await walletOf(payee))
+    const { usdc } = world.chain
+    const salt = randomWord()
+    const nonce = openingNonce(payer.address, payee.address, usdc, salt, zeroAddress)
+    const { validAfter, validBefore, signature } = await signDeposit(world, payer, 1_000n, nonce)
+    const terms = [payee.address, usdc, 1_000n, salt, zeroAddress, payer.address] as const
+    const relayed = [...terms, validAfter, validBefore, nonce, signature] as const
+    expect(await world.act(payee, 'openWithAuthorization', relayed)).toMatchObject(reverted('TokenRefused'))
+    await approve(world, payer, 1_000n)
+    const own = await world.act(payer, 'open', [payee.address, usdc, 1_000n, salt, zeroAddress])
+    expect(own).toMatchObject(ok)
+  })
+
   test('a payee that delegates its account can still sign its claims', async () => {
     const channel = await openChannel(world)
     await world.delegate(channel.payee, await walletOf(channel.payer))
