@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { withTargets } from './canaries.ts'
-import { type Bench, openBench } from './harness.ts'
+import { type Bench, openBench } from './testing/bench.ts'
 
 const execute = promisify(execFile)
 const SECRET_ENV = { ORIEN_SECRET: 'not for tools' }

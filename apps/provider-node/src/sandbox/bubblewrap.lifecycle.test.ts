@@ -5,7 +5,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createBubblewrapDriver } from './bubblewrap.ts'
-import { type Bench, openBench, ROOMY } from './harness.ts'
+import { type Bench, openBench, ROOMY } from './testing/bench.ts'
 
 let bench: Bench
 beforeEach(async () => {
@@ -131,20 +131,14 @@ describe('a node that is killed', () => {
 
 describe('a machine that cannot isolate', () => {
   it('without bubblewrap is refused with its code, and runs nothing', async () => {
-    const path = process.env.PATH
-    process.env.PATH = ''
-    try {
-      const driver = createBubblewrapDriver({ stateDir: bench.stateDir })
-      expect(await driver.detect()).toMatchObject({
-        servesStrangers: false,
-        isolationClass: 'none',
-        refusal: { code: 'bubblewrap_missing' },
-      })
-      const facts = await driver.run(bench.spec(['fail', '0']), () => {}).finished
-      expect(facts).toMatchObject({ stop: 'sandbox_error', detail: 'bubblewrap is not installed' })
-    } finally {
-      process.env.PATH = path
-    }
+    const driver = createBubblewrapDriver({ stateDir: bench.stateDir, searchPath: bench.workspaceDir })
+    expect(await driver.detect()).toMatchObject({
+      servesStrangers: false,
+      isolationClass: 'none',
+      refusal: { code: 'bubblewrap_missing' },
+    })
+    const facts = await driver.run(bench.spec(['fail', '0']), () => {}).finished
+    expect(facts).toMatchObject({ stop: 'sandbox_error', detail: 'bubblewrap is not installed' })
   })
 
   it('where bubblewrap cannot make a user namespace is refused with its code', async () => {

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Bench, openBench } from './harness.ts'
+import { type Bench, openBench } from './testing/bench.ts'
 
 const MEBIBYTE = 1_048_576
 const CPU_TOLERANCE_MICROS = 10_000
 
 /** 10 ms or 2 %, whichever is more. */
-const expectCpu = (measuredMicros: number, burntMs: number) => {
-  expect(measuredMicros).toBeGreaterThanOrEqual(burntMs * 1_000)
-  expect(measuredMicros - burntMs * 1_000).toBeLessThanOrEqual(Math.max(CPU_TOLERANCE_MICROS, burntMs * 20))
+const expectCpu = (cpuMicros: number, burntMs: number) => {
+  expect(cpuMicros).toBeGreaterThanOrEqual(burntMs * 1_000)
+  expect(cpuMicros - burntMs * 1_000).toBeLessThanOrEqual(Math.max(CPU_TOLERANCE_MICROS, burntMs * 20))
 }
 
 describe.each([

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Bench, openBench, ROOMY } from './harness.ts'
+import { type Bench, openBench, ROOMY } from './testing/bench.ts'
 
 const MEBIBYTE = 1_048_576
 

@@ -1,11 +1,12 @@
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { invariant } from '@orien/protocol'
+import { systemRandom } from '../random.ts'
 import type { Driver, Isolation, RunFacts } from './driver.ts'
 import { SANDBOX_LIMITS } from './limits.ts'
+import { randomName } from './names.ts'
 import { buildHelper } from './native.ts'
 
 /** Attacks that need no target of ours; the names are those of native/attacks.h. */
@@ -52,8 +53,8 @@ export async function withTargets<T>(stateDir: string, use: (targets: Targets) =
     // Readable by all: a mere permission must not pass for isolation.
     const secretFile = join(dir, 'secret')
     const workspaceDir = join(dir, 'workspace')
-    await Promise.all([writeFile(secretFile, randomBytes(16), { mode: 0o644 }), mkdir(workspaceDir)])
-    const abstractName = `orien-canary-${randomBytes(8).toString('hex')}`
+    await Promise.all([writeFile(secretFile, systemRandom.bytes(16), { mode: 0o644 }), mkdir(workspaceDir)])
+    const abstractName = `orien-canary-${randomName()}`
     await Promise.all([
       listen(tcp, { port: 0, host: '127.0.0.1' }),
       listen(abstract, { path: `\0${abstractName}` }),

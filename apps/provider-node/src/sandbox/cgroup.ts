@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as after } from 'node:timers/promises'
 import type { Limits } from './driver.ts'
 import { SANDBOX_LIMITS } from './limits.ts'
+import { randomName } from './names.ts'
 
 /** What the kernel accounted to a whole tree of processes. */
 export type CgroupReading = { cpuMicros: number | null; peakBytes: number; oomKills: number }
@@ -24,8 +24,6 @@ export type Cgroups = { create(limits: Limits): RunCgroup; close(): void }
 
 /** One mounted hierarchy with the node's own place in it. */
 type Hierarchy = { version: 1 | 2; controllers: readonly string[]; ownDir: string }
-
-const random = () => randomBytes(12).toString('hex')
 
 /** Two writes are tried and judged: a controller that is there but forbidden is like one that is absent. */
 function attempt(action: () => void): boolean {
@@ -122,7 +120,7 @@ function killIn(dir: string): void {
 
 /** Enables controllers for children of a v2 group, which the kernel allows only while the group itself is empty. */
 function delegate(base: Hierarchy, dir: string): void {
-  const leaf = join(base.ownDir, `orien-node-${random()}`)
+  const leaf = join(base.ownDir, `orien-node-${randomName()}`)
   const wanted = '+memory +pids +cpu'
   const offered = readFileSync(join(base.ownDir, 'cgroup.controllers'), 'utf8').split(/\s/)
   if (!offered.includes('memory') || !offered.includes('pids')) return
@@ -161,7 +159,7 @@ export async function sweepCgroups(journalDir: string): Promise<void> {
  * @returns undefined where memory and processes cannot both be limited
  */
 export function openCgroups(journalDir: string): Cgroups | undefined {
-  const name = `orien-${random()}`
+  const name = `orien-${randomName()}`
   const hierarchies = findHierarchies(
     readFileSync('/proc/self/cgroup', 'utf8'),
     readFileSync('/proc/self/mounts', 'utf8'),
@@ -196,7 +194,7 @@ export function openCgroups(journalDir: string): Cgroups | undefined {
 
 /** The controller's files show only in a child of a group that has it enabled. */
 function canLimit(dir: string, file: string): boolean {
-  const probe = join(dir, random())
+  const probe = join(dir, randomName())
   if (!attempt(() => mkdirSync(probe))) return false
   const found = existsSync(join(probe, file))
   attempt(() => rmdirSync(probe))
@@ -206,7 +204,7 @@ function canLimit(dir: string, file: string): boolean {
 type Bases = { memory: string; pids: string; cpu: string | undefined; unified: string | undefined }
 
 function createRun(bases: Bases, version: 1 | 2, limits: Limits): RunCgroup {
-  const name = random()
+  const name = randomName()
   const child = (base: string | undefined) => (base === undefined ? {} : join(base, name))
   const places: Places = {
     version,

@@ -23,7 +23,7 @@ export type HelperReport = {
   stopNs: bigint
   cpuMicros: number
   /** The helper's own processor time since it took the request: inside the cgroup, but not the tool's. */
-  ownMicros: number
+  ownCpuMicros: number
   maxRssBytes: number
   outputBytes: number
   waitStatus: number
@@ -116,7 +116,7 @@ function decodeReport(payload: Uint8Array): HelperReport {
     endNs: instant(1),
     stopNs: instant(2),
     cpuMicros: number(3),
-    ownMicros: number(4),
+    ownCpuMicros: number(4),
     maxRssBytes: number(5),
     outputBytes: number(6),
     waitStatus: number(7),

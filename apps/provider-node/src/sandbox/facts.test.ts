@@ -8,7 +8,7 @@ const REPORT: HelperReport = {
   endNs: 1_100_000_000n,
   stopNs: 0n,
   cpuMicros: 5_000,
-  ownMicros: 200,
+  ownCpuMicros: 200,
   maxRssBytes: 4_096,
   outputBytes: 0,
   waitStatus: 0,
@@ -17,7 +17,7 @@ const REPORT: HelperReport = {
 }
 const EVIDENCE: Evidence = {
   report: REPORT,
-  nodeMicros: 100_000,
+  elapsedMicros: 100_000,
   limitMs: 1_000,
   deadlineMs: 2_000,
   memoryBytes: 1_000_000,

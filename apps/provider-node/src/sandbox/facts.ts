@@ -10,7 +10,7 @@ export type Evidence = {
   /** Why the node killed the sandbox from outside; wins where no report came. */
   nodeStop?: Stop
   /** Effective time as the node measured it up to its kill, for a sandbox that could not report. */
-  nodeMicros: number
+  elapsedMicros: number
   limitMs: number
   deadlineMs: number
   memoryBytes: number
@@ -41,7 +41,7 @@ function ending(evidence: Evidence): Ending {
   const { report, cgroup, nodeStop } = evidence
   if (!report) {
     const stop = nodeStop ?? (cgroup && cgroup.oomKills > 0 ? 'out_of_memory' : 'sandbox_error')
-    return { stop, exitCode: null, signal: evidence.nodeMicros > 0 ? 'SIGKILL' : null }
+    return { stop, exitCode: null, signal: evidence.elapsedMicros > 0 ? 'SIGKILL' : null }
   }
   const { exitCode, signal } = decodeWaitStatus(report.waitStatus)
   if (report.stop !== 'none') return { stop: report.stop, exitCode, signal }
@@ -52,10 +52,10 @@ function ending(evidence: Evidence): Ending {
 }
 
 /** The time between the decision to kill and the last death is the driver's, not the tool's: it is not counted. */
-function effectiveMicros({ report, nodeMicros, limitMs, deadlineMs }: Evidence, stop: Stop): number {
+function effectiveMicros({ report, elapsedMicros, limitMs, deadlineMs }: Evidence, stop: Stop): number {
   if (stop === 'sandbox_error') return 0
   const cut = Math.floor(Math.min(limitMs, deadlineMs) * 1_000)
-  if (!report) return Math.min(nodeMicros, cut)
+  if (!report) return Math.min(elapsedMicros, cut)
   const endNs = report.stopNs > 0n && report.stopNs < report.endNs ? report.stopNs : report.endNs
   return Math.min(Number((endNs - report.startNs) / 1_000n), cut)
 }
@@ -69,7 +69,9 @@ export function concludeRun(evidence: Evidence): Omit<RunFacts, 'outputBytes' | 
     ...end,
     effectiveMicros: effectiveMicros(evidence, end.stop),
     cpuMicros:
-      groupMicros === null ? (report?.cpuMicros ?? 0) : Math.max(0, groupMicros - (report?.ownMicros ?? 0)),
+      groupMicros === null
+        ? (report?.cpuMicros ?? 0)
+        : Math.max(0, groupMicros - (report?.ownCpuMicros ?? 0)),
     maxRssBytes: cgroup ? cgroup.peakBytes : (report?.maxRssBytes ?? 0),
     sources: {
       wall: report ? 'helper' : 'node',

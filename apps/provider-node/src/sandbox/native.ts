@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process'
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { access, chmod, copyFile, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { OrienError } from '@orien/protocol'
+import { randomName, SYSTEM_PATH } from './names.ts'
 
 const run = promisify(execFile)
 
@@ -34,7 +35,7 @@ async function exists(path: string): Promise<boolean> {
 async function compile(source: string, target: string): Promise<boolean> {
   for (const compiler of COMPILERS) {
     const done = await run(compiler, [...FLAGS, '-o', target, source], {
-      env: { PATH: process.env.PATH },
+      env: { PATH: SYSTEM_PATH },
     }).then(
       () => true,
       () => false,
@@ -63,7 +64,7 @@ export async function buildHelper(
   const path = join(cacheDir, `${program}-${identity.slice(0, 32)}`)
   if (await exists(path)) return { path, source: 'cached', sha256: sha256(await readFile(path)) }
   await mkdir(cacheDir, { recursive: true, mode: 0o700 })
-  const unfinished = `${path}.${randomBytes(6).toString('hex')}`
+  const unfinished = `${path}.${randomName()}`
   try {
     const compiled = await compile(source, unfinished)
     if (!compiled) await copyPrebuilt(program, unfinished)

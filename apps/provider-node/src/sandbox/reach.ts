@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import {
   existsSync,
   lstatSync,
@@ -14,6 +13,7 @@ import {
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { OrienError } from '@orien/protocol'
+import { randomName } from './names.ts'
 
 const run = promisify(execFile)
 
@@ -27,7 +27,6 @@ export type Reach = {
 }
 
 const OTHERS_ENTER = 0o001
-const random = () => randomBytes(12).toString('hex')
 
 /** Whether every directory above `path` lets strangers through. */
 export function isReachable(path: string): boolean {
@@ -85,15 +84,15 @@ async function removeStage(stage: string): Promise<void> {
  * root's home. Such paths are bound into a directory that it can walk through, under names that tell nothing.
  */
 export function createReach(journalDir: string, runDir = '/run'): Reach {
-  const stage = join(runDir, `orien-${random()}`)
+  const stage = join(runDir, `orien-${randomName()}`)
   const shown = new Map<string, Promise<string>>()
   const bind = async (path: string): Promise<string> => {
     if (!existsSync(stage)) {
       mkdirSync(journalDir, { recursive: true, mode: 0o700 })
-      writeFileSync(join(journalDir, random()), stage, { mode: 0o600 })
+      writeFileSync(join(journalDir, randomName()), stage, { mode: 0o600 })
       mkdirSync(stage, { mode: 0o711 })
     }
-    const place = join(stage, random())
+    const place = join(stage, randomName())
     if (lstatSync(path).isDirectory()) mkdirSync(place)
     else writeFileSync(place, '')
     await run('mount', ['--bind', '--', path, place]).catch((cause: unknown) => {

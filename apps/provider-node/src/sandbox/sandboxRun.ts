@@ -123,7 +123,7 @@ async function conduct(
     ...(cgroup ? { cgroup } : {}),
     ...(nodeStop ? { nodeStop } : {}),
     ...(detail ? { detail } : {}),
-    nodeMicros: startNs === undefined ? 0 : Number((stoppedNs - startNs) / NS_PER_MICRO),
+    elapsedMicros: startNs === undefined ? 0 : Number((stoppedNs - startNs) / NS_PER_MICRO),
     limitMs: spec.limits.timeMs,
     deadlineMs: progress.deadlineMs,
     memoryBytes: spec.limits.memoryBytes,

@@ -7,7 +7,7 @@ import { OrienError } from '@orien/protocol'
 import { type HostLayout, LAYOUT_NAMES, MASKED_NAMES } from './arguments.ts'
 import { openCgroups, sweepCgroups } from './cgroup.ts'
 import type { Isolation } from './driver.ts'
-import { FIRST_SLOT_UID, SLOT_UIDS } from './limits.ts'
+import { createSlotUids, SYSTEM_PATH } from './names.ts'
 import { buildHelper } from './native.ts'
 import { createReach, directReach, sweepStages } from './reach.ts'
 import type { SandboxFiles } from './sandboxProcess.ts'
@@ -20,8 +20,10 @@ const run = promisify(execFile)
 export type BubblewrapOptions = {
   /** A directory of this node alone: compiled helper, filter, journal of cgroups. Swept at start. */
   stateDir: string
-  /** Found on PATH unless given. */
+  /** Looked for in `searchPath` unless given. */
   bwrapPath?: string
+  /** Directories joined as in PATH; the system's own unless given. */
+  searchPath?: string
   /** False measures and limits by helper and rlimits alone, as on a machine without writable cgroups. */
   useCgroups?: boolean
 }
@@ -37,8 +39,8 @@ const OLDEST_MINOR = 8
 const PASSWD = 'orien:x:1000:1000::/workspace:/nonexistent\nnobody:x:65534:65534::/nonexistent:/nonexistent\n'
 const GROUP = 'orien:x:1000:\nnogroup:x:65534:\n'
 
-async function findBubblewrap(): Promise<string | null> {
-  for (const dir of (process.env.PATH ?? '').split(delimiter)) {
+async function findBubblewrap(searchPath: string): Promise<string | null> {
+  for (const dir of searchPath.split(delimiter)) {
     const path = join(dir, 'bwrap')
     const found = access(path).then(
       () => true,
@@ -91,13 +93,13 @@ async function writeFiles(stateDir: string): Promise<SandboxFiles> {
  */
 function createSlots(): RunContext['uidFor'] {
   if (process.getuid?.() !== 0) return () => undefined
-  let next = Math.floor(Math.random() * SLOT_UIDS)
+  const nextUid = createSlotUids()
   return (workspaceDir) => {
     const { uid } = statSync(workspaceDir)
     if (uid !== 0) return uid
-    next = (next + 1) % SLOT_UIDS
-    chownSync(workspaceDir, FIRST_SLOT_UID + next, FIRST_SLOT_UID + next)
-    return FIRST_SLOT_UID + next
+    const slot = nextUid()
+    chownSync(workspaceDir, slot, slot)
+    return slot
   }
 }
 
@@ -108,7 +110,7 @@ export async function setUp(options: BubblewrapOptions): Promise<SetUp> {
     refusal: { code, detail },
   })
   if (process.platform !== 'linux') return refuse('no_isolation', 'bubblewrap exists on Linux alone')
-  const bwrapPath = options.bwrapPath ?? (await findBubblewrap())
+  const bwrapPath = options.bwrapPath ?? (await findBubblewrap(options.searchPath ?? SYSTEM_PATH))
   if (bwrapPath === null) return refuse('bubblewrap_missing', 'bubblewrap is not installed')
   if (!(await isRecentEnough(bwrapPath)))
     return refuse('bubblewrap_missing', 'bubblewrap 0.8 or newer is needed')

@@ -1,9 +1,9 @@
 import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createBubblewrapDriver } from './bubblewrap.ts'
-import type { Driver, OutputChunk, RunFacts, RunSpec } from './driver.ts'
-import { buildHelper } from './native.ts'
+import { createBubblewrapDriver } from '../bubblewrap.ts'
+import type { Driver, OutputChunk, RunFacts, RunSpec } from '../driver.ts'
+import { buildHelper } from '../native.ts'
 
 const MEBIBYTE = 1_048_576
 

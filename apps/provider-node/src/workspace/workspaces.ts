@@ -1,0 +1,153 @@
+import { execFile } from 'node:child_process'
+import { chmod, chown, mkdir, readdir, rm, rmdir, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { invariant } from '@orien/protocol'
+import type { Workspaces } from '../run/workspaces.ts'
+import { createSlotUids, randomName } from '../sandbox/names.ts'
+import { mountsBelow, unmount } from '../sandbox/reach.ts'
+import { listFiles, readFileOf, writeFileOf } from './files.ts'
+
+const run = promisify(execFile)
+
+/** See {@link openWorkspaces}. */
+export type WorkspacesOptions = {
+  /** A directory of this node alone; everything in it is removed at start. */
+  rootDir: string
+  /** Bytes and files of one session. */
+  sizeBytes: number
+  maxFiles: number
+  /** False makes plain directories even where the node may mount. */
+  useMounts?: boolean
+}
+
+/** `tmpfs`: the kernel bounds bytes and files. `directory`: only transfers are bounded, and a tool by its own limits. */
+export type WorkspaceClass = 'tmpfs' | 'directory'
+
+/** The sessions' workspaces, and which class of them this machine gives. */
+export type SessionWorkspaces = Workspaces & {
+  readonly workspaceClass: WorkspaceClass
+  usage(sessionId: string): Promise<{ bytes: number; files: number }>
+}
+
+/** One session's own: a random host name, because a plain directory's shows in the mounts of its sandbox. */
+type Place = { dir: string; ready: Promise<void> }
+
+const MOUNT_OPTIONS = ['nosuid', 'nodev', 'nosymfollow']
+
+const canMount = (options: WorkspacesOptions): boolean =>
+  options.useMounts !== false && process.platform === 'linux' && process.getuid?.() === 0
+
+async function mountTmpfs(
+  dir: string,
+  { sizeBytes, maxFiles }: WorkspacesOptions,
+  uid: number,
+): Promise<void> {
+  const own = [`size=${sizeBytes}`, `nr_inodes=${maxFiles}`, 'mode=0700', `uid=${uid}`, `gid=${uid}`]
+  await run('mount', ['-t', 'tmpfs', '-o', [...MOUNT_OPTIONS, ...own].join(','), 'workspace', dir])
+}
+
+/** A tool may close a directory even to its owner; only root could then remove what lies in it. */
+async function openUp(dir: string): Promise<void> {
+  await chmod(dir, 0o700)
+  for (const entry of await readdir(dir, { withFileTypes: true }))
+    if (entry.isDirectory()) await openUp(join(dir, entry.name))
+}
+
+async function remove(dir: string): Promise<void> {
+  const isMounted = mountsBelow(join(dir, '..')).includes(dir)
+  if (isMounted) {
+    await unmount(dir)
+    return rmdir(dir)
+  }
+  await rm(dir, { recursive: true, force: true }).catch(async () => {
+    await openUp(dir)
+    await rm(dir, { recursive: true, force: true })
+  })
+}
+
+async function sweep(rootDir: string): Promise<void> {
+  await mkdir(rootDir, { recursive: true, mode: 0o711 })
+  for (const mount of mountsBelow(rootDir)) await unmount(mount)
+  for (const name of await readdir(rootDir)) await remove(join(rootDir, name))
+}
+
+async function usageOf(
+  dir: string,
+  workspaceClass: WorkspaceClass,
+): Promise<{ bytes: number; files: number }> {
+  if (workspaceClass === 'tmpfs') {
+    const facts = await statfs(dir)
+    return { bytes: (facts.blocks - facts.bfree) * facts.bsize, files: facts.files - facts.ffree }
+  }
+  const files = await listFiles(dir)
+  return { bytes: files.reduce((sum, file) => sum + file.bytes, 0), files: files.length }
+}
+
+/** Whether this machine lets the node mount, found out by mounting: a container's root often may not. */
+async function probe(options: WorkspacesOptions, nextUid: () => number): Promise<WorkspaceClass> {
+  if (!canMount(options)) return 'directory'
+  const dir = join(options.rootDir, randomName())
+  await mkdir(dir)
+  const mounted = await mountTmpfs(dir, options, nextUid()).then(
+    () => true,
+    () => false,
+  )
+  await remove(dir)
+  return mounted ? 'tmpfs' : 'directory'
+}
+
+/**
+ * Workspaces below one directory, each for one session, gone with it. What an earlier node left there is removed first.
+ * Its files are reached by descriptors alone: no link, FIFO or device in it is ever followed or opened.
+ */
+export async function openWorkspaces(options: WorkspacesOptions): Promise<SessionWorkspaces> {
+  const { rootDir } = options
+  const nextUid = createSlotUids()
+  await sweep(rootDir)
+  const workspaceClass = await probe(options, nextUid)
+  const places = new Map<string, Place>()
+
+  const make = async (dir: string): Promise<void> => {
+    await mkdir(dir, { mode: 0o700 })
+    const uid = nextUid()
+    if (workspaceClass === 'tmpfs') await mountTmpfs(dir, options, uid)
+    else if (process.getuid?.() === 0) await chown(dir, uid, uid)
+  }
+  const open = async (sessionId: string): Promise<string> => {
+    let place = places.get(sessionId)
+    if (!place) {
+      const dir = join(rootDir, randomName())
+      place = { dir, ready: make(dir) }
+      places.set(sessionId, place)
+      place.ready.catch(() => places.delete(sessionId))
+    }
+    await place.ready
+    return place.dir
+  }
+  const destroy = async (sessionId: string): Promise<void> => {
+    const place = places.get(sessionId)
+    if (!place) return
+    places.delete(sessionId)
+    await place.ready
+    await remove(place.dir)
+  }
+  const usage = async (sessionId: string) => usageOf(await open(sessionId), workspaceClass)
+  return {
+    workspaceClass,
+    open,
+    usage,
+    destroy,
+    list: async (sessionId) => listFiles(await open(sessionId)),
+    read: async (sessionId, name) => readFileOf(await open(sessionId), name),
+    write: async (sessionId, name, bytes) => {
+      const used = await usage(sessionId)
+      const hasRoom = used.files < options.maxFiles
+      return writeFileOf(await open(sessionId), name, bytes, hasRoom ? options.sizeBytes - used.bytes : -1)
+    },
+    close: async () => {
+      await Promise.all([...places.keys()].map(destroy))
+      invariant(places.size === 0, 'every workspace is gone')
+    },
+  }
+}
