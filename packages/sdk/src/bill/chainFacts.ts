@@ -69,7 +69,8 @@ export async function readChainFacts(rpcUrl: string, bill: Bill): Promise<ChainF
   const terms = bill.channel
   const channel = await readChannelState(rpcUrl, terms)
   if (!channel?.finalized) return { channel, settlement: null }
-  const lastBlock = await askChain(() => chainClient(rpcUrl).getBlockNumber())
+  // Never a remembered number: the block that closed the channel may be younger than it.
+  const lastBlock = await askChain(() => chainClient(rpcUrl).getBlockNumber({ cacheTime: 0 }))
   const logs = await askChain(() => channelLogs(rpcUrl, terms, lastBlock))
   return { channel, settlement: settlementOf(logs) }
 }
