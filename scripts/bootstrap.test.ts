@@ -25,19 +25,22 @@ const put = (path: string, text: string) => {
   chmodSync(join(project, path), 0o755)
 }
 
+const putNpx = () =>
+  put(
+    'programs/npx',
+    `#!/bin/sh\ncd "${project}"\necho "$*" >> calls\necho noise\n/bin/mkdir -p node_modules/.bin\n/bin/ln -sf "${process.execPath}" node_modules/.bin/node\n`,
+  )
+
 /** A project whose `npx` notes its calls instead of reaching for a network. */
 beforeEach(() => {
   project = mkdtempSync(join(tmpdir(), 'orien-bootstrap-'))
   for (const path of ['package.json', 'tests/package.json']) put(path, '{}')
   for (const path of ['pnpm-lock.yaml', 'pnpm-workspace.yaml']) put(path, '')
   mkdirSync(join(project, 'scripts'))
-  for (const name of ['bootstrap.mjs', 'setUp.mjs'])
+  for (const name of ['bootstrap.mjs', 'packages.mjs', 'runToEnd.mjs', 'setUp.mjs'])
     copyFileSync(join(here, name), join(project, 'scripts', name))
   put('programs/bwrap', '#!/bin/sh\n')
-  put(
-    'programs/npx',
-    `#!/bin/sh\ncd "${project}"\necho "$*" >> calls\necho noise\n/bin/mkdir -p node_modules/.bin\n/bin/ln -sf "${process.execPath}" node_modules/.bin/node\n`,
-  )
+  putNpx()
 })
 afterEach(() => rmSync(project, { recursive: true, force: true }))
 
@@ -47,7 +50,7 @@ const installs = () => {
 }
 
 const launcher = () => join(project, 'scripts/bootstrap.mjs')
-const environment = () => ({ PATH: join(project, 'programs'), HOME: project })
+const environment = () => ({ PATH: join(project, 'programs'), HOME: project, TMPDIR: project })
 
 function start(...args: string[]): ChildProcess {
   return spawn(process.execPath, [launcher(), ...args], { env: environment(), stdio: 'pipe' })
@@ -88,6 +91,37 @@ test('an installation that fails is not remembered as done', async () => {
   expect(second.code).toBe(1)
   expect(second.stderr).toContain('installing packages failed')
   expect(installs()).toBe(2)
+})
+
+test('commands that start at once on a fresh clone install once, one after the other', async () => {
+  const all = await Promise.all([run('node', '-p', '1'), run('node', '-p', '2'), run('node', '-p', '3')])
+  expect(all.map(({ code, stdout }) => `${code} ${stdout}`)).toEqual(['0 1\n', '0 2\n', '0 3\n'])
+  expect(installs()).toBe(1)
+})
+
+test('the lock of an installer that was killed stops nobody', async () => {
+  put('programs/npx', '#!/bin/sh\nkill -9 $PPID\n')
+  expect((await run('node', '-v')).code).toBe(null)
+  putNpx()
+  expect(await run('node', '-p', '1')).toMatchObject({ code: 0, stdout: '1\n' })
+})
+
+test.each([
+  [
+    'a system without a Node of its own',
+    "'arch', { value: 'arm64' }",
+    'on linux-arm64 this project needs Node 22.18',
+  ],
+  ['Windows', "'platform', { value: 'win32' }", 'Windows is not supported'],
+  ['an old Node', "'arch', { value: process.arch }", 'needs Node 20 or newer, this is 18.20.1'],
+])('%s is told in one line what is needed', async (_name, property, line) => {
+  const version = line.includes('18.20.1') ? '18.20.1' : '20.19.0'
+  const pretend = `Object.defineProperty(process, ${property}); Object.defineProperty(process, 'versions', { value: { node: '${version}' } })`
+  const args = ['--import', `data:text/javascript,${encodeURIComponent(pretend)}`, launcher(), 'node', '-v']
+  const { code, stderr } = await ended(spawn(process.execPath, args, { env: environment(), stdio: 'pipe' }))
+  expect(code).toBe(1)
+  expect(stderr.trim().split('\n')).toHaveLength(1)
+  expect(stderr).toContain(line)
 })
 
 test('arguments and the exit code pass through', async () => {
