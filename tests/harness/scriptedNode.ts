@@ -240,6 +240,10 @@ export async function startScriptedNode(stack: Stack, options: Options = {}): Pr
         signature: signDigest(operatorKey, claimDigest(channel, 'ClaimAndClose', claim)),
       })
     }
+    if (message.type === 'fileList') send({ type: 'files', requestId: message.requestId, items: [] })
+    if (message.type === 'fileRead' || message.type === 'fileWrite') {
+      send({ type: 'failure', requestId: message.requestId, code: 'not_found', detail: 'there is no workspace here' })
+    }
     for (const watcher of [...watchers]) watcher()
   })
   await waitFor('welcome')
