@@ -5,8 +5,10 @@ import { LIMITS } from './limits.ts'
 const base = { description: z.string().max(500).optional() }
 
 /**
- * The types an argument of a tool can have. Each value becomes exactly one argv element or none;
- * there is no type that could become a second element, an option or a shell word.
+ * The types an argument of a tool can have. Each value becomes exactly one argv element or none; there is no type that
+ * could become a second element or a shell word. A file's name cannot look like an option either; whether text or a
+ * negative number may begin with a dash depends on where the manifest puts it (`--name=`, or after `--`), so the node
+ * that holds the manifest decides.
  */
 export const argumentSpec = z.discriminatedUnion('type', [
   z.strictObject({
@@ -46,10 +48,23 @@ export const argumentSpec = z.discriminatedUnion('type', [
 export type ArgumentSpec = z.output<typeof argumentSpec>
 
 /** The arguments of a tool by name. */
-export const argumentsSpec = z.strictObject({
-  properties: z.record(z.string().regex(/^[a-z][a-zA-Z0-9_]{0,40}$/), argumentSpec),
-  required: z.array(z.string()).default([]),
-})
+export const argumentsSpec = z
+  .strictObject({
+    properties: z
+      .record(z.string().regex(/^[a-z][a-zA-Z0-9_]{0,40}$/), argumentSpec)
+      .refine((properties) => Object.keys(properties).length <= LIMITS.toolArguments, {
+        error: `must be at most ${LIMITS.toolArguments} arguments`,
+      }),
+    required: z.array(z.string()).default([]),
+  })
+  .refine(({ properties, required }) => required.every((name) => Object.hasOwn(properties, name)), {
+    path: ['required'],
+    error: 'must be names of arguments',
+  })
+  .refine(({ properties }) => hasValidDefaults(properties), {
+    path: ['properties'],
+    error: 'must have defaults that they accept themselves',
+  })
 /** See {@link argumentsSpec}. */
 export type ArgumentsSpec = z.output<typeof argumentsSpec>
 
@@ -155,6 +170,16 @@ export function checkArguments(spec: ArgumentsSpec, value: unknown): CheckedArgu
     else args[name] = given[name] as ArgumentValue
   }
   return issues.length > 0 ? { ok: false, issues } : { ok: true, args }
+}
+
+/** A default never meets a caller's check, so it has to pass its own. */
+function hasValidDefaults(properties: Readonly<Record<string, ArgumentSpec>>): boolean {
+  return Object.values(properties).every(
+    (property) =>
+      !('default' in property) ||
+      property.default === undefined ||
+      complaint(property, property.default) === null,
+  )
 }
 
 /** The JSON Schema (draft 2020-12) of a tool's arguments: what forms, MCP clients and model APIs read. */

@@ -47,7 +47,7 @@ describe('canonical JSON', () => {
 
   it('prints the example of RFC 8785, section 3.2.2', () => {
     const value = JSON.parse(
-      String.raw`{"numbers": [333333333.33333329, 1E30, 4.50, 2e-3, 0.000000000000000000000000001],` +
+      '{"numbers": [333333333.33333329, 1E30, 4.50, 2e-3, 0.000000000000000000000000001],' +
         String.raw`"string": "\u20ac$\u000F\u000aA'\u0042\u0022\u005c\\\"\/", "literals": [null, true, false]}`,
     ) as Json
     expect(canonicalJson(value)).toBe(

@@ -56,7 +56,11 @@ describe('any text', () => {
   })
 
   it('as an amount on the wire is decoded or refused, never thrown on', () => {
-    const anything = fc.oneof(fc.anything({ maxDepth: 1 }), fc.string({ unit: 'binary' }), fc.bigInt().map(String))
+    const anything = fc.oneof(
+      fc.anything({ maxDepth: 1 }),
+      fc.string({ unit: 'binary' }),
+      fc.bigInt().map(String),
+    )
     fc.assert(
       fc.property(anything, (value) => {
         const result = usdcMicros.safeDecode(value as string)
