@@ -23,6 +23,9 @@ import { freePort } from './embedded/port.ts'
 import { startPostmaster } from './embedded/postmaster.ts'
 import { postgresProcesses } from './embedded/remains.ts'
 
+// initdb takes a second, and ten on a machine that is busy with other tests.
+const MAKES_A_CLUSTER = { timeout: 60_000 }
+
 const { dataDir, clusterDir, start } = useCluster()
 const pidFile = join(clusterDir, 'postmaster.pid')
 
@@ -65,22 +68,26 @@ describe('kill -9 of the supervisor', () => {
     expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
   })
 
-  test('in the middle of initdb leaves a directory in which the next start succeeds', async () => {
-    const freshDir = newDir()
-    const { child } = spawnSupervisor([process.execPath, program, freshDir])
-    const isHalfDone = () =>
-      readdirSync(freshDir).some((name) =>
-        existsSync(join(freshDir, name, 'cluster', 'global', 'pg_control')),
-      )
-    await expect.poll(isHalfDone, { interval: 5, timeout: 10_000 }).toBe(true)
-    await killHard(child)
-    expect(existsSync(join(freshDir, 'cluster'))).toBe(false)
-    const postgres = await start({ dataDir: freshDir })
-    expect(await query(postgres.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
-    expect(readdirSync(freshDir).filter((name) => name.startsWith('unfinished'))).toEqual([])
-    await postgres.stop()
-    rmSync(freshDir, { recursive: true })
-  })
+  test(
+    'in the middle of initdb leaves a directory in which the next start succeeds',
+    MAKES_A_CLUSTER,
+    async () => {
+      const freshDir = newDir()
+      const { child } = spawnSupervisor([process.execPath, program, freshDir])
+      const isHalfDone = () =>
+        readdirSync(freshDir).some((name) =>
+          existsSync(join(freshDir, name, 'cluster', 'global', 'pg_control')),
+        )
+      await expect.poll(isHalfDone, { interval: 5, timeout: 30_000 }).toBe(true)
+      await killHard(child)
+      expect(existsSync(join(freshDir, 'cluster'))).toBe(false)
+      const postgres = await start({ dataDir: freshDir })
+      expect(await query(postgres.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
+      expect(readdirSync(freshDir).filter((name) => name.startsWith('unfinished'))).toEqual([])
+      await postgres.stop()
+      rmSync(freshDir, { recursive: true })
+    },
+  )
 })
 
 describe('a lock file that nobody holds', () => {
@@ -178,6 +185,7 @@ describe('kill -9 of PostgreSQL', () => {
 describe('a full disk', () => {
   test.each(['table', 'log'] as const)(
     'filled by the %s loses no acknowledged commit, and the database is back when there is room',
+    MAKES_A_CLUSTER,
     async (payload) => {
       const disk = spawnOnSmallDisk()
       const { url = '' } = await disk.nextAnswer()
@@ -194,13 +202,17 @@ describe('a full disk', () => {
     },
   )
 
-  test('at the first start is refused, and the start succeeds when there is room', async () => {
-    const disk = spawnOnSmallDisk({ ballastMegabytes: 60 })
-    expect(await disk.nextAnswer()).toEqual({ code: 'setup_failed', reason: 'disk_full' })
-    disk.makeRoom()
-    disk.tryAgain()
-    const { url = '' } = await disk.nextAnswer()
-    expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
-    await killHard(disk.child)
-  })
+  test(
+    'at the first start is refused, and the start succeeds when there is room',
+    MAKES_A_CLUSTER,
+    async () => {
+      const disk = spawnOnSmallDisk({ ballastMegabytes: 60 })
+      expect(await disk.nextAnswer()).toEqual({ code: 'setup_failed', reason: 'disk_full' })
+      disk.makeRoom()
+      disk.tryAgain()
+      const { url = '' } = await disk.nextAnswer()
+      expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
+      await killHard(disk.child)
+    },
+  )
 })

@@ -83,7 +83,9 @@ describe('a start', () => {
     await expect(start()).resolves.toBeDefined()
   })
 
-  test('below a directory that only root may enter works, where root may mount, and else says why not', async () => {
+  test('below a directory that only root may enter works, where root may mount, and else says why not', {
+    timeout: 60_000,
+  }, async () => {
     const closed = newDir()
     chmodSync(closed, 0o700)
     const outcome = await start({ dataDir: join(closed, 'data') }).then(

@@ -21,9 +21,11 @@ import { text } from 'node:stream/consumers'
 import { OrienError } from '@orien/protocol'
 import { systemClock } from '../../clock.ts'
 import { systemRandom } from '../../random.ts'
+import { DATABASE_LIMITS } from '../limits.ts'
 import type { Account } from './account.ts'
 import type { Launcher } from './launcher.ts'
 import { reasonOf } from './postmaster.ts'
+import { until } from './until.ts'
 
 /** The superuser of an embedded cluster and the database of the coordinator. */
 export const ROLE = 'orien'
@@ -74,7 +76,7 @@ export async function ensureCluster(
   }
   const password = systemRandom(systemClock).word().slice(2)
   writeSecret(passwordFile, password)
-  removeUnfinished(dataDir)
+  await removeUnfinished(dataDir)
   // A name of its own: the initdb of a killed start may still be removing what it made.
   const unfinished = mkdtempSync(join(dataDir, UNFINISHED))
   chmodSync(unfinished, 0o711)
@@ -87,10 +89,20 @@ export async function ensureCluster(
 
 const UNFINISHED = 'unfinished-'
 
-function removeUnfinished(dataDir: string): void {
+/** What a killed start left. Its initdb may still be at work there, so that one pass can miss files. */
+async function removeUnfinished(dataDir: string): Promise<void> {
   for (const name of readdirSync(dataDir).filter((name) => name.startsWith(UNFINISHED))) {
-    rmSync(join(dataDir, name), { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
+    await until(() => isRemoved(join(dataDir, name)), DATABASE_LIMITS.immediateStopMs)
   }
+}
+
+function isRemoved(path: string): boolean {
+  try {
+    rmSync(path, { recursive: true, force: true })
+  } catch {
+    return false
+  }
+  return !existsSync(path)
 }
 
 function checkVersion(clusterDir: string): void {
