@@ -1,5 +1,13 @@
 export type { Answer, Unreachable } from './chain/ask.ts'
-export { type ChainName, type ChainProfile, chains, type FeePolicy, type Finality } from './chain/chains.ts'
+export {
+  type ChainName,
+  type ChainProfile,
+  chains,
+  type FeePolicy,
+  type Finality,
+  type OtherChain,
+  otherChain,
+} from './chain/chains.ts'
 export { type ChainClient, connectChain } from './chain/connect.ts'
 export { CHAIN_LIMITS } from './chain/limits.ts'
 export { finalBlockAt, type Head, readHead } from './chain/readHead.ts'
@@ -22,9 +30,11 @@ export {
   type SignedCloseRequest,
 } from './escrow/encodeExit.ts'
 export { encodeSetOperatorWithAuthorization } from './escrow/encodeSetOperator.ts'
+export { type EscrowTerms, escrowDeployment } from './escrow/escrowDeployment.ts'
 export { type AmountReading, readBalance, readCredit } from './escrow/readBalance.ts'
 export { type ChannelReading, type ChannelState, readChannel } from './escrow/readChannel.ts'
 export { readCloseGrace } from './escrow/readCloseGrace.ts'
+export { type EscrowReading, readEscrowTerms } from './escrow/readEscrowTerms.ts'
 export { readOperator } from './escrow/readOperator.ts'
 export {
   type BlockRange,

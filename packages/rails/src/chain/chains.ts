@@ -1,4 +1,4 @@
-import type { Address, Chain } from 'viem'
+import { type Address, type Chain, defineChain } from 'viem'
 import { arc, arcTestnet, foundry } from 'viem/chains'
 import { localFees } from '../localChain/limits.ts'
 
@@ -17,7 +17,7 @@ export type FeePolicy =
 
 /** What ORIEN has to know of a chain. */
 export type ChainProfile = {
-  name: ChainName
+  name: string
   chain: Chain
   finality: Finality
   fees: FeePolicy
@@ -42,6 +42,22 @@ export const chains: Record<ChainName, ChainProfile> = {
   local: profile('local', foundry, 1n, pinned, null),
   'local-reorg': profile('local-reorg', foundry, 8n, pinned, null),
 }
+
+/**
+ * A profile for any other EVM chain: final when its `finalized` tag says so.
+ *
+ * @param usdc a token with EIP-3009 in its packed-signature form, as Circle's
+ * @example
+ * otherChain({ chainId: 8453, name: 'Base', usdc: '0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913' })
+ */
+export function otherChain({ chainId, name, usdc }: OtherChain): ChainProfile {
+  const nativeCurrency = { name: 'native coin', symbol: 'GAS', decimals: 18 }
+  const chain = defineChain({ id: chainId, name, nativeCurrency, rpcUrls: { default: { http: [] } } })
+  return { name, chain, finality: { kind: 'tag' }, fees: { kind: 'market' }, usdc }
+}
+
+/** What has to be said of a chain that is not in {@link chains}. */
+export type OtherChain = { chainId: number; name: string; usdc: Address }
 
 function profile(name: ChainName, chain: Chain, blocks: bigint, fees: FeePolicy, usdc: Address | null) {
   return { name, chain, finality: { kind: 'depth' as const, blocks }, fees, usdc }

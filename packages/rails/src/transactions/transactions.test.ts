@@ -2,9 +2,9 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Hex } from 'viem'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { chains } from '../chain/chains.ts'
+import { chains, otherChain } from '../chain/chains.ts'
 import { connectChain } from '../chain/connect.ts'
-import { readHead } from '../chain/readHead.ts'
+import { finalBlockAt, readHead } from '../chain/readHead.ts'
 import { openWorld, type World } from '../escrow/testing/world.ts'
 import { localFees } from '../localChain/limits.ts'
 import { broadcast } from './broadcast.ts'
@@ -152,6 +152,18 @@ describe('the head of the chain', () => {
     expect(local.finalBlock).toBe(local.latestBlock)
     expect(reorg.finalBlock).toBe(reorg.latestBlock - 7n)
   })
+})
+
+test('elsewhere the chain’s own finalized tag decides', async () => {
+  const other = otherChain({ chainId: 31337, name: 'other', usdc: world.chain.usdc })
+  await world.node.mine({ blocks: 100 })
+  const head = await readHead(world.client, other)
+  if (head.status !== 'read') return expect.fail(head.detail)
+  expect(head.finalBlock).toBeLessThan(head.latestBlock)
+})
+
+test('a chain younger than its depth has no final block', () => {
+  expect([finalBlockAt(3n, 8n), finalBlockAt(6n, 8n), finalBlockAt(7n, 8n)]).toEqual([-1n, -1n, 0n])
 })
 
 describe('fees', () => {

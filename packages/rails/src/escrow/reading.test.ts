@@ -1,10 +1,14 @@
+import { orienEscrowAbi, orienEscrowBytecode } from '@orien/contracts'
+import { type Address, encodeDeployData, zeroAddress } from 'viem'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { ask } from '../chain/ask.ts'
 import { chains } from '../chain/chains.ts'
 import { connectChain } from '../chain/connect.ts'
 import { randomWord } from '../random.ts'
 import { encodeWithdraw } from './encodeExit.ts'
 import { readBalance, readCredit } from './readBalance.ts'
 import { readChannel } from './readChannel.ts'
+import { readEscrowTerms } from './readEscrowTerms.ts'
 import { readOperator } from './readOperator.ts'
 import { readSettlement } from './readSettlement.ts'
 import { readTokenDomain } from './readTokenDomain.ts'
@@ -82,6 +86,32 @@ test('the token’s domain is read from the token and checked against its separa
   expect(domain).toEqual({ status: 'read', ...world.chain.usdcDomain })
 })
 
+test('an escrow of this source is told from one that only answers like it', async () => {
+  const { platform, reserve } = world.chain
+  const terms = { platform, reserve, closeGraceSeconds: 900n }
+  expect(await readEscrowTerms(world.client, to())).toEqual({ status: 'genuine', terms })
+  const args = [platform, reserve, 900n] as const
+  const code = encodeDeployData({ abi: orienEscrowAbi, bytecode: orienEscrowBytecode, args })
+  const elsewhere = await world.deploy(await world.actor(), code)
+  expect(await readEscrowTerms(world.client, elsewhere)).toEqual({ status: 'other', terms })
+})
+
+test('an escrow is not constructed without receivers or with an absurd grace period', async () => {
+  const deployer = await world.actor()
+  const { platform, reserve } = world.chain
+  const attempt = async (...args: readonly [Address, Address, bigint]) => {
+    const data = encodeDeployData({ abi: orienEscrowAbi, bytecode: orienEscrowBytecode, args })
+    const call = world.client.estimateGas({ account: deployer.address, data })
+    const answer = await ask(call)
+    return answer.status === 'refused' ? explainRevert(answer).error : answer.status
+  }
+  expect(await attempt(zeroAddress, reserve, 900n)).toBe('ZeroAddress')
+  expect(await attempt(platform, zeroAddress, 900n)).toBe('ZeroAddress')
+  expect(await attempt(platform, reserve, 0n)).toBe('InvalidGracePeriod')
+  expect(await attempt(platform, reserve, 30n * 86_400n + 1n)).toBe('InvalidGracePeriod')
+  expect(await attempt(platform, reserve, 30n * 86_400n)).toBe('answered')
+})
+
 test('a chain that does not answer is said by every reading, and nothing is thrown', async () => {
   const lost = connectChain(chains.local, 'http://127.0.0.1:1')
   const { usdc, platform } = world.chain
@@ -93,8 +123,9 @@ test('a chain that does not answer is said by every reading, and nothing is thro
     await readBalance(lost, usdc, platform),
     await readCredit(lost, to(), platform, usdc),
     await readTokenDomain(lost, usdc),
+    await readEscrowTerms(lost, to()),
   ]
-  expect(readings.map(({ status }) => status)).toEqual(Array(7).fill('unreachable'))
+  expect(readings.map(({ status }) => status)).toEqual(Array(8).fill('unreachable'))
 })
 
 test('an address that is no escrow is not taken for one', async () => {
