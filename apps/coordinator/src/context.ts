@@ -5,6 +5,7 @@ import type { Config } from './config.ts'
 import type { Database, Unit } from './db/executor.ts'
 import type { Bus } from './events/bus.ts'
 import type { CoordinatorKey } from './keys.ts'
+import type { Metrics } from './metrics.ts'
 import type { Random } from './random.ts'
 
 /** The chain that sessions settle on, as far as everyone needs to know it. */
@@ -73,6 +74,7 @@ export type Context = {
   rail: Rail
   key: CoordinatorKey
   log: Logger
+  metrics: Metrics
   dispatcher: Dispatcher
 }
 

@@ -1,6 +1,8 @@
 export { type Coordinator, type CoordinatorOptions, startCoordinator } from './app.ts'
 export type { ChainSettings } from './chain.ts'
 export { type Config, type Environment, readEnvironment } from './config.ts'
+export { lockDataDir } from './db/embedded/lock.ts'
 export { type EmbeddedPostgres, startEmbeddedPostgres } from './db/embedded.ts'
 export { createPool } from './db/pool.ts'
 export { type Drift, selectDrift as auditLedger } from './ledger/store.ts'
+export { type LedgerSettlement, selectNewestConfirmed, selectSettlements } from './settlement/store.ts'

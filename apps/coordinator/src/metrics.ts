@@ -11,48 +11,39 @@ export type Metrics = {
   refusals: Counter<'code'>
 }
 
-const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
-
-/** @param live read when the page is asked for */
-export function createMetrics(live: {
+/** What is read at the moment somebody asks for the page. */
+export type LiveFigures = {
   nodesOnline: () => number
   subscribers: () => number
   oldestUnpaidSeconds: () => Promise<number>
-}): Metrics {
+}
+
+const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
+
+export function createMetrics(live: LiveFigures): Metrics {
   const registry = new Registry()
   const registers = [registry]
-  new Gauge({
-    name: 'orien_nodes_online',
-    help: 'Connected nodes',
-    registers,
-    collect() {
-      this.set(live.nodesOnline())
-    },
-  })
-  new Gauge({
-    name: 'orien_stream_subscribers',
-    help: 'Open event streams',
-    registers,
-    collect() {
-      this.set(live.subscribers())
-    },
-  })
-  new Gauge({
-    name: 'orien_oldest_unpaid_seconds',
-    help: 'Age of the oldest session that has ended and is not settled',
-    registers,
-    async collect() {
-      this.set(await live.oldestUnpaidSeconds())
-    },
-  })
+  const gauge = (name: string, help: string, read: () => number | Promise<number>) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      async collect() {
+        this.set(await read())
+      },
+    })
+  const counter = <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) =>
+    new Counter({ name, help, labelNames, registers })
+  gauge('orien_nodes_online', 'Connected nodes', live.nodesOnline)
+  gauge('orien_stream_subscribers', 'Open event streams', live.subscribers)
+  gauge(
+    'orien_oldest_unpaid_seconds',
+    'Age of the oldest session that has ended and is not settled',
+    live.oldestUnpaidSeconds,
+  )
   return {
     registry,
-    requests: new Counter({
-      name: 'orien_http_requests_total',
-      help: 'Answered requests',
-      labelNames: ['route', 'method', 'status'],
-      registers,
-    }),
+    requests: counter('orien_http_requests_total', 'Answered requests', ['route', 'method', 'status']),
     requestSeconds: new Histogram({
       name: 'orien_http_request_seconds',
       help: 'Time to answer',
@@ -60,27 +51,9 @@ export function createMetrics(live: {
       buckets: BUCKETS,
       registers,
     }),
-    executions: new Counter({
-      name: 'orien_executions_total',
-      help: 'Runs that ended',
-      labelNames: ['status', 'reason'],
-      registers,
-    }),
-    billedMs: new Counter({
-      name: 'orien_billed_milliseconds_total',
-      help: 'Billed effective time',
-      registers,
-    }),
-    costMicros: new Counter({
-      name: 'orien_cost_micros_total',
-      help: 'Captured cost in micro-USDC',
-      registers,
-    }),
-    refusals: new Counter({
-      name: 'orien_refused_receipts_total',
-      help: 'Receipts refused or disputed',
-      labelNames: ['code'],
-      registers,
-    }),
+    executions: counter('orien_executions_total', 'Runs that ended with a receipt', ['status', 'reason']),
+    billedMs: counter('orien_billed_milliseconds_total', 'Billed effective time'),
+    costMicros: counter('orien_cost_micros_total', 'Captured cost in micro-USDC'),
+    refusals: counter('orien_refused_receipts_total', 'Receipts refused or disputed', ['code']),
   }
 }

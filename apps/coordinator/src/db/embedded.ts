@@ -12,7 +12,7 @@ import { type EmbeddedPostgresEvent, type EmbeddedPostgresStatus, supervise } fr
 import { databaseFailure } from './failure.ts'
 import { DATABASE_LIMITS } from './limits.ts'
 
-export type { EmbeddedPostgresEvent, EmbeddedPostgresStatus }
+export type { EmbeddedPostgresEvent }
 
 export type EmbeddedPostgresOptions = {
   /** Made when missing. Holds the cluster, its password (0600) and the supervisor's lock. */

@@ -1,6 +1,6 @@
 import rateLimit from '@fastify/rate-limit'
 import { LIMITS, NODE_SOCKET_PATH, OPERATIONS, OrienError, STREAMS } from '@orien/protocol'
-import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Metrics } from '../metrics.ts'
 import type { NodeHub } from '../provider/nodes.ts'
@@ -24,17 +24,16 @@ const NODE_MESSAGE_BYTES = 1_048_576
 export type ServerParts = HttpParts & {
   batches: Batches
   hub: NodeHub
-  metrics: Metrics
   faucet: Faucet | null
   onNode: (socket: WebSocket) => void
 }
 
 /** All of HTTP: routes from the operations table, the streams beside it, and the nodes' WebSocket. */
 export async function createServer(parts: ServerParts): Promise<FastifyInstance> {
-  const { ctx, metrics } = parts
+  const { ctx } = parts
   const app = Fastify({
     loggerInstance: ctx.log as FastifyBaseLogger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => ctx.random.id('request'),
     bodyLimit: LIMITS.requestBodyBytes,
     requestTimeout: 0,
@@ -54,7 +53,7 @@ export async function createServer(parts: ServerParts): Promise<FastifyInstance>
     timeWindow: 60_000,
     errorResponseBuilder: () => new OrienError('rate_limited'),
   })
-  observe(app, metrics)
+  observe(app, ctx.metrics)
   serveAccess(app, parts)
   serveProviders(app, parts)
   serveSessions(app, parts)
@@ -62,7 +61,7 @@ export async function createServer(parts: ServerParts): Promise<FastifyInstance>
   serveMoney(app, parts, parts.batches)
   serveStreams(app, parts)
   serveFiles(app, parts, parts.hub)
-  serveSystem(app, parts, metrics, parts.faucet)
+  serveSystem(app, parts, parts.faucet)
   acceptNodes(app, parts.onNode)
   return app
 }

@@ -1,8 +1,6 @@
 import * as api from '@orien/protocol'
-import { sql } from 'drizzle-orm'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { z } from 'zod'
-import type { Metrics } from '../metrics.ts'
 import { homePage, referencePage } from './pages.ts'
 import { type HttpParts, serve } from './route.ts'
 
@@ -12,12 +10,7 @@ export type Faucet = (wallet: api.Hex, amountMicros: bigint) => Promise<void>
 const DEFAULT_GIFT_MICROS = 100n * api.ONE_USDC
 const LARGEST_GIFT_MICROS = 1_000_000n * api.ONE_USDC
 
-export function serveSystem(
-  app: FastifyInstance,
-  parts: HttpParts,
-  metrics: Metrics,
-  faucet: Faucet | null,
-): void {
+export function serveSystem(app: FastifyInstance, parts: HttpParts, faucet: Faucet | null): void {
   const { ctx } = parts
   const { baseUrl, version, isProduction } = ctx.config
   const document = JSON.stringify(api.openApiDocument(baseUrl, version))
@@ -57,7 +50,7 @@ export function serveSystem(
     rpcUrl: isProduction ? undefined : ctx.chain.rpcUrl,
   }))
   app.get('/metrics', async (_request, reply) =>
-    reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
+    reply.type(ctx.metrics.registry.contentType).send(await ctx.metrics.registry.metrics()),
   )
 }
 
@@ -69,10 +62,7 @@ function sendPage(reply: FastifyReply, html: string) {
 }
 
 async function readHealth({ ctx }: HttpParts): Promise<api.OperationOutput<typeof api.getHealth>> {
-  const database = await ctx.db.read.execute(sql`select 1`).then(
-    () => 'ok' as const,
-    () => 'down' as const,
-  )
+  const database = (await ctx.db.isReachable()) ? ('ok' as const) : ('down' as const)
   const chain = (await ctx.rail.isReachable().catch(() => false)) ? ('ok' as const) : ('down' as const)
   const status = database === 'down' ? 'down' : chain === 'down' ? 'degraded' : 'ok'
   return {

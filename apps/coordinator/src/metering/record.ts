@@ -39,6 +39,12 @@ export type ReceiptAnswer =
  * @throws OrienError `database_unavailable`, `overloaded`
  */
 export async function recordReceipt(ctx: Context, recorder: Recorder, jws: string): Promise<ReceiptAnswer> {
+  const answer = await judge(ctx, recorder, jws)
+  if (!answer.accepted) ctx.metrics.refusals.inc({ code: answer.code })
+  return answer
+}
+
+async function judge(ctx: Context, recorder: Recorder, jws: string): Promise<ReceiptAnswer> {
   const read = readReceipt(jws)
   if (!read) return { accepted: false, code: 'validation_failed', detail: 'This is not a receipt' }
   const { executionId } = read.receipt
@@ -130,7 +136,10 @@ async function followUp(ctx: Context, receipt: Receipt, recorded: Recorded): Pro
   if (recorded.sequence !== undefined) {
     ctx.bus.publish(sessionId, { kind: 'event', sequence: recorded.sequence, ended: executionId })
   }
-  if (recorded.outcome === 'accepted') ctx.dispatcher.forget(executionId)
+  if (recorded.outcome === 'accepted') {
+    ctx.dispatcher.forget(executionId)
+    count(ctx, receipt)
+  }
   if (recorded.drained) await completeIfDrained(ctx, sessionId)
   if (recorded.outcome !== 'disputed') return
   // Its chain of receipts is broken from here on, so nothing more may be built on it.
@@ -138,6 +147,12 @@ async function followUp(ctx: Context, receipt: Receipt, recorded: Recorded): Pro
     const row = await lockSession(unit.tx, sessionId)
     if (row) await beginEnd(ctx, unit, row, 'dispute')
   })
+}
+
+function count({ metrics }: Context, { status, reason, effectiveMs, costMicros }: Receipt): void {
+  metrics.executions.inc({ status, reason: reason ?? '' })
+  metrics.billedMs.inc(effectiveMs)
+  metrics.costMicros.inc(Number(costMicros))
 }
 
 /** The one error of a report with a single bad receipt; several are answered one by one. */

@@ -1,5 +1,6 @@
-import type { TransactionStatus } from '@orien/protocol'
+import type { Hex, TransactionStatus } from '@orien/protocol'
 import { and, asc, desc, eq, gt, inArray, isNotNull, lt, max, notInArray, sql } from 'drizzle-orm'
+import type pg from 'pg'
 import type { PlannedTransaction } from '../context.ts'
 import type { Executor } from '../db/executor.ts'
 import { executions, providers, receipts, sessions, transactions } from '../db/schema.ts'
@@ -162,4 +163,76 @@ export async function selectOldestUnpaid(db: Executor): Promise<number> {
     .from(sessions)
     .where(and(inArray(sessions.status, ['ending', 'completed']), isNotNull(sessions.endedAt)))
   return Number(row?.age ?? 0)
+}
+
+/** The newest transaction that a chain has confirmed to this database; null in one that has none, or no tables yet. */
+export async function selectNewestConfirmed(pool: pg.Pool): Promise<Hex | null> {
+  const { rows: tables } = await pool.query<{ name: string | null }>(
+    `select to_regclass('transactions')::text as name`,
+  )
+  if (!tables[0]?.name) return null
+  const { rows } = await pool.query<{ tx_hash: Hex }>(
+    `select tx_hash from transactions where status in ('mined', 'final') and tx_hash is not null
+      order by block_number desc limit 1`,
+  )
+  return rows[0]?.tx_hash ?? null
+}
+
+/** What the ledger says that a settled session paid, and where the chain should say the same. */
+export type LedgerSettlement = {
+  sessionId: string
+  /** Null for a session that has paid and has no final closing transaction: that alone is a drift. */
+  closing: { escrow: Hex; channelId: Hex; txHash: Hex; openedBlock: bigint; closedBlock: bigint } | null
+  providerMicros: bigint
+  platformMicros: bigint
+  reserveMicros: bigint
+  refundedMicros: bigint
+}
+
+type SettlementRecord = {
+  session_id: string
+  channel_id: Hex | null
+  escrow: Hex | null
+  tx_hash: Hex | null
+  opened_block: bigint | null
+  closed_block: bigint | null
+  provider: string
+  platform: string
+  reserve: string
+  refunded: string
+}
+
+/** Every settlement in the ledger. */
+export async function selectSettlements(pool: pg.Pool): Promise<LedgerSettlement[]> {
+  const { rows } = await pool.query<SettlementRecord>(
+    `select t.session_id, s.channel_id, closing."to" as escrow, closing.tx_hash,
+        closing.block_number as closed_block, opening.block_number as opened_block,
+        coalesce(sum(e.amount_micros) filter (where t.kind = 'settlement' and e.account like 'providers:%'), 0)::text as provider,
+        coalesce(sum(e.amount_micros) filter (where t.kind = 'settlement' and e.account = 'platform:fees'), 0)::text as platform,
+        coalesce(sum(e.amount_micros) filter (where t.kind = 'settlement' and e.account = 'platform:reserve'), 0)::text as reserve,
+        coalesce(sum(e.amount_micros) filter (where t.kind = 'refund' and e.account like 'rails:%'), 0)::text as refunded
+      from ledger_transfers t
+      join ledger_entries e on e.transfer_id = t.id
+      join sessions s on s.id = t.session_id
+      left join transactions closing on closing.session_id = s.id and closing.kind = 'close' and closing.status = 'final'
+      left join transactions opening on opening.session_id = s.id and opening.kind = 'open' and opening.status = 'final'
+      where t.kind in ('settlement', 'refund')
+      group by t.session_id, s.channel_id, closing.id, opening.id
+      order by t.session_id`,
+  )
+  return rows.map((row) => ({
+    sessionId: row.session_id,
+    closing: closingOf(row),
+    providerMicros: BigInt(row.provider),
+    platformMicros: BigInt(row.platform),
+    reserveMicros: BigInt(row.reserve),
+    refundedMicros: BigInt(row.refunded),
+  }))
+}
+
+function closingOf(row: SettlementRecord): LedgerSettlement['closing'] {
+  const { escrow, channel_id: channelId, tx_hash: txHash } = row
+  const { opened_block: openedBlock, closed_block: closedBlock } = row
+  if (!escrow || !channelId || !txHash || openedBlock === null || closedBlock === null) return null
+  return { escrow, channelId, txHash, openedBlock, closedBlock }
 }

@@ -10,7 +10,7 @@ const run = promisify(execFile)
 export type Account = { uid: number; gid: number }
 
 /** Made when we are root. Not `nobody`: tools of strangers may run as that, and could read the ledger. */
-export const ACCOUNT_NAME = 'orien-postgres'
+const ACCOUNT_NAME = 'orien-postgres'
 
 const ATTEMPTS = 10
 const ATTEMPT_PAUSE_MS = 100

@@ -8,7 +8,7 @@ import { until } from './until.ts'
 export type PostmasterFile = { pid: number; shmId: number | null }
 
 /** Reads the text of a `postmaster.pid`; null when it is too damaged to name a process. */
-export function parsePostmasterFile(text: string): PostmasterFile | null {
+function parsePostmasterFile(text: string): PostmasterFile | null {
   const lines = text.split('\n')
   const pid = Number.parseInt(lines[0] ?? '', 10)
   if (!Number.isSafeInteger(pid) || pid <= 0) return null
