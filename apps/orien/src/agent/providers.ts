@@ -48,5 +48,8 @@ export function providersTable(providers: readonly ProviderView[], paint: Paint)
       tools.map((tool) => tool.id).join(' '),
     ]),
   )
-  return [paint.dim(head), ...rows.map((row, index) => (providers[index]?.status === 'online' ? row : paint.dim(row)))]
+  return [
+    paint.dim(head),
+    ...rows.map((row, index) => (providers[index]?.status === 'online' ? row : paint.dim(row))),
+  ]
 }

@@ -11,12 +11,18 @@ export function sessionLines(view: SessionView, paint: Paint): string[] {
     ['status', view.status],
     ['rate', `${exactUsdc(view.rateMicrosPerMinute)} USDC per effective minute`],
     ['budget', `${exactUsdc(view.budgetMicros)} USDC`],
-    ['consumed', `${exactUsdc(view.consumedMicros)} USDC in ${shortTime(view.effectiveMs)} of ${view.executions} runs`],
+    [
+      'consumed',
+      `${exactUsdc(view.consumedMicros)} USDC in ${shortTime(view.effectiveMs)} of ${view.executions} runs`,
+    ],
     ['held', `${exactUsdc(view.heldMicros)} USDC`],
     ['remaining', `${exactUsdc(view.remainingMicros)} USDC`],
     ['channel', view.channelStatus],
   ]
-  const laid = layTable([{ title: '', align: 'left' }], rows.map(([name]) => [name]))
+  const laid = layTable(
+    [{ title: '', align: 'left' }],
+    rows.map(([name]) => [name]),
+  )
   return rows.map(([name, value]) => `${paint.dim(name.padEnd(laid.width))}  ${value}`)
 }
 

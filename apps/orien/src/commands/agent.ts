@@ -40,7 +40,10 @@ export function defineAgentCommands(program: Command, bind: Bind): void {
     .command('wallet')
     .description("show the agent's wallet and what it holds")
     .option('--fund [usdc]', 'on a local chain: give it this many USDC (100 when none is named)')
-    .option('--rpc-url <url>', 'of the chain (default: ORIEN_RPC_URL, or what a development coordinator says)')
+    .option(
+      '--rpc-url <url>',
+      'of the chain (default: ORIEN_RPC_URL, or what a development coordinator says)',
+    )
   bind(withExample(withAgent(wallet), 'orien wallet --fund 5'), async () => {
     return (await import('../agent/wallet.ts')).showWallet
   })

@@ -1,7 +1,11 @@
 import type { Command } from 'commander'
 import { type Bind, withExample } from './bind.ts'
 
-const DATA_DIR = ['--data-dir <dir>', 'where the node keeps its keys and its journal', '.orien/provider'] as const
+const DATA_DIR = [
+  '--data-dir <dir>',
+  'where the node keeps its keys and its journal',
+  '.orien/provider',
+] as const
 
 /** Commands of those who own a machine. */
 export function defineProviderCommands(program: Command, bind: Bind): void {
@@ -28,6 +32,8 @@ export function defineProviderCommands(program: Command, bind: Bind): void {
     .description('run the node until it is stopped')
     .option(...DATA_DIR)
     .option('--tools <file>', 'a tool manifest of your own')
+    .option('--coordinator <url>', 'the coordinator (default: the one it was made for)')
+    .option('--rpc-url <url>', "the node's own way to the chain (default: the one it was made with)")
   bind(withExample(start, 'orien provider start'), async () => {
     return (await import('../provider/start.ts')).startProvider
   })

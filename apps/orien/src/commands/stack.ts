@@ -25,9 +25,12 @@ export function defineStackCommands(program: Command, bind: Bind): void {
     .command('demo')
     .description('run the demo mission against a stack that is up')
     .option('--data-dir <dir>', 'where the picture and the bill are saved', '.orien')
-  bind(withExample(withAgent(demo), 'orien demo\norien demo --coordinator http://localhost:3100'), async () => {
-    return (await import('../mission/demo.ts')).demo
-  })
+  bind(
+    withExample(withAgent(demo), 'orien demo\norien demo --coordinator http://localhost:3100'),
+    async () => {
+      return (await import('../mission/demo.ts')).demo
+    },
+  )
 
   const mission = program
     .command('mission')
@@ -42,7 +45,10 @@ export function defineStackCommands(program: Command, bind: Bind): void {
     .description('audit the ledger, and compare it with what the chain paid; ends with 1 on drift')
     .option('--data-dir <dir>', 'of the stack (unless DATABASE_URL is set)', '.orien')
     .option('--rpc-url <url>', 'of the chain (default: ORIEN_RPC_URL, or the running stack)')
-  bind(withExample(reconcile, 'orien reconcile\nDATABASE_URL=postgres://… orien reconcile --json'), async () => {
-    return (await import('../operator/reconcile.ts')).reconcile
-  })
+  bind(
+    withExample(reconcile, 'orien reconcile\nDATABASE_URL=postgres://… orien reconcile --json'),
+    async () => {
+      return (await import('../operator/reconcile.ts')).reconcile
+    },
+  )
 }

@@ -37,7 +37,10 @@ export async function describeFailure(error: unknown): Promise<Failure> {
 }
 
 /** The lines of a failure. */
-export function failureLines(failure: Failure, paint: { red: (text: string) => string; dim: (text: string) => string }) {
+export function failureLines(
+  failure: Failure,
+  paint: { red: (text: string) => string; dim: (text: string) => string },
+) {
   return [
     `${paint.red(failure.code)}: ${failure.detail}`,
     ...failure.issues.map(({ path, message }) => `  ${path} ${message}`),

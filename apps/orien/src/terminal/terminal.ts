@@ -14,8 +14,8 @@ export type Terminal = {
   err: Paint
   /** A line of the result. */
   print: (line: string) => void
-  /** Bytes of the result as they are. */
-  write: (bytes: Uint8Array) => void
+  /** Bytes as they are, to the stream that a tool wrote them to. */
+  write: (bytes: Uint8Array, stream: 'stdout' | 'stderr') => void
   /** The result as one line of JSON; amounts become decimal strings. */
   printJson: (value: unknown) => void
   /** A line of progress. */
@@ -54,7 +54,7 @@ export function createTerminal(
     out,
     err,
     print: (line) => above(() => stdout.write(`${line}\n`)),
-    write: (bytes) => above(() => stdout.write(bytes)),
+    write: (bytes, stream) => above(() => streams[stream].write(bytes)),
     printJson: (value) => above(() => stdout.write(`${toJson(value)}\n`)),
     say: (line) => above(() => stderr.write(`${line}\n`)),
     status: (line) => {
@@ -75,8 +75,8 @@ export function toJson(value: unknown): string {
   return JSON.stringify(value, (_key, item: unknown) => (typeof item === 'bigint' ? item.toString() : item))
 }
 
-/** Text of others for a terminal: without characters that steer it. */
+/** Text of others for a terminal: without characters that steer it or turn the direction of writing. */
 export function printable(text: string): string {
   // Tab is the one control character that only moves forward.
-  return text.replaceAll(/[\u0000-\u0008\u000a-\u001f\u007f-\u009f]/g, '')
+  return text.replaceAll(/[^\P{Cc}\t]|[\u202a-\u202e\u2066-\u2069]/gu, '')
 }

@@ -1,0 +1,87 @@
+import type { ChainSettings, Environment } from '@orien/coordinator'
+import { address, type Hex, OrienError } from '@orien/protocol'
+import {
+  attachLocalChain,
+  chains,
+  type LocalChain,
+  openSigner,
+  signerFromPrivateKey,
+  startLocalChain,
+} from '@orien/rails'
+import type { Settings } from '../config.ts'
+import type { DataDir } from './dataDir.ts'
+
+/** The chain of a stack. */
+export type StackChain = {
+  settings: ChainSettings
+  chainId: number
+  /** Its money is worth nothing, and its state may be thrown away. */
+  isLocal: boolean
+  /** Gives USDC away; null where USDC is real. */
+  faucet: ((wallet: Hex, amountMicros: bigint) => Promise<void>) | null
+  /** For people. */
+  label: string
+  stop: () => Promise<void>
+}
+
+type Options = { environment: Environment; settings: Settings; dir: DataDir; port: number }
+
+/**
+ * Starts the local chain, or connects to the one that the environment names.
+ *
+ * @throws OrienError `setup_failed`, `chain_unavailable`
+ */
+export async function startChain(options: Options): Promise<StackChain> {
+  const { ORIEN_CHAIN, ORIEN_RPC_URL } = options.environment
+  if (ORIEN_CHAIN !== 'local') return connect(options, ORIEN_CHAIN)
+  const local = ORIEN_RPC_URL
+    ? await attachLocalChain(ORIEN_RPC_URL)
+    : await startLocalChain({ port: options.port, statePath: options.dir.chainState })
+  return describeLocal(local)
+}
+
+function describeLocal(local: LocalChain): StackChain {
+  const { rpcUrl, escrow, usdc, chainId } = local
+  const signer = signerFromPrivateKey(local.relayerPrivateKey)
+  return {
+    settings: { profile: chains.local, rpcUrl, escrow, token: usdc, signer },
+    chainId,
+    isLocal: true,
+    faucet: async (wallet, amountMicros) => void (await local.mint(wallet, amountMicros)),
+    label: `local chain ${chainId}, a stand-in with Circle's USDC contract, ${rpcUrl}`,
+    stop: local.stop,
+  }
+}
+
+async function connect(
+  { environment, settings, dir }: Options,
+  name: 'arc' | 'arc-testnet',
+): Promise<StackChain> {
+  const profile = chains[name]
+  const rpcUrl = environment.ORIEN_RPC_URL ?? profile.chain.rpcUrls.default.http[0]
+  if (rpcUrl === undefined) throw missing('ORIEN_RPC_URL')
+  const escrow = readAddress('ORIEN_ESCROW', settings.escrow)
+  const token = readAddress('ORIEN_TOKEN', settings.token ?? profile.usdc ?? undefined)
+  const signer = await openSigner(settings.relayerKeyFile ?? dir.relayerKey)
+  return {
+    settings: { profile, rpcUrl, escrow, token, signer },
+    chainId: profile.chain.id,
+    isLocal: false,
+    faucet: null,
+    label: `${name}, gas is paid by ${signer.address}`,
+    stop: async () => {},
+  }
+}
+
+function readAddress(variable: string, text: string | undefined): Hex {
+  const parsed = address.safeParse(text)
+  if (parsed.success) return parsed.data as Hex
+  throw missing(variable)
+}
+
+function missing(variable: string): OrienError {
+  return new OrienError('setup_failed', `${variable} has to be set for a chain that is not local`, {
+    reason: 'chain_not_configured',
+    hint: 'See the environment variables in `orien up --help`.',
+  })
+}

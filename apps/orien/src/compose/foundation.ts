@@ -1,0 +1,83 @@
+import { type Environment, startEmbeddedPostgres } from '@orien/coordinator'
+import { OrienError } from '@orien/protocol'
+import type { Settings } from '../config.ts'
+import { type StackChain, startChain } from './chain.ts'
+import type { DataDir } from './dataDir.ts'
+import { remembersOtherChain } from './otherChain.ts'
+
+/** What a coordinator stands on. */
+export type Foundation = {
+  databaseUrl: string
+  /** For people. */
+  databaseLabel: string
+  chain: StackChain
+  stop: () => Promise<void>
+}
+
+export type FoundationOptions = {
+  environment: Environment
+  settings: Settings
+  dir: DataDir
+  /** Of the local chain. */
+  chainPort: number
+}
+
+type Part = { stop: () => Promise<void> }
+
+/** Starts database and chain side by side; when one of them fails, the other is stopped again. */
+async function startBoth(options: FoundationOptions): Promise<Foundation> {
+  const [database, chain] = await Promise.allSettled([
+    startDatabase(options),
+    startChain({ ...options, port: options.chainPort }),
+  ])
+  if (database.status === 'fulfilled' && chain.status === 'fulfilled') {
+    const { databaseUrl, databaseLabel } = database.value
+    const stop = async () => {
+      await chain.value.stop()
+      await database.value.stop()
+    }
+    return { databaseUrl, databaseLabel, chain: chain.value, stop }
+  }
+  for (const part of [chain, database] as readonly PromiseSettledResult<Part>[]) {
+    if (part.status === 'fulfilled') await part.value.stop()
+  }
+  throw database.status === 'rejected' ? database.reason : chain.status === 'rejected' ? chain.reason : null
+}
+
+async function startDatabase({ environment, dir }: FoundationOptions) {
+  const { DATABASE_URL } = environment
+  if (DATABASE_URL !== undefined) {
+    return { databaseUrl: DATABASE_URL, databaseLabel: 'the one of DATABASE_URL', stop: async () => {} }
+  }
+  const postgres = await startEmbeddedPostgres({ dataDir: dir.postgres })
+  return { databaseUrl: postgres.url, databaseLabel: 'PostgreSQL 18, embedded', stop: postgres.stop }
+}
+
+/**
+ * Starts database and chain. When they do not belong together, `beginAnew` is asked to put the old state away, which
+ * only a development stack of its own may do.
+ *
+ * @param beginAnew moves the data aside and says so
+ * @throws OrienError `setup_failed` with the reason `other_chain` where nothing may be put away
+ */
+export async function layFoundation(
+  options: FoundationOptions,
+  beginAnew: () => Promise<void>,
+): Promise<Foundation> {
+  const first = await startBoth(options)
+  const isOther = await remembersOtherChain(first.databaseUrl, first.chain).catch(async (error: unknown) => {
+    await first.stop()
+    throw error
+  })
+  if (!isOther) return first
+  await first.stop()
+  const { DATABASE_URL, ORIEN_RPC_URL, ORIEN_ENV } = options.environment
+  const isOurs = first.chain.isLocal && DATABASE_URL === undefined && ORIEN_RPC_URL === undefined
+  if (!isOurs || ORIEN_ENV === 'production') {
+    const detail = 'The database remembers transactions that this chain does not have'
+    const hint = 'Connect to the chain that belongs to this database, or use another database.'
+    throw new OrienError('setup_failed', detail, { reason: 'other_chain', hint })
+  }
+  await beginAnew()
+  return startBoth(options)
+}

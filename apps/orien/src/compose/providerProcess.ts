@@ -1,0 +1,88 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { openLog } from './logFiles.ts'
+
+/** A provider node in a process of its own. */
+export type ProviderProcess = {
+  pid: number
+  /** Resolves with a sentence when it ends without being asked to. */
+  died: Promise<string>
+  /** Lets running tools finish for a moment, then ends it. */
+  stop: () => Promise<void>
+}
+
+export type ProviderProcessOptions = {
+  dataDir: string
+  coordinatorUrl: string
+  rpcUrl: string
+  logFile: string
+  /** Everything that the process sees of ours. */
+  environment: Readonly<Record<string, string>>
+}
+
+/** From SIGTERM to the end: longer than a node waits for its tools. */
+const STOP_MS = 15_000
+
+function mainFile(): string {
+  return fileURLToPath(new URL('./main.ts', import.meta.resolve('@orien/provider-node')))
+}
+
+/** On Linux the kernel ends the node when this process dies, however it dies. */
+function tieToParent(): string[] {
+  if (process.platform !== 'linux') return []
+  const probe = spawnSync('setpriv', ['--pdeathsig', 'TERM', 'true'], { stdio: 'ignore' })
+  return probe.status === 0 ? ['setpriv', '--pdeathsig', 'TERM'] : []
+}
+
+/** Starts the node; whether it is online is the coordinator's to say. */
+export function startProviderProcess(options: ProviderProcessOptions): ProviderProcess {
+  const { dataDir, coordinatorUrl, rpcUrl } = options
+  const place = ['--data-dir', dataDir, '--coordinator', coordinatorUrl, '--rpc-url', rpcUrl]
+  const command = [...tieToParent(), process.execPath, mainFile(), ...place]
+  const log = openLog(options.logFile)
+  // A group of its own: Ctrl-C in a terminal is for us, who then stop the parts in their order.
+  const child = spawn(command[0] ?? process.execPath, command.slice(1), {
+    cwd: '/',
+    detached: true,
+    env: { ...options.environment },
+    stdio: ['ignore', log, log],
+  })
+  closeSync(log)
+  const kill = () => void child.kill('SIGKILL')
+  process.once('exit', kill)
+  let isStopping = false
+  const died = new Promise<string>((resolve) => {
+    const ended = (how: string) => {
+      process.removeListener('exit', kill)
+      if (!isStopping) resolve(`${how}; ${lastLine(options.logFile)}`)
+    }
+    child.once('error', (error) => ended(`it could not be started: ${error.message}`))
+    child.once('exit', (code, signal) =>
+      ended(signal ? `it was ended by ${signal}` : `it ended with ${code}`),
+    )
+  })
+  return {
+    pid: child.pid ?? 0,
+    died,
+    stop: () => {
+      isStopping = true
+      return stopChild(child)
+    },
+  }
+}
+
+async function stopChild(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return
+  const exited = once(child, 'exit')
+  const late = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
+  child.kill('SIGTERM')
+  await exited
+  clearTimeout(late)
+}
+
+function lastLine(path: string): string {
+  const lines = readFileSync(path, 'utf8').trimEnd().split('\n')
+  return `its log ends with: ${(lines.at(-1) ?? '').slice(0, 400)}`
+}

@@ -1,0 +1,45 @@
+import { once } from 'node:events'
+import type { Handler } from '../commands/bind.ts'
+import { interruptible } from '../commands/interrupt.ts'
+import { showMission } from '../mission/showMission.ts'
+import { wrongUse } from '../terminal/wrongUse.ts'
+import { missionPlace } from './missionPlace.ts'
+import { reportTo } from './report.ts'
+import { startStack } from './stack.ts'
+
+type Options = { mission?: boolean; port: number; dataDir: string; node: boolean; fresh?: boolean }
+
+/** Where wallets and tools expect a local chain. */
+const USUAL_CHAIN_PORT = 8545
+
+/** `orien up` */
+export const up: Handler<Options> = async (shell, options) => {
+  const { terminal, settings } = shell
+  if (options.mission && !options.node) throw wrongUse('A mission needs the node', 'Leave --no-node out.')
+  terminal.say(terminal.err.bold('ORIEN'))
+  return interruptible(async (signal) => {
+    const stack = await startStack({
+      settings,
+      dataDir: options.dataDir,
+      port: options.port,
+      chainPort: USUAL_CHAIN_PORT,
+      hasNode: options.node,
+      isFresh: options.fresh === true,
+      report: reportTo(terminal),
+      signal,
+    })
+    try {
+      if (options.mission) await showMission(terminal, missionPlace(stack), signal)
+      const { url, rpcUrl, provider, dir } = stack
+      if (terminal.isJson)
+        terminal.printJson({ url, rpcUrl, providerId: provider?.id ?? null, dataDir: dir.root })
+      else terminal.print(`orien ready ${url}`)
+      if (!signal.aborted) await once(signal, 'abort')
+      terminal.say('stopping …')
+    } finally {
+      await stack.stop()
+    }
+    terminal.say('stopped')
+    return 0
+  })
+}

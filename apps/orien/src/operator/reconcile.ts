@@ -1,0 +1,75 @@
+import {
+  auditLedger,
+  createPool,
+  type Drift,
+  selectSettlements,
+  startEmbeddedPostgres,
+} from '@orien/coordinator'
+import { OrienError } from '@orien/protocol'
+import type { Handler, Shell } from '../commands/bind.ts'
+import { pathsIn, readRunning } from '../compose/dataDir.ts'
+import { layTable } from '../terminal/table.ts'
+import type { Paint } from '../terminal/terminal.ts'
+import { compareWithChain } from './compareWithChain.ts'
+
+type Options = { dataDir: string; rpcUrl?: string }
+type Place = { databaseUrl: string; rpcUrl: string | undefined; close: () => Promise<void> }
+
+/** `orien reconcile` */
+export const reconcile: Handler<Options> = async (shell, options) => {
+  const { terminal } = shell
+  const place = await findDatabase(shell, options)
+  const pool = createPool({ url: place.databaseUrl, connections: 2 })
+  try {
+    const drifts = await auditLedger(pool)
+    const settlements = await selectSettlements(pool)
+    const onChain = place.rpcUrl === undefined ? [] : await compareWithChain(place.rpcUrl, settlements)
+    const checks = [...drifts, ...onChain]
+    const hasDrift = checks.some(({ violations }) => violations > 0)
+    if (terminal.isJson) terminal.printJson({ ok: !hasDrift, settlements: settlements.length, checks })
+    else for (const line of checkLines(checks, terminal.out)) terminal.print(line)
+    if (place.rpcUrl === undefined)
+      terminal.say('The chain was not asked: pass --rpc-url to compare with what it paid.')
+    else terminal.say(`${settlements.length} settlements compared with the chain`)
+    return hasDrift ? 1 : 0
+  } finally {
+    await pool.end()
+    await place.close()
+  }
+}
+
+/** The database that is named, else that of the stack which runs here, else the one that lies here. */
+async function findDatabase({ settings }: Shell, options: Options): Promise<Place> {
+  const rpcUrl = options.rpcUrl ?? settings.rpcUrl
+  const close = async () => {}
+  if (settings.databaseUrl !== undefined) return { databaseUrl: settings.databaseUrl, rpcUrl, close }
+  const dir = pathsIn(options.dataDir)
+  const running = await readRunning(dir)
+  if (running) return { databaseUrl: running.databaseUrl, rpcUrl: rpcUrl ?? running.rpcUrl, close }
+  const { existsSync } = await import('node:fs')
+  if (!existsSync(dir.postgres)) {
+    throw new OrienError('not_found', `There is no database in ${dir.root}`, {
+      hint: 'Set DATABASE_URL, or name the data directory of a stack: --data-dir DIR',
+    })
+  }
+  const postgres = await startEmbeddedPostgres({ dataDir: dir.postgres })
+  return { databaseUrl: postgres.url, rpcUrl, close: postgres.stop }
+}
+
+/** The checks of an audit for people, and what follows from them. */
+export function checkLines(checks: readonly Drift[], paint: Paint): string[] {
+  const found = checks.filter(({ violations }) => violations > 0)
+  const { rows } = layTable(
+    [
+      { title: '', align: 'left' },
+      { title: '', align: 'left' },
+    ],
+    checks.map(({ check, violations, example }) => [
+      `${violations > 0 ? '✗' : '✓'} ${check}`,
+      violations > 0 ? `${violations} violations, e.g. ${example}` : '',
+    ]),
+  )
+  const verdict =
+    found.length === 0 ? paint.green('no drift') : paint.red(`${found.length} checks found a drift`)
+  return [...rows.map((row) => (row.startsWith('✗') ? paint.red(row) : row)), '', paint.bold(verdict)]
+}
