@@ -1,1 +1,11 @@
-export {}
+export type { ReadChannel } from './admission/channelWatch.ts'
+export { type InitialisedNode, type InitOptions, initNode } from './identity/initNode.ts'
+export { loadKeys, type NodeKeys } from './identity/keys.ts'
+export { loadProvider, type Provider } from './identity/providerFile.ts'
+export type { Timing } from './limits.ts'
+export type { LinkStatus } from './link/link.ts'
+export type { Log } from './log.ts'
+export { loadTools } from './manifest/loadTools.ts'
+export type { Tool, ToolSet } from './manifest/tools.ts'
+export { type NodeOptions, type RunningNode, startNode } from './node/startNode.ts'
+export { type StandaloneNode, startStandalone } from './node/startStandalone.ts'

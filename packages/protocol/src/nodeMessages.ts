@@ -122,3 +122,9 @@ export type FromNode = z.output<typeof fromNode>
 
 /** Where nodes connect to. */
 export const NODE_SOCKET_PATH = '/api/nodes/connect'
+
+/**
+ * Chunks of a file, of at most {@link LIMITS.logChunkBytes} each, that a sender may have under way before the first
+ * `fileCredit`, in either direction. Each credit that comes adds to it.
+ */
+export const FILE_WINDOW_CHUNKS = 16

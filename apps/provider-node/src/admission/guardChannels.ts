@@ -1,0 +1,34 @@
+import type { JournalState } from '../journal/state.ts'
+import type { Log } from '../log.ts'
+import type { ChannelWatch } from './channelWatch.ts'
+
+/** What the guard looks after. */
+export type Guarded = {
+  state: Pick<JournalState, 'sessions'>
+  channels: ChannelWatch
+  openSessions(): Iterable<string>
+  stopSession(sessionId: string): void
+  log: Log
+}
+
+/**
+ * Looks at the channels of sessions that have something under way. A run can be longer than the contract's grace
+ * period: once the payer takes the deposit back, every further second would be unpaid, so the session is stopped.
+ */
+export async function guardChannels({
+  state,
+  channels,
+  openSessions,
+  stopSession,
+  log,
+}: Guarded): Promise<void> {
+  for (const sessionId of openSessions()) {
+    const channel = state.sessions.get(sessionId)?.channel
+    if (!channel) continue
+    // A chain that does not answer proves nothing; the next look may.
+    const reading = await channels.read(channel).catch(() => undefined)
+    if (reading === undefined || (reading && !reading.finalized && reading.closeRequestedAt === 0)) continue
+    log.warn({ event: 'channel.closing', sessionId })
+    stopSession(sessionId)
+  }
+}

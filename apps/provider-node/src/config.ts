@@ -1,0 +1,81 @@
+import { parseArgs } from 'node:util'
+import { OrienError } from '@orien/protocol'
+
+/** What the node is started with: command line first, then environment, then the provider's file. */
+export type Config = {
+  dataDir: string
+  standalone: boolean
+  allowUnisolated: boolean
+  port: number
+  manifestFile?: string
+  coordinatorUrl?: string
+  rpcUrl?: string
+  searchPath?: string
+  concurrency?: number
+  logLevel: string
+}
+
+const OPTIONS = {
+  'data-dir': { type: 'string' },
+  tools: { type: 'string' },
+  coordinator: { type: 'string' },
+  'rpc-url': { type: 'string' },
+  port: { type: 'string' },
+  concurrency: { type: 'string' },
+  standalone: { type: 'boolean' },
+  'allow-unisolated': { type: 'boolean' },
+} as const
+
+function readArguments(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: false }).values
+  } catch (cause) {
+    throw new OrienError(
+      'validation_failed',
+      cause instanceof Error ? cause.message : undefined,
+      {},
+      { cause },
+    )
+  }
+}
+
+function wholeNumber(
+  name: string,
+  text: string | undefined,
+  least: number,
+  most: number,
+): number | undefined {
+  if (text === undefined) return undefined
+  const value = Number(text)
+  if (Number.isInteger(value) && value >= least && value <= most) return value
+  throw new OrienError('validation_failed', `${name} must be a whole number from ${least} to ${most}`)
+}
+
+/**
+ * Reads command line and environment; no other file of the node looks at either.
+ *
+ * @throws OrienError `validation_failed`
+ */
+export function readConfig(
+  args: readonly string[] = process.argv.slice(2),
+  env: NodeJS.ProcessEnv = process.env,
+): Config {
+  const values = readArguments(args)
+  const dataDir = values['data-dir'] ?? env.ORIEN_PROVIDER_DIR
+  if (!dataDir) throw new OrienError('validation_failed', '--data-dir is missing')
+  const given = {
+    manifestFile: values.tools ?? env.ORIEN_TOOLS,
+    coordinatorUrl: values.coordinator ?? env.ORIEN_URL,
+    rpcUrl: values['rpc-url'] ?? env.ORIEN_RPC_URL,
+    searchPath: env.PATH,
+    concurrency: wholeNumber('--concurrency', values.concurrency, 1, 1_024),
+  }
+  return {
+    dataDir,
+    standalone: values.standalone ?? false,
+    allowUnisolated: values['allow-unisolated'] ?? false,
+    port: wholeNumber('--port', values.port ?? env.ORIEN_NODE_PORT, 0, 65_535) ?? 0,
+    logLevel: env.ORIEN_LOG_LEVEL ?? 'info',
+    ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value)) as Partial<Config>),
+  }
+}

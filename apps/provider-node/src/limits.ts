@@ -1,0 +1,71 @@
+/** Every bound of the node that is not the world's business; see LIMITS of the protocol for those. Units last. */
+export const NODE_LIMITS = {
+  /** Runs accepted and not finished; also the most that one hello can name. */
+  openRuns: 10_000,
+  /** Of one session. */
+  sessionOpenRuns: 1_000,
+  sessions: 10_000,
+  /** Cancels that came before their dispatch. */
+  earlyCancels: 1_000,
+  /** Whole line of the journal: a receipt with a thousand output files fits. */
+  journalLineBytes: 1_048_576,
+  /** The journal is rewritten when it has grown by this much since it last was. */
+  journalGrowthBytes: 8 * 1_048_576,
+  manifestBytes: 1_048_576,
+  /** A message from the coordinator: arguments at their largest, and a chunk of a file. */
+  messageBytes: 2 * 1_048_576,
+  /** Above this, logs and file chunks wait for the socket to drain. */
+  sendBufferBytes: 262_144,
+  /** Above this, the other side does not read at all and the connection is given up. */
+  sendBufferHardBytes: 33_554_432,
+  transfers: 32,
+  inputFiles: 100,
+  outputFiles: 1_000,
+  /** Output files are hashed up to this sum; the rest is left out of the receipt. */
+  outputHashBytes: 1_073_741_824,
+  /** Channels of which a reading is remembered. */
+  channelReadings: 10_000,
+  /** Runs that the loopback interface can tell about. */
+  rememberedRuns: 1_000,
+} as const
+
+/** How long the node waits for what; tests shorten them. */
+export type Timing = typeof DEFAULT_TIMING
+
+export const DEFAULT_TIMING = {
+  /** From opening the socket to `welcome`. */
+  handshakeMs: 10_000,
+  /** First pause before a new attempt; doubles up to the longest. */
+  reconnectMs: 500,
+  reconnectMaxMs: 30_000,
+  /** A connection that lasted this long starts the pauses anew. */
+  settledMs: 10_000,
+  /** A request to the coordinator's HTTP API. */
+  requestMs: 15_000,
+  /** A reading of a channel that is open and deep enough is good for this long: far below the grace of a close. */
+  channelFreshMs: 60_000,
+  /** A channel that is not there yet, or a chain that does not answer, is asked again for this long. */
+  channelWaitMs: 5_000,
+  channelRetryMs: 250,
+  /** How often the meter of a running tool is told. */
+  meterEveryMs: 1_000,
+  /** A receipt that the coordinator could not take just now is sent again. */
+  receiptRetryMs: 5_000,
+  /** A workspace that nobody has used for this long is destroyed, whatever the coordinator says about its session. */
+  workspaceIdleMs: 86_400_000,
+  /** From asking a connection to end to ending it. */
+  closeMs: 1_000,
+  /** A transfer without progress. */
+  transferIdleMs: 60_000,
+  /** How long a stop waits for running tools before it kills them. */
+  drainMs: 8_000,
+  /** How long a stop waits for the coordinator to take the last receipts. */
+  flushMs: 3_000,
+  flushLookMs: 20,
+  /** How often it is looked whether settled sessions are final on the chain and may be dropped. */
+  sweepEveryMs: 600_000,
+  /** Validity of an offer; a new one is made after half of it. */
+  offerValidityMs: 30 * 86_400_000,
+  /** The owner's authorisation of the operator key can be relayed this long. */
+  authorisationValidityMs: 90 * 86_400_000,
+}

@@ -1,0 +1,56 @@
+import { OrienError } from '@orien/protocol'
+import { type Logger, pino } from 'pino'
+import { type Config, readConfig } from './config.ts'
+import { startNode } from './node/startNode.ts'
+import { startStandalone } from './node/startStandalone.ts'
+
+type Stoppable = { apiUrl: string; stop(): Promise<void> }
+
+/** What a log line may hold of an error: never the cause's own fields, which can carry a request with its secrets. */
+function describe(error: unknown): object {
+  if (error instanceof OrienError) return { code: error.code, detail: error.message, ...error.facts }
+  return error instanceof Error ? { detail: error.message, stack: error.stack } : { detail: 'unknown' }
+}
+
+function createLog(level: string): Logger {
+  return pino({ level, base: null, serializers: { err: describe }, timestamp: pino.stdTimeFunctions.isoTime })
+}
+
+async function start(config: Config, log: Logger): Promise<Stoppable> {
+  if (config.standalone) return startStandalone({ ...config, log })
+  const node = await startNode({ ...config, log, onFailure: () => process.exit(1) })
+  node.live.then(
+    () => log.info({ event: 'node.live', providerId: node.providerId }),
+    (error: unknown) => log.error({ event: 'node.refused', err: error }),
+  )
+  return node
+}
+
+async function main(): Promise<void> {
+  const config = readConfig()
+  const log = createLog(config.logLevel)
+  try {
+    const node = await start(config, log)
+    log.info({ event: 'node.started', apiUrl: node.apiUrl, standalone: config.standalone })
+    let isStopping = false
+    const stop = (signal: string) => {
+      if (isStopping) return
+      isStopping = true
+      log.info({ event: 'node.stopping', signal })
+      node.stop().then(
+        () => log.info({ event: 'node.stopped' }),
+        (error: unknown) => {
+          log.error({ event: 'node.stop_failed', err: error })
+          process.exitCode = 1
+        },
+      )
+    }
+    process.on('SIGTERM', () => stop('SIGTERM'))
+    process.on('SIGINT', () => stop('SIGINT'))
+  } catch (error) {
+    log.fatal({ event: 'node.unstartable', err: error })
+    process.exitCode = 1
+  }
+}
+
+await main()

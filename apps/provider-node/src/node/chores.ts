@@ -1,0 +1,76 @@
+import type { ChannelWatch } from '../admission/channelWatch.ts'
+import { guardChannels } from '../admission/guardChannels.ts'
+import { dropSettled } from '../claims/dropSettled.ts'
+import type { Clock } from '../clock.ts'
+import type { Journal } from '../journal/journal.ts'
+import type { Timing } from '../limits.ts'
+import type { Log } from '../log.ts'
+import type { WatchedWorkspaces } from '../run/idleWorkspaces.ts'
+import type { Runs } from '../run/runs.ts'
+
+/** What is done again and again while the node runs. */
+export type ChoresContext = {
+  runs: Runs
+  journal: Journal
+  channels: ChannelWatch
+  workspaces: WatchedWorkspaces
+  /** Makes a new offer when the present one is past its half. */
+  renewOffer(): Promise<void>
+  clock: Clock
+  timing: Pick<Timing, 'channelFreshMs' | 'sweepEveryMs' | 'workspaceIdleMs'>
+  log: Log
+}
+
+/** The chores, and one of them that can be asked for out of turn. */
+export type Chores = { dropSettled(): void; stop(): void }
+
+export function startChores(context: ChoresContext): Chores {
+  const { runs, journal, channels, clock, timing, log } = context
+  const settled = { journal, channels, isOpen: runs.isOpen, log }
+  const guarded = {
+    state: journal.state,
+    channels,
+    openSessions: runs.openSessions,
+    stopSession: (sessionId: string) => runs.stopSession(sessionId, 'authorization_expired'),
+    log,
+  }
+  let isDropping = false
+  async function drop(): Promise<void> {
+    if (isDropping) return
+    isDropping = true
+    await dropSettled(settled).finally(() => {
+      isDropping = false
+    })
+  }
+  async function sweep(): Promise<void> {
+    await drop()
+    await context.workspaces.destroyIdle(timing.workspaceIdleMs, runs.isOpen)
+    await context.renewOffer()
+  }
+  const fail = (error: unknown) => log.error({ event: 'chore.failed', err: error })
+  const stopGuard = repeat(clock, timing.channelFreshMs, () => guardChannels(guarded).catch(fail))
+  const stopSweep = repeat(clock, timing.sweepEveryMs, () => sweep().catch(fail))
+  void drop().catch(fail)
+  return {
+    dropSettled: () => void drop().catch(fail),
+    stop: () => {
+      stopGuard()
+      stopSweep()
+    },
+  }
+}
+
+/** Does something every so often, the pause counted from its end. */
+function repeat(clock: Clock, everyMs: number, task: () => Promise<void>): () => void {
+  let isStopped = false
+  let cancel = clock.after(everyMs, run)
+  function run(): void {
+    void task().then(() => {
+      if (!isStopped) cancel = clock.after(everyMs, run)
+    })
+  }
+  return () => {
+    isStopped = true
+    cancel()
+  }
+}

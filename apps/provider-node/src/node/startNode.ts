@@ -1,0 +1,170 @@
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { type Id, OrienError } from '@orien/protocol'
+import { readChannelState } from '@orien/sdk'
+import type { ReadChannel } from '../admission/channelWatch.ts'
+import { type Clock, systemClock } from '../clock.ts'
+import { type RoutesContext, serveRoutes } from '../http/routes.ts'
+import { createServer } from '../http/server.ts'
+import { loadKeys, type NodeKeys } from '../identity/keys.ts'
+import { lockDataDir } from '../identity/lockDataDir.ts'
+import { loadProvider, type Provider } from '../identity/providerFile.ts'
+import { type Journal, openJournal } from '../journal/journal.ts'
+import { DEFAULT_TIMING, type Timing } from '../limits.ts'
+import { type Log, silentLog } from '../log.ts'
+import { type Random, systemRandom } from '../random.ts'
+import { createHistory, type History } from '../run/history.ts'
+import { openStage, type StageOptions, type ToolStage } from '../stage.ts'
+import { type Providing, provide } from './provide.ts'
+import { VERSION } from './version.ts'
+
+/** What a node is started with. What is left out comes from the provider's file, or has a plain default. */
+export type NodeOptions = Partial<StageOptions> & {
+  /** Made by `initNode`. */
+  dataDir: string
+  coordinatorUrl?: string
+  rpcUrl?: string
+  /** Instead of an RPC: how channels are read. */
+  readChannel?: ReadChannel
+  /** Of the loopback interface; 0 for any. */
+  port?: number
+  /** Called when the node cannot go on, because it could not remember what it signs. It should be stopped. */
+  onFailure?: (error: unknown) => void
+  timing?: Partial<Timing>
+  clock?: Clock
+  random?: Random
+  log?: Log
+}
+
+/** A node at work. */
+export type RunningNode = {
+  providerId: Id<'provider'>
+  /** The loopback interface; its token is in the data directory. */
+  apiUrl: string
+  apiToken: string
+  /** Resolves when the coordinator has let the node in for the first time; rejects when it refuses for good. */
+  live: Promise<void>
+  /** The same as `GET /health`. */
+  health(): Record<string, unknown>
+  /** Finishes or kills what runs, hands the receipts over and hangs up. */
+  stop(): Promise<void>
+}
+
+/** The options with their defaults, and what was loaded by them. */
+type Loaded = { provider: Provider; keys: NodeKeys; journal: Journal; stage: ToolStage; history: History }
+
+/**
+ * Starts a provider node. It serves strangers only where the sandbox has proved itself.
+ *
+ * @throws OrienError `sandbox_unavailable`, `setup_failed`, `validation_failed` (tool manifest), `database_in_use`,
+ * `unreadable` (journal)
+ */
+export async function startNode(options: NodeOptions): Promise<RunningNode> {
+  const closers: (() => Promise<void>)[] = []
+  const closeAll = async () => {
+    for (const close of closers.splice(0).reverse()) await close()
+  }
+  try {
+    closers.push(await lockDataDir(options.dataDir))
+    const loaded = await load(options, closers)
+    const providing = await provide(provideContext(options, loaded))
+    closers.push(() => providing.stop())
+    const health = () => healthOf(loaded, providing)
+    const api = await listen(options, loaded, { health })
+    closers.push(api.close)
+    return {
+      providerId: loaded.provider.registration.providerId,
+      apiUrl: api.url,
+      apiToken: loaded.keys.apiToken,
+      live: providing.live,
+      health,
+      stop: closeAll,
+    }
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+async function load(options: NodeOptions, closers: (() => Promise<void>)[]): Promise<Loaded> {
+  const { dataDir, clock = systemClock, log = silentLog } = options
+  const provider = await loadProvider(dataDir)
+  const keys = await loadKeys(dataDir)
+  checkKeys(provider, keys)
+  const journal = await openJournal({
+    path: join(dataDir, 'journal', 'journal.jsonl'),
+    nowMs: clock.nowMs,
+    onFailure: (error) => {
+      log.error({ event: 'journal.failed', err: error })
+      options.onFailure?.(error)
+    },
+  })
+  closers.push(journal.close)
+  const keptOutput = new Set(journal.state.pendingReceipts.keys())
+  const stage = await openStage(dataDir, { concurrency: availableParallelism(), ...options }, keptOutput)
+  closers.push(stage.close)
+  return { provider, keys, journal, stage, history: createHistory() }
+}
+
+/** Keys of another node would sign receipts that nobody accepts. */
+function checkKeys({ registration }: Provider, keys: NodeKeys): void {
+  if (registration.nodeKey === keys.node.publicKey && registration.operator === keys.operator.address) return
+  throw new OrienError('setup_failed', 'the keys are not those that the owner has registered')
+}
+
+function provideContext(options: NodeOptions, loaded: Loaded) {
+  const { provider } = loaded
+  const coordinatorUrl = options.coordinatorUrl ?? provider.coordinatorUrl
+  if (!coordinatorUrl) throw new OrienError('setup_failed', 'no coordinator is named')
+  return {
+    ...loaded,
+    coordinatorUrl,
+    readChannel: options.readChannel ?? channelReader(options.rpcUrl ?? provider.rpcUrl),
+    clock: options.clock ?? systemClock,
+    random: options.random ?? systemRandom,
+    timing: { ...DEFAULT_TIMING, ...options.timing },
+    log: options.log ?? silentLog,
+  }
+}
+
+function channelReader(rpcUrl: string | undefined): ReadChannel {
+  if (!rpcUrl)
+    throw new OrienError('setup_failed', 'the node needs its own way to the chain: no RPC URL is named')
+  return (terms) => readChannelState(rpcUrl, terms)
+}
+
+/** What the owner sees; refused receipts stay here until their session is final. */
+function healthOf({ provider, journal, stage }: Loaded, providing: Providing): Record<string, unknown> {
+  const pending = [...journal.state.pendingReceipts.values()]
+  const refused = pending.flatMap(({ executionId, sessionId, refusal }) =>
+    refusal ? [{ executionId, sessionId, code: refusal.code, detail: refusal.detail }] : [],
+  )
+  const { registration, rateMicrosPerMinute } = provider
+  return {
+    status: 'ok',
+    version: VERSION,
+    providerId: registration.providerId,
+    rateMicrosPerMinute: rateMicrosPerMinute.toString(),
+    driver: stage.isolation.driver,
+    isolation: stage.isolation.isolationClass,
+    link: providing.linkStatus(),
+    ...providing.runs.counts(),
+    sessions: journal.state.sessions.size,
+    unacknowledgedReceipts: pending.length - refused.length,
+    refusedReceipts: refused,
+  }
+}
+
+/** Binds the loopback interface. Nothing of it can be reached from another machine, and no tool has a network. */
+export async function listen(
+  { port = 0, random = systemRandom, log = silentLog }: Pick<NodeOptions, 'port' | 'random' | 'log'>,
+  { keys, stage, history }: { keys: Pick<NodeKeys, 'apiToken'>; stage: ToolStage; history: History },
+  served: Pick<RoutesContext, 'health' | 'standalone'>,
+): Promise<{ url: string; close(): Promise<void> }> {
+  const app = createServer({ apiToken: keys.apiToken, random, log })
+  serveRoutes(app, { tools: stage.tools, workspaces: stage.workspaces, history, ...served })
+  const url = await app.listen({ host: '127.0.0.1', port }).catch((cause: unknown) => {
+    throw new OrienError('setup_failed', `port ${port} is not free`, {}, { cause })
+  })
+  return { url, close: async () => void (await app.close()) }
+}

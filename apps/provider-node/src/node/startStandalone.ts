@@ -1,0 +1,56 @@
+import { availableParallelism } from 'node:os'
+import { systemClock } from '../clock.ts'
+import { createStandalone } from '../http/standalone.ts'
+import { loadKeys } from '../identity/keys.ts'
+import { lockDataDir } from '../identity/lockDataDir.ts'
+import { silentLog } from '../log.ts'
+import type { Spool } from '../output/spool.ts'
+import { systemRandom } from '../random.ts'
+import { createHistory } from '../run/history.ts'
+import { openStage } from '../stage.ts'
+import { listen, type NodeOptions } from './startNode.ts'
+import { VERSION } from './version.ts'
+
+/** A node that works for its owner alone. */
+export type StandaloneNode = { apiUrl: string; apiToken: string; stop(): Promise<void> }
+
+/**
+ * Starts the tools and the loopback interface without a coordinator: nobody connects, nobody pays, nothing is signed.
+ *
+ * @throws OrienError as `startNode` does
+ */
+export async function startStandalone(
+  options: Omit<NodeOptions, 'coordinatorUrl' | 'rpcUrl' | 'readChannel'>,
+): Promise<StandaloneNode> {
+  const { dataDir, clock = systemClock, random = systemRandom, log = silentLog } = options
+  const closers = [await lockDataDir(dataDir)]
+  const closeAll = async () => {
+    for (const close of closers.splice(0).reverse()) await close()
+  }
+  try {
+    const keys = await loadKeys(dataDir)
+    const stage = await openStage(dataDir, { concurrency: availableParallelism(), ...options }, new Set())
+    closers.push(stage.close)
+    const outputs = new Map<string, Spool>()
+    const history = createHistory((id) => {
+      outputs.delete(id)
+      stage.spools.remove(id).catch((error: unknown) => log.warn({ event: 'output.unremoved', err: error }))
+    })
+    const standalone = createStandalone({ ...stage, history, clock, random, log }, outputs)
+    closers.push(standalone.stop)
+    const health = () => ({
+      status: 'ok',
+      version: VERSION,
+      standalone: true,
+      driver: stage.isolation.driver,
+      isolation: stage.isolation.isolationClass,
+      ...stage.scheduler.counts(),
+    })
+    const api = await listen({ ...options, random, log }, { keys, stage, history }, { health, standalone })
+    closers.push(api.close)
+    return { apiUrl: api.url, apiToken: keys.apiToken, stop: closeAll }
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}

@@ -1,0 +1,54 @@
+import {
+  countersignature as countersignatureSchema,
+  decodeJws,
+  ERRORS,
+  type Id,
+  isErrorCode,
+  jwsHash,
+} from '@orien/protocol'
+import type { Journal } from '../journal/journal.ts'
+
+/**
+ * Takes the coordinator's acknowledgement of a receipt.
+ *
+ * @returns false when the countersignature is not over our receipt: then the receipt goes on waiting
+ */
+export function acknowledgeReceipt(
+  journal: Journal,
+  executionId: Id<'execution'>,
+  countersignature: string,
+): boolean {
+  const pending = journal.state.pendingReceipts.get(executionId)
+  if (!pending) return true
+  const decoded = decodeJws('orien-countersignature+jws', countersignature)
+  const parsed = countersignatureSchema.safeParse(decoded?.payload)
+  if (!parsed.success || parsed.data.receiptHash !== jwsHash(pending.jws)) return false
+  journal.note({ t: 'acknowledged', executionId, countersignature })
+  return true
+}
+
+/** How a refusal is taken: `final` when the same receipt will never be accepted, `retry` when it may be, soon. */
+export type Refused = 'final' | 'later' | 'retry'
+
+/** Remembers the coordinator's refusal of a receipt; it is shown to the owner until the session is final. */
+export function refuseReceipt(
+  journal: Journal,
+  executionId: Id<'execution'>,
+  { code, detail }: { code: string; detail: string },
+): Refused {
+  const refused = classify(code)
+  journal.note({
+    t: 'refused',
+    executionId,
+    code,
+    detail: detail.slice(0, 500),
+    isFinal: refused === 'final',
+  })
+  return refused
+}
+
+function classify(code: string): Refused {
+  // The one before it is on its way, or goes with it over the next connection.
+  if (code === 'receipt_out_of_order' || !isErrorCode(code)) return 'later'
+  return ERRORS[code].retryable ? 'retry' : 'final'
+}

@@ -1,0 +1,102 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { LIMITS, OrienError } from '@orien/protocol'
+import { loadTools } from './manifest/loadTools.ts'
+import type { ToolSet } from './manifest/tools.ts'
+import { openSpools, type Spools } from './output/spool.ts'
+import { createScheduler, type Scheduler } from './run/scheduler.ts'
+import type { Workspaces } from './run/workspaces.ts'
+import { createBubblewrapDriver } from './sandbox/bubblewrap.ts'
+import type { Driver, Isolation } from './sandbox/driver.ts'
+import { SYSTEM_PATH } from './sandbox/names.ts'
+import { createProcessDriver } from './sandbox/unsandboxed.ts'
+import { openWorkspaces } from './workspace/workspaces.ts'
+
+const MANIFEST_NAME = 'orien.tools.yaml'
+
+/** What decides how this machine runs tools. */
+export type StageOptions = {
+  /** `orien.tools.yaml` of the data directory, or else that of the tools that come with the node, unless told. */
+  manifestFile?: string
+  /** Directories in which executables of the manifest are looked for, joined as in PATH. */
+  searchPath?: string
+  /** Names of executables with a fixed meaning, beside `node`. */
+  executables?: Readonly<Record<string, string>>
+  /** Tools that run at once; the number of processors unless told. */
+  concurrency: number
+  /** For development: runs tools without any isolation where there is none. Strangers are served all the same. */
+  allowUnisolated?: boolean
+  /** bubblewrap unless told. */
+  driver?: Driver
+}
+
+/** Everything that runs tools, and knows nothing of money. */
+export type ToolStage = {
+  driver: Driver
+  isolation: Isolation
+  tools: ToolSet
+  workspaces: Workspaces
+  spools: Spools
+  scheduler: Scheduler
+  close(): Promise<void>
+}
+
+/**
+ * Loads the tools, proves the sandbox and sweeps what an earlier process left.
+ *
+ * @param keptOutput executions whose output is still to be delivered
+ * @throws OrienError `sandbox_unavailable` when this machine cannot hold a stranger's work, and what `loadTools` throws
+ */
+export async function openStage(
+  dataDir: string,
+  options: StageOptions,
+  keptOutput: ReadonlySet<string>,
+): Promise<ToolStage> {
+  const tools = await loadTools(options.manifestFile ?? defaultManifest(dataDir), {
+    searchPath: options.searchPath ?? SYSTEM_PATH,
+    known: { node: process.execPath, ...options.executables },
+  })
+  const { driver, isolation } = await chooseDriver(dataDir, options)
+  const workspaces = await openWorkspaces({
+    rootDir: join(dataDir, 'workspaces'),
+    sizeBytes: Math.max(...[...tools.values()].map((tool) => tool.manifest.limits.diskBytes)),
+    maxFiles: LIMITS.filesListed,
+  })
+  return {
+    driver,
+    isolation,
+    tools,
+    workspaces,
+    spools: await openSpools(join(dataDir, 'output'), keptOutput),
+    scheduler: createScheduler(options.concurrency),
+    close: async () => {
+      await driver.close()
+      await workspaces.close()
+    },
+  }
+}
+
+/** The owner's own list where there is one, else the tools that come with the node. */
+function defaultManifest(dataDir: string): string {
+  const own = join(dataDir, MANIFEST_NAME)
+  return existsSync(own) ? own : fileURLToPath(new URL(`../tools/${MANIFEST_NAME}`, import.meta.url))
+}
+
+async function chooseDriver(
+  dataDir: string,
+  { driver: given, allowUnisolated = false }: StageOptions,
+): Promise<Pick<ToolStage, 'driver' | 'isolation'>> {
+  const driver = given ?? createBubblewrapDriver({ stateDir: join(dataDir, 'sandbox') })
+  const isolation = await driver.detect()
+  if (isolation.servesStrangers) return { driver, isolation }
+  if (!allowUnisolated) {
+    await driver.close()
+    const { code = 'no_isolation', detail = 'this machine cannot isolate tools' } = isolation.refusal ?? {}
+    throw new OrienError('sandbox_unavailable', detail, { refusal: code, canaries: isolation.canaries })
+  }
+  if (given) return { driver, isolation }
+  await driver.close()
+  const unsandboxed = createProcessDriver()
+  return { driver: unsandboxed, isolation: await unsandboxed.detect() }
+}
