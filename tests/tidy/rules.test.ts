@@ -179,8 +179,10 @@ test('what waits for processes may measure, but not ask for the date', () => {
 })
 
 test('a group of tests may be long, a test may not', () => {
-  const group = `describe('x', () => {\n${lines(70, "test('y', () => {})")}\n})`
+  const body = `() => {\n${lines(70, "test('y', () => {})")}\n}`
   const single = `test('x', () => {\n${lines(70, 'expect(1)')}\n})`
-  expect(check('function-length', 'apps/orien/src/a.test.ts', group)).toEqual([])
+  for (const group of [`describe('x', ${body})`, `describe.each(table)('x', ${body})`]) {
+    expect(check('function-length', 'apps/orien/src/a.test.ts', group)).toEqual([])
+  }
   expect(check('function-length', 'apps/orien/src/a.test.ts', single)).not.toEqual([])
 })

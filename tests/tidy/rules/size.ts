@@ -15,10 +15,16 @@ export const fileLength: Rule = {
   },
 }
 
+/** What a call is made on in the end: `describe` for `describe.each(table)(title, callback)`. */
+function firstName(node: ts.Node): string {
+  return ts.isCallExpression(node) ? firstName(node.expression) : dottedName(node)
+}
+
 /** `describe` only groups: its length says nothing about how much one reader has to hold in mind. */
 function isGroupOfTests(node: ts.Node, path: string): boolean {
-  if (!isTest(path) || !ts.isCallExpression(node.parent)) return false
-  return /^(describe|suite)(\.|$)/.test(dottedName(node.parent.expression))
+  return (
+    isTest(path) && ts.isCallExpression(node.parent) && /^(describe|suite)(\.|$)/.test(firstName(node.parent))
+  )
 }
 
 export const functionLength: Rule = {
