@@ -248,7 +248,7 @@ describe('every operation of the published document', () => {
 
   test('bodies that are too large, of another type or not UTF-8 are refused by their codes', async () => {
     const url = `${stack.url}/api/auth/challenge`
-    const request = async (body: BodyInit, type: string) => {
+    const request = async (body: string | Uint8Array<ArrayBuffer>, type: string) => {
       const answer = await fetch(url, { method: 'POST', body, headers: { 'content-type': type } })
       return { status: answer.status, body: await answer.json() }
     }

@@ -1,0 +1,210 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { createPool, startEmbeddedPostgres } from '@orien/coordinator'
+import { costMicros, durationMs, makeId, micros } from '@orien/protocol'
+import { createDatabase } from '../../apps/coordinator/src/db/executor.ts'
+import { functionFilesBelow, migrateDatabase } from '../../apps/coordinator/src/db/migrate.ts'
+import { createSubmitter } from '../../apps/coordinator/src/execution/submit.ts'
+import { createRecorder } from '../../apps/coordinator/src/metering/record.ts'
+import { runPgbench } from './pgbench.ts'
+import type { BenchResult, BenchRow } from './row.ts'
+
+const sourceDir = fileURLToPath(new URL('../../apps/coordinator/src', import.meta.url))
+const SECONDS = 6
+const SESSIONS = 256
+const RATE = micros(600_000n)
+
+type Ledger = { url: string; runOne: (session: number) => Promise<void>; stop: () => Promise<void> }
+
+/** A database with sessions that have endless budgets, and the two verbs of a run on it. */
+async function openLedger(): Promise<Ledger> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'orien-bench-'))
+  const postgres = await startEmbeddedPostgres({ dataDir })
+  await migrateDatabase({
+    url: postgres.url,
+    migrationsDir: join(sourceDir, 'db/migrations'),
+    functionFiles: functionFilesBelow(sourceDir),
+  })
+  const pool = createPool({ url: postgres.url })
+  const ids = await insertSessions(pool)
+  const db = createDatabase(pool)
+  const submitter = createSubmitter({ db })
+  const recorder = createRecorder({ db })
+  const chains = ids.map(() => ({
+    sequence: 0,
+    head: '0'.repeat(64),
+    cumulative: 0n,
+    tail: Promise.resolve(),
+  }))
+  const runOne = async (index: number): Promise<void> => {
+    const session = ids[index] ?? ''
+    const chain = chains[index]
+    if (!chain) return
+    const execution = makeId('execution', Date.now(), new Uint8Array(randomBytes(10)))
+    await submitter.submit(submission(session, execution))
+    // Receipts of one session are a chain, so its runs report one after the other.
+    chain.tail = chain.tail.then(async () => {
+      const hash = randomBytes(32).toString('hex')
+      const cost = costMicros(RATE, durationMs(100))
+      const grant = chain.sequence + 1
+      const recorded = await recorder.submit(
+        recording({
+          session,
+          execution,
+          previous: chain.head,
+          hash,
+          grant,
+          cost,
+          cumulative: chain.cumulative + cost,
+        }),
+      )
+      if (recorded.outcome !== 'accepted') throw new TypeError(`${recorded.code}: ${recorded.detail}`)
+      chain.sequence = grant
+      chain.head = hash
+      chain.cumulative += cost
+    })
+    await chain.tail
+  }
+  const stop = async () => {
+    await pool.end()
+    await postgres.stop()
+    rmSync(dataDir, { recursive: true, force: true })
+  }
+  return { url: postgres.url, runOne, stop }
+}
+
+async function insertSessions(pool: ReturnType<typeof createPool>): Promise<string[]> {
+  const id = (kind: 'session' | 'agent') => makeId(kind, Date.now(), new Uint8Array(randomBytes(10)))
+  const agent = id('agent')
+  const provider = `prv_${'0'.repeat(26)}`
+  await pool.query('insert into agents (id, wallet) values ($1, $1)', [agent])
+  await pool.query(
+    `insert into providers (id, name, payout, operator, node_key, rate_micros_per_minute, tools, isolation, registration, registration_issued_at)
+     values ($1, 'bench', '0x', '0x', 'k', $2, '[]', 'none', '{}', 0)`,
+    [provider, RATE],
+  )
+  const ids = Array.from({ length: SESSIONS }, () => id('session'))
+  await pool.query(
+    `insert into sessions (id, agent_id, provider_id, status, rail, rate_micros_per_minute, budget_micros, authorised_micros,
+       receipt_head, offer, offer_hash, registration, payee, salt, channel_id, channel_status, voucher_signature)
+     select id, $2, $3, 'active', 'escrow', $4, 1000000000000, 1000000000000, repeat('0', 64), '', '', '{}', '', '', id, 'open', ''
+     from unnest($1::text[]) id`,
+    [ids, agent, provider, RATE],
+  )
+  return ids
+}
+
+const limits = { timeMs: 1_000, memoryBytes: 1, processes: 1, diskBytes: 1, outputBytes: 1_024 }
+
+function submission(session: string, execution: string) {
+  const key = execution
+  const common = { tool: 'bench', manifest: 'm', args: {}, salt: '0x', limits, limitMs: 1_000 }
+  return {
+    session,
+    execution,
+    key,
+    body: key,
+    ...common,
+    minimumGrantMs: 100,
+    leaseMs: 900_000,
+    maxOpen: 1_000,
+  }
+}
+
+type Place = {
+  session: string
+  execution: string
+  previous: string
+  hash: string
+  grant: number
+  cost: bigint
+  cumulative: bigint
+}
+
+function recording({ session, execution, previous, hash, grant, cost, cumulative }: Place) {
+  const now = new Date().toISOString()
+  return {
+    session,
+    execution,
+    provider: `prv_${'0'.repeat(26)}`,
+    channel: session,
+    sequence: grant,
+    previous,
+    hash,
+    // As long as a real one: storing it is part of the work.
+    jws: hash.repeat(26),
+    countersignature: hash.repeat(5),
+    tool: 'bench',
+    manifest: 'm',
+    grant,
+    rate: RATE.toString(),
+    hold: costMicros(RATE, durationMs(1_000)).toString(),
+    deadlineMs: 1_000,
+    status: 'completed',
+    cost: cost.toString(),
+    cumulative: cumulative.toString(),
+    effectiveMs: 100,
+    cpuMs: 90,
+    maxRss: '1000000',
+    exitCode: 0,
+    startedAt: now,
+    endedAt: now,
+    observedMs: 200,
+    toleranceMs: 250,
+    tolerancePerMille: 10,
+  }
+}
+
+/** Runs from so many clients for a while. @returns runs per second */
+async function drive(ledger: Ledger, clients: number): Promise<number> {
+  const startedMs = performance.now()
+  const untilMs = startedMs + SECONDS * 1_000
+  let done = 0
+  const client = async (index: number) => {
+    while (performance.now() < untilMs) {
+      await ledger.runOne(index % SESSIONS)
+      done += 1
+    }
+  }
+  await Promise.all(Array.from({ length: clients }, (_, index) => client(index)))
+  return (done / (performance.now() - startedMs)) * 1_000
+}
+
+async function compare(inFlight: number): Promise<BenchResult> {
+  const ledger = await openLedger()
+  try {
+    await drive(ledger, inFlight)
+    const pgbench = await runPgbench({ url: ledger.url, clients: 16, seconds: SECONDS, protocol: 'prepared' })
+    const value = await drive(ledger, inFlight)
+    if ('unavailable' in pgbench)
+      return { value, referenceValue: Number.NaN, unit: 'runs/s', note: pgbench.unavailable }
+    return {
+      value,
+      referenceValue: pgbench.tps,
+      unit: 'per s',
+      note: `a run is two commits: hold, and capture with receipt`,
+    }
+  } finally {
+    await ledger.stop()
+  }
+}
+
+const reference = 'pgbench -M prepared, TPC-B-like, 16 clients, same PostgreSQL'
+
+export const rows: BenchRow[] = [
+  {
+    name: 'ledger: hold + capture + receipt, 16 clients',
+    reference,
+    better: 'higher',
+    run: () => compare(16),
+  },
+  {
+    name: 'ledger: hold + capture + receipt, 256 in flight',
+    reference,
+    better: 'higher',
+    run: () => compare(256),
+  },
+]
