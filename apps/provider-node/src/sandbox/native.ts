@@ -9,81 +9,88 @@ import { randomName, SYSTEM_PATH } from './names.ts'
 const run = promisify(execFile)
 
 /** Programs of native/ that run inside a sandbox. */
-export type NativeProgram = 'orien-init' | 'orien-canary'
+export const NATIVE_PROGRAMS = ['orien-init', 'orien-canary'] as const
+/** See {@link NATIVE_PROGRAMS}. */
+export type NativeProgram = (typeof NATIVE_PROGRAMS)[number]
 
 /** Where a program came from: compiled here now, compiled here before, or shipped ready. */
 export type BuiltProgram = { path: string; source: 'compiled' | 'cached' | 'prebuilt'; sha256: string }
 
-const NATIVE_DIR = new URL('../../native/', import.meta.url).pathname
+/** The sources, and below `prebuilt/` what was made of them. */
+export const NATIVE_DIR = new URL('../../native/', import.meta.url).pathname
+
 const COMPILERS = ['cc', 'gcc', 'clang']
 /** No C library: a few kilobytes that start at once and depend on nothing that the sandbox would have to show. */
 const FLAGS = [
   ...['-std=gnu11', '-O2', '-static', '-nostdlib', '-ffreestanding', '-fno-stack-protector'],
   ...['-fno-asynchronous-unwind-tables', '-fno-pic', '-no-pie'],
-  ...['-Wl,--build-id=none', '-Wl,-z,noexecstack', '-Wl,-z,norelro', '-s'],
+  ...['-Wl,--build-id=none', '-Wl,-z,noexecstack', '-Wl,-z,norelro', '-Wl,-z,noseparate-code', '-s'],
 ]
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
+/** SHA-256, hex, over a program's source, the headers and the compiler's flags. */
+export async function sourceHash(program: NativeProgram): Promise<string> {
+  const headers = (await readdir(NATIVE_DIR)).filter((name) => name.endsWith('.h')).sort()
+  const texts = await Promise.all(
+    [`${program}.c`, ...headers].map((name) => readFile(join(NATIVE_DIR, name))),
+  )
+  return sha256(Buffer.concat([...texts, Buffer.from(FLAGS.join(' '))]))
+}
+
+/** @returns whether the compiler is there and made the program */
+export function compileProgram(compiler: string, program: NativeProgram, target: string): Promise<boolean> {
+  const source = join(NATIVE_DIR, `${program}.c`)
+  return run(compiler, [...FLAGS, '-o', target, source], { env: { PATH: SYSTEM_PATH } }).then(
     () => true,
     () => false,
   )
 }
 
-async function compile(source: string, target: string): Promise<boolean> {
-  for (const compiler of COMPILERS) {
-    const done = await run(compiler, [...FLAGS, '-o', target, source], {
-      env: { PATH: SYSTEM_PATH },
-    }).then(
-      () => true,
-      () => false,
-    )
-    if (done) return true
-  }
+async function compileWithAny(
+  compilers: readonly string[],
+  program: NativeProgram,
+  target: string,
+): Promise<boolean> {
+  for (const compiler of compilers) if (await compileProgram(compiler, program, target)) return true
   return false
+}
+
+async function copyPrebuilt(program: NativeProgram, target: string): Promise<void> {
+  const prebuilt = join(NATIVE_DIR, 'prebuilt', `${process.platform}-${process.arch}`, program)
+  await copyFile(prebuilt, target).catch((cause: unknown) => {
+    const detail = `no compiler here and no prebuilt ${program} for ${process.arch}`
+    throw new OrienError('sandbox_unavailable', detail, {}, { cause })
+  })
 }
 
 /**
  * A program of native/, compiled into `cacheDir` under the hash of its source, or the prebuilt one where there is
  * no compiler. Safe to call from several processes at once.
  *
+ * @param compilers tried in turn
  * @throws OrienError `sandbox_unavailable` where there is neither a compiler nor a prebuilt program
  */
 export async function buildHelper(
   cacheDir: string,
   program: NativeProgram = 'orien-init',
+  compilers: readonly string[] = COMPILERS,
 ): Promise<BuiltProgram> {
-  const source = join(NATIVE_DIR, `${program}.c`)
-  const headers = (await readdir(NATIVE_DIR)).filter((name) => name.endsWith('.h')).sort()
-  const texts = await Promise.all(
-    [source, ...headers.map((name) => join(NATIVE_DIR, name))].map((file) => readFile(file)),
+  const path = join(cacheDir, `${program}-${process.arch}-${(await sourceHash(program)).slice(0, 32)}`)
+  const isCached = await access(path).then(
+    () => true,
+    () => false,
   )
-  const identity = sha256(Buffer.concat([...texts, Buffer.from(`${process.arch} ${FLAGS.join(' ')}`)]))
-  const path = join(cacheDir, `${program}-${identity.slice(0, 32)}`)
-  if (await exists(path)) return { path, source: 'cached', sha256: sha256(await readFile(path)) }
+  if (isCached) return { path, source: 'cached', sha256: sha256(await readFile(path)) }
   await mkdir(cacheDir, { recursive: true, mode: 0o700 })
   const unfinished = `${path}.${randomName()}`
   try {
-    const compiled = await compile(source, unfinished)
-    if (!compiled) await copyPrebuilt(program, unfinished)
+    const isCompiled = await compileWithAny(compilers, program, unfinished)
+    if (!isCompiled) await copyPrebuilt(program, unfinished)
     await chmod(unfinished, 0o555)
     await rename(unfinished, path)
-    return { path, source: compiled ? 'compiled' : 'prebuilt', sha256: sha256(await readFile(path)) }
+    return { path, source: isCompiled ? 'compiled' : 'prebuilt', sha256: sha256(await readFile(path)) }
   } finally {
     await rm(unfinished, { force: true })
   }
-}
-
-async function copyPrebuilt(program: NativeProgram, target: string): Promise<void> {
-  const prebuilt = join(NATIVE_DIR, 'prebuilt', `${process.platform}-${process.arch}`, program)
-  await copyFile(prebuilt, target).catch((cause: unknown) => {
-    throw new OrienError(
-      'sandbox_unavailable',
-      `no compiler here and no prebuilt ${program} for ${process.arch}`,
-      {},
-      { cause },
-    )
-  })
 }

@@ -39,7 +39,8 @@ function watchTime(run: Bare, spec: RunSpec): void {
   clearTimeout(run.timer)
   run.timer = setTimeout(
     () => end(run, run.deadlineMs < spec.limits.timeMs ? 'deadline' : 'time_limit'),
-    Math.max(0, limitMs - usedMs),
+    // Node's timers may fire up to a millisecond early.
+    Math.max(0, limitMs - usedMs) + 1,
   )
 }
 
