@@ -11,7 +11,7 @@ const RANGE_BLOCKS = 9_999n
 const MAX_RANGES = 400
 
 async function readLogs(rpcUrl: string, terms: ChannelTerms, fromBlock: bigint, toBlock: bigint) {
-  const client = chainClient(rpcUrl)
+  const client = await chainClient(rpcUrl)
   const of = {
     address: terms.escrow,
     abi: orienEscrowAbi,
@@ -70,7 +70,7 @@ export async function readChainFacts(rpcUrl: string, bill: Bill): Promise<ChainF
   const channel = await readChannelState(rpcUrl, terms)
   if (!channel?.finalized) return { channel, settlement: null }
   // Never a remembered number: the block that closed the channel may be younger than it.
-  const lastBlock = await askChain(() => chainClient(rpcUrl).getBlockNumber({ cacheTime: 0 }))
+  const lastBlock = await askChain(async () => (await chainClient(rpcUrl)).getBlockNumber({ cacheTime: 0 }))
   const logs = await askChain(() => channelLogs(rpcUrl, terms, lastBlock))
   return { channel, settlement: settlementOf(logs) }
 }

@@ -1,5 +1,5 @@
 import { OrienError } from '@orien/protocol'
-import { createPublicClient, http, type PublicClient } from 'viem'
+import type { PublicClient } from 'viem'
 
 /** Endpoints whose client is kept. */
 const MAX_CLIENTS = 32
@@ -7,9 +7,11 @@ const RPC_TIMEOUT_MS = 10_000
 const clients = new Map<string, PublicClient>()
 
 /** A client that only reads, one per endpoint. */
-export function chainClient(rpcUrl: string): PublicClient {
+export async function chainClient(rpcUrl: string): Promise<PublicClient> {
   const known = clients.get(rpcUrl)
   if (known) return known
+  // Loaded when a chain is asked for the first time: it takes longer than all the rest of this package.
+  const { createPublicClient, http } = await import('viem')
   const client = createPublicClient({ transport: http(rpcUrl, { timeout: RPC_TIMEOUT_MS, retryCount: 2 }) })
   const [oldest] = clients.keys()
   if (oldest !== undefined && clients.size >= MAX_CLIENTS) clients.delete(oldest)
@@ -39,7 +41,8 @@ const checkedChains = new Map<string, number>()
  * @throws OrienError `chain_unavailable` for another chain
  */
 export async function assertChain(rpcUrl: string, chainId: number): Promise<void> {
-  const actual = checkedChains.get(rpcUrl) ?? (await askChain(() => chainClient(rpcUrl).getChainId()))
+  const actual =
+    checkedChains.get(rpcUrl) ?? (await askChain(async () => (await chainClient(rpcUrl)).getChainId()))
   if (checkedChains.size < MAX_CLIENTS) checkedChains.set(rpcUrl, actual)
   if (actual !== chainId) {
     throw new OrienError('chain_unavailable', `the endpoint serves chain ${actual}, not ${chainId}`)

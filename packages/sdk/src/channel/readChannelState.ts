@@ -27,8 +27,8 @@ const lower = (hex: Hex) => hex.toLowerCase() as Hex
  */
 export async function readChannelState(rpcUrl: string, terms: ChannelTerms): Promise<ChannelState | null> {
   await assertChain(rpcUrl, terms.chainId)
-  const channel = await askChain(() =>
-    chainClient(rpcUrl).readContract({
+  const channel = await askChain(async () =>
+    (await chainClient(rpcUrl)).readContract({
       address: terms.escrow,
       abi: orienEscrowAbi,
       functionName: 'getChannel',
@@ -54,6 +54,6 @@ export async function readChannelState(rpcUrl: string, terms: ChannelTerms): Pro
  * @throws OrienError `chain_unavailable`
  */
 export async function readChainTime(rpcUrl: string): Promise<number> {
-  const block = await askChain(() => chainClient(rpcUrl).getBlock({ blockTag: 'latest' }))
+  const block = await askChain(async () => (await chainClient(rpcUrl)).getBlock({ blockTag: 'latest' }))
   return Number(block.timestamp)
 }
