@@ -1,4 +1,9 @@
-import { canonicalJson, type Json, sha256Hex } from '@orien/protocol'
+import { base64url, canonicalJson, type Json, sha256Hex } from '@orien/protocol'
+
+/** A key for a request that nobody will repeat by itself. `randomUUID` is missing on pages without TLS. */
+export function randomKey(): string {
+  return base64url(crypto.getRandomValues(new Uint8Array(18)))
+}
 
 /**
  * An idempotency key that follows from what is asked, so that a model which repeats its call after a time-out gets the

@@ -1,10 +1,10 @@
 import {
+  add,
   costMicros,
   durationMs,
   type ExecutionView,
   execute,
   type Json,
-  LIMITS,
   least,
   OrienError,
   subtract,
@@ -14,7 +14,7 @@ import {
   ZERO,
 } from '@orien/protocol'
 import type { CallOptions } from '../http/client.ts'
-import { deriveIdempotencyKey } from '../idempotency.ts'
+import { deriveIdempotencyKey, randomKey } from '../idempotency.ts'
 import { assertExplained } from '../session/spending.ts'
 import { refresh, type SessionState } from '../session/state.ts'
 import { Execution } from './execution.ts'
@@ -25,7 +25,7 @@ export type ExecuteRequest = {
   args?: Record<string, unknown> | undefined
   /** The run stops when it has cost this much; else at the tool's time limit or the end of the budget. */
   maxCostMicros?: UsdcMicros | undefined
-  /** Wait this long, at most five minutes, for the result before returning a handle to a run that goes on. */
+  /** Wait this long, at most four minutes, for the result before returning a handle to a run that goes on. */
   waitMs?: number | undefined
   idempotencyKey?: string | undefined
   /** Instead of a key: names the caller's turn, so that the same call in the same turn runs and costs once. */
@@ -35,10 +35,12 @@ export type ExecuteRequest = {
 
 /** Vouchers that one call may be asked for; parallel runs move the target. */
 const MAX_VOUCHERS = 8
+/** Node's fetch gives up on an answer that has not begun after five minutes. */
+const MAX_WAIT_MS = 240_000
 
 function keyOf(state: SessionState, request: ExecuteRequest): string {
   if (request.idempotencyKey !== undefined) return request.idempotencyKey
-  if (request.turnId === undefined) return crypto.randomUUID()
+  if (request.turnId === undefined) return randomKey()
   const { tool, args = {}, maxCostMicros } = request
   const call = {
     tool,
@@ -48,20 +50,19 @@ function keyOf(state: SessionState, request: ExecuteRequest): string {
   return deriveIdempotencyKey(request.turnId, { session: state.id, ...call } as Json)
 }
 
-/** What a run can cost: at most the tool's limit at the rate or a cap, and, if nobody else is refused, what is left. */
-function sizeHold(
-  state: SessionState,
-  tool: string,
-  capMicros: UsdcMicros | undefined,
-): { holdMicros: UsdcMicros; mostMicros: UsdcMicros } {
-  const offered = state.terms.offer.tools.find((candidate) => candidate.id === tool)
+/** What a run of a tool can cost at most: its limit at the rate, the cap of caller or policy, the budget. */
+function mostOf(state: SessionState, tool: string, capMicros: UsdcMicros | undefined): UsdcMicros {
+  const { offer } = state.terms
+  const offered = offer.tools.find((candidate) => candidate.id === tool)
   if (!offered) throw new OrienError('tool_not_offered', `the offer of this session has no tool "${tool}"`)
-  const { budgetMicros, rateMicrosPerMinute } = state.view
-  const spoken = state.chain.consumedMicros + state.spending.heldMicros
-  const left = spoken < budgetMicros ? subtract(budgetMicros, spoken as UsdcMicros) : ZERO
-  const limitMicros = costMicros(rateMicrosPerMinute, durationMs(offered.timeMs))
-  const mostMicros = least(limitMicros, capMicros ?? budgetMicros, budgetMicros)
-  return { holdMicros: least(mostMicros, left), mostMicros }
+  const atLimit = costMicros(offer.rateMicrosPerMinute, durationMs(offered.timeMs))
+  return least(atLimit, capMicros ?? atLimit, state.view.budgetMicros)
+}
+
+/** What is left of the budget after all that was consumed and is held. */
+function leftOf({ view, chain, spending }: SessionState): UsdcMicros {
+  const spokenFor = add(chain.consumedMicros, spending.heldMicros)
+  return spokenFor < view.budgetMicros ? subtract(view.budgetMicros, spokenFor) : ZERO
 }
 
 function signVoucher(state: SessionState): Voucher {
@@ -124,9 +125,10 @@ export async function executeTool(state: SessionState, request: ExecuteRequest):
   state.chain.assertSound()
   const { tool, args = {}, signal } = request
   const capMicros = state.context.guard.callCap(request.maxCostMicros)
-  const { holdMicros, mostMicros } = sizeHold(state, tool, capMicros)
+  const mostMicros = mostOf(state, tool, capMicros)
+  const holdMicros = least(mostMicros, leftOf(state))
   const reservation = state.spending.reserve(holdMicros)
-  const waitMs = Math.min(request.waitMs ?? 0, LIMITS.waitMs)
+  const waitMs = Math.min(request.waitMs ?? 0, MAX_WAIT_MS)
   const options: CallOptions = {
     idempotencyKey: keyOf(state, request),
     signal,

@@ -1,6 +1,7 @@
 import { END_TYPE, type ExecutionView, getExecution, logEvent, OrienError } from '@orien/protocol'
 import type { HttpClient } from '../http/client.ts'
 import { isFinished } from '../session/state.ts'
+import { parseData } from '../sse/events.ts'
 import { readResuming } from '../sse/resume.ts'
 
 /** A piece of a run's output. */
@@ -53,7 +54,7 @@ export async function* readLogs(
     }
     if (received.event === END_TYPE) return
     if (received.event !== 'log') continue
-    const log = logEvent.safeParse(JSON.parse(received.data))
+    const log = logEvent.safeParse(parseData(received))
     if (!log.success)
       throw new OrienError('unreadable', 'a piece of output has another form than this SDK knows')
     const piece = unseen(decodeBase64(log.data.data), log.data.offset, seen)

@@ -1,5 +1,6 @@
 import { LIMITS, OrienError, type SessionView } from '@orien/protocol'
 import type { HttpClient } from '../http/client.ts'
+import { retryUntil, withRetries } from '../http/retry.ts'
 import { startSha256 } from '../keys/sha256.ts'
 import { filePath } from './upload.ts'
 
@@ -17,7 +18,10 @@ export async function* downloadPieces(
   name: string,
   options: Options = {},
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
-  const answer = await http.open({ method: 'GET', path: filePath(sessionId, name), ...options })
+  const request = { method: 'GET' as const, path: filePath(sessionId, name), ...options }
+  const answer = await withRetries({ repeatable: true, deadlineAtMs: retryUntil(), ...options }, () =>
+    http.open(request),
+  )
   const expected = answer.headers.get('x-content-sha256')
   const hash = startSha256()
   let received = 0

@@ -1,5 +1,6 @@
 import { OrienError, type SessionView } from '@orien/protocol'
 import type { HttpClient } from '../http/client.ts'
+import { retryUntil, withRetries } from '../http/retry.ts'
 import { startSha256 } from '../keys/sha256.ts'
 
 /** What can be sent: bytes, text as UTF-8, a Blob (in Node `fs.openAsBlob(path)` sends a file piece by piece), a stream. */
@@ -45,13 +46,10 @@ export async function uploadFile(
   const body = await toBlob(content)
   const sha256 = await sha256OfBlob(body)
   const headers = { 'content-type': 'application/octet-stream', 'x-content-sha256': sha256 }
-  const answer = await http.open({
-    method: 'PUT',
-    path: filePath(sessionId, name),
-    headers,
-    body,
-    ...options,
-  })
+  const request = { method: 'PUT' as const, path: filePath(sessionId, name), headers, body, ...options }
+  // Writing the same bytes again changes nothing.
+  const retry = { repeatable: true, deadlineAtMs: retryUntil(), ...options }
+  const answer = await withRetries(retry, () => http.open(request))
   for await (const _ of answer.pieces) {
     // Read to its end, so that the connection can be used again.
   }

@@ -1,4 +1,6 @@
 import { type Operation, type OperationOutput, OrienError } from '@orien/protocol'
+import { randomKey } from '../idempotency.ts'
+import { decodeAnswer } from './decode.ts'
 import { type CallRequest, encodeBody, encodePath } from './encode.ts'
 import { withRetries } from './retry.ts'
 import { exchange, type Fetch, type Incoming, type Outgoing, send } from './transport.ts'
@@ -23,6 +25,9 @@ export type StreamRequest = {
   signal?: AbortSignal | undefined
 }
 
+/** An upload may be this slow before it is given up: 100 kB a second. */
+const SLOWEST_BYTES_PER_MS = 100
+
 /** Talks to one coordinator. */
 export type HttpClient = {
   /** Calls an operation of the table; amounts come back as `bigint`. */
@@ -46,22 +51,8 @@ export type HttpClientOptions = {
   token: (client: HttpClient, renew: boolean) => Promise<string | undefined>
 }
 
-function decode<Op extends Operation>(op: Op, text: string): OperationOutput<Op> {
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch (cause) {
-    throw new OrienError('unreadable', `the answer to ${op.id} is not JSON`, {}, { cause })
-  }
-  const result = op.output.safeDecode(json)
-  if (result.success) return result.data as OperationOutput<Op>
-  throw new OrienError('unreadable', `the answer to ${op.id} has another form than this SDK knows`, {
-    issues: result.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message })),
-  })
-}
-
 function headersOf(op: Operation, body: string | undefined, options: CallOptions): Record<string, string> {
-  const key = op.idempotent ? (options.idempotencyKey ?? crypto.randomUUID()) : undefined
+  const key = op.idempotent ? (options.idempotencyKey ?? randomKey()) : undefined
   const waitSeconds = options.prefer && Math.ceil(options.prefer.waitMs / 1_000)
   return {
     accept: 'application/json',
@@ -127,10 +118,10 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
         ),
       )
       learnTime(answer.headers)
-      return decode(op, answer.text)
+      return decodeAnswer(op, answer.text)
     },
     open({ path, method, headers = {}, body, signal, idleMs = timeouts.idleMs }) {
-      const limits = { connectMs: body ? timeouts.totalMs : timeouts.connectMs, idleMs }
+      const limits = { connectMs: timeouts.connectMs + (body?.size ?? 0) / SLOWEST_BYTES_PER_MS, idleMs }
       return authorised(false, (bearer) =>
         send(
           fetch,

@@ -26,6 +26,9 @@ import { topUp } from './topUp.ts'
 
 type Abortable = { signal?: AbortSignal | undefined }
 
+/** Most runs end within it, so that one request does it all; longer ones go on with events. */
+const RUN_WAIT_MS = 30_000
+
 /** A session with one provider: a budget, a workspace, and runs of its tools. */
 export class Session {
   readonly id: SessionView['id']
@@ -58,7 +61,7 @@ export class Session {
 
   /** Starts a run and waits for its result. */
   async run(request: ExecuteRequest): Promise<ExecutionView> {
-    const execution = await this.execute(request)
+    const execution = await this.execute({ waitMs: RUN_WAIT_MS, ...request })
     return execution.wait({ signal: request.signal })
   }
 

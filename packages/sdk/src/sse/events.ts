@@ -17,7 +17,8 @@ export type SessionMessage =
   | { kind: 'log'; log: LogEvent }
   | { kind: 'meter'; meter: MeterEvent }
 
-function parseData(message: SseMessage): unknown {
+/** The JSON of a message. */
+export function parseData(message: SseMessage): unknown {
   try {
     return JSON.parse(message.data)
   } catch (cause) {
