@@ -4,6 +4,7 @@ import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
 import type { Database, Unit } from './db/executor.ts'
 import type { Bus } from './events/bus.ts'
+import type { WorkSelector } from './execution/store.ts'
 import type { CoordinatorKey } from './keys.ts'
 import type { Metrics } from './metrics.ts'
 import type { Random } from './random.ts'
@@ -93,9 +94,7 @@ export type Rail = {
 /** Carries accepted work to nodes. The row is the truth; what is sent twice runs once. */
 export type Dispatcher = {
   /** Sends pending runs of an open channel to their node, if it is connected here. */
-  send: (
-    of: { sessionId: string } | { providerId: string; except: readonly string[] } | { executionId: string },
-  ) => Promise<void>
+  send: (of: WorkSelector) => Promise<void>
   /** Milliseconds since a run was first sent; null when this process did not send it. */
   observedMs: (executionId: string) => number | null
   forget: (executionId: string) => void

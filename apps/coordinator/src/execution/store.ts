@@ -111,24 +111,33 @@ export async function selectExecutions(
     .limit(filter.limit)
 }
 
+/**
+ * Which open runs: of a session, one, all of a provider but those its node has in hand, or those of a provider that
+ * were accepted so many milliseconds ago and have not begun.
+ */
+export type WorkSelector =
+  | { sessionId: string }
+  | { executionId: string }
+  | { providerId: string; except: readonly string[] }
+  | { providerId: string; pendingForMs: number }
+
+function matches(of: WorkSelector) {
+  if ('sessionId' in of) return eq(executions.sessionId, of.sessionId)
+  if ('executionId' in of) return eq(executions.id, of.executionId)
+  if ('except' in of) {
+    const others = of.except.length > 0 ? notInArray(executions.id, [...of.except]) : undefined
+    return and(eq(sessions.providerId, of.providerId), others)
+  }
+  const isStale = sql`${executions.createdAt} < clock_timestamp() - make_interval(secs => ${of.pendingForMs / 1_000})`
+  return and(eq(sessions.providerId, of.providerId), eq(executions.status, 'pending'), isStale)
+}
+
 /** Runs that a node should have in hand: accepted, not ended, their channel open. */
-export async function selectOpenWork(
-  db: Executor,
-  of: { sessionId: string } | { providerId: string; except: readonly string[] } | { executionId: string },
-): Promise<Joined[]> {
-  const which =
-    'sessionId' in of
-      ? eq(executions.sessionId, of.sessionId)
-      : 'executionId' in of
-        ? eq(executions.id, of.executionId)
-        : and(
-            eq(sessions.providerId, of.providerId),
-            of.except.length > 0 ? notInArray(executions.id, [...of.except]) : undefined,
-          )
+export async function selectOpenWork(db: Executor, of: WorkSelector): Promise<Joined[]> {
   return joined(db)
     .where(
       and(
-        which,
+        matches(of),
         inArray(executions.status, ['pending', 'running']),
         eq(sessions.channelStatus, 'open'),
         isNull(receipts.hash),

@@ -1,4 +1,4 @@
-import type { FromNode } from '@orien/protocol'
+import type { FromNode, Id } from '@orien/protocol'
 import type { Context } from '../context.ts'
 import type { LogSink } from '../execution/logs.ts'
 import { recordStarted, relayMeter } from '../execution/report.ts'
@@ -6,6 +6,7 @@ import { selectExecution } from '../execution/store.ts'
 import { type Recorder, recordReceipt } from '../metering/record.ts'
 import { touchProvider } from '../provider/connect.ts'
 import type { NodeHandlers } from '../provider/connection.ts'
+import { selectEnded } from '../session/store.ts'
 
 type Takers = { recorder: Recorder; logs: LogSink; wakeClaims: () => void }
 
@@ -25,6 +26,7 @@ export function nodeTraffic(ctx: Context, takers: Takers): NodeHandlers {
   return {
     onConnected: async (providerId, hello) => {
       ctx.log.info({ event: 'node.connected', providerId, inHand: hello.inHand.length })
+      await tellEnds(ctx, providerId)
       await ctx.dispatcher.send({ providerId, except: hello.inHand })
       takers.wakeClaims()
     },
@@ -47,6 +49,16 @@ export function nodeTraffic(ctx: Context, takers: Takers): NodeHandlers {
         }
       }
     },
+  }
+}
+
+/** A node that was away learns which of its sessions are ending, and which it may forget. */
+async function tellEnds(ctx: Context, providerId: string): Promise<void> {
+  for (const { id, isOver } of await selectEnded(ctx.db.read, providerId)) {
+    ctx.nodes.send(providerId, {
+      type: isOver ? 'forgetSession' : 'endSession',
+      sessionId: id as Id<'session'>,
+    })
   }
 }
 

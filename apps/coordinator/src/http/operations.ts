@@ -1,5 +1,5 @@
 import * as api from '@orien/protocol'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { createKey, listKeys, revokeKey } from '../access/keys.ts'
 import { createChallenge, verifyChallenge } from '../access/signIn.ts'
@@ -30,7 +30,10 @@ export function serveAccess(app: FastifyInstance, parts: HttpParts): void {
   const { ctx, authenticator } = parts
   serve(app, parts, api.createChallenge, ({ body }) => createChallenge(ctx, body.address))
   serve(app, parts, api.verifyChallenge, ({ body }) => verifyChallenge(ctx, body))
-  serveOnce(app, parts, api.createKey, (unit, { body }, { caller }) => createKey(ctx, unit, caller, body))
+  // No Idempotency-Key: keeping the answer would keep the secret.
+  serve(app, parts, api.createKey, ({ body }, { caller }) =>
+    ctx.db.write((unit) => createKey(ctx, unit, caller, body)),
+  )
   serve(app, parts, api.listKeys, ({ query }, { caller }) => listKeys(ctx, caller, query))
   serve(app, parts, api.revokeKey, async ({ params }, { caller }) => {
     const revoked = await revokeKey(ctx, caller, params.id)
@@ -92,7 +95,7 @@ export function serveExecutions(app: FastifyInstance, parts: HttpParts, { submit
     const key = readIdempotencyKey(request.headers['idempotency-key']) ?? ctx.random.id('request')
     const accepted = await submitExecution(ctx, submitter, caller, { sessionId: params.id, key, body })
     const waitMs = readWaitMs(request.headers.prefer)
-    const view = waitMs > 0 ? await waitFor(parts, request, caller, accepted, waitMs) : accepted
+    const view = waitMs > 0 ? await waitFor(parts, reply, caller, accepted, waitMs) : accepted
     const isOver = view.status === 'completed' || view.status === 'failed'
     reply.code(isOver ? 200 : 202).header('location', `/api/executions/${view.id}`)
     if (waitMs > 0) reply.header('preference-applied', `wait=${Math.ceil(waitMs / 1_000)}`)
@@ -105,14 +108,13 @@ export function serveExecutions(app: FastifyInstance, parts: HttpParts, { submit
 
 function waitFor(
   parts: HttpParts,
-  request: FastifyRequest,
+  reply: FastifyReply,
   caller: Call['caller'],
   view: api.ExecutionView,
   waitMs: number,
 ) {
   const gone = new AbortController()
-  // The client's end of the connection, not of its request body, which was read long ago.
-  request.raw.socket.once('close', () => gone.abort())
+  reply.raw.once('close', () => gone.abort())
   return waitForExecution(parts.ctx, caller, {
     id: view.id,
     sessionId: view.sessionId,

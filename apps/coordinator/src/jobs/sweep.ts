@@ -2,12 +2,15 @@ import { deleteExpired } from '../access/store.ts'
 import type { Context } from '../context.ts'
 import { deleteLogsBefore, expireLeases, selectUnopened } from '../execution/store.ts'
 import { foldAccounts } from '../ledger/store.ts'
-import { completeIfDrained } from '../session/end.ts'
+import { beginEnd, completeIfDrained } from '../session/end.ts'
 import { openChannel } from '../session/openChannel.ts'
+import { lockSession, selectDisputedActive, selectDrained } from '../session/store.ts'
 import { touchAlive } from './store.ts'
 
 const BATCH = 500
 const LOG_HOURS = 48
+/** A run that has not begun by then may never have reached its node. */
+const RESEND_AFTER_MS = 10_000
 
 /** Everything that time does: leases end, deposits left behind are sent, old output goes, balances are folded. */
 export async function sweep(ctx: Context): Promise<boolean> {
@@ -19,10 +22,24 @@ export async function sweep(ctx: Context): Promise<boolean> {
     if (drained) await completeIfDrained(ctx, session)
   }
   for (const sessionId of await selectUnopened(ctx.db.read)) await openChannel(ctx, sessionId)
+  await finishEnds(ctx)
   // The row is the truth: whatever a node should have in hand and does not, it is sent again.
-  for (const providerId of ctx.nodes.online()) await ctx.dispatcher.send({ providerId, except: [] })
+  for (const providerId of ctx.nodes.online()) {
+    await ctx.dispatcher.send({ providerId, pendingForMs: RESEND_AFTER_MS })
+  }
   await deleteLogsBefore(ctx.db.read, LOG_HOURS)
   await deleteExpired(ctx.db.read)
   await foldAccounts(ctx.db.read)
   return expired.length === BATCH
+}
+
+/** What a crash left between two transactions: a disputed session that goes on, a drained one that is not completed. */
+async function finishEnds(ctx: Context): Promise<void> {
+  for (const id of await selectDisputedActive(ctx.db.read)) {
+    await ctx.db.write(async (unit) => {
+      const row = await lockSession(unit.tx, id)
+      if (row) await beginEnd(ctx, unit, row, 'dispute')
+    })
+  }
+  for (const id of await selectDrained(ctx.db.read)) await completeIfDrained(ctx, id)
 }

@@ -17,7 +17,7 @@ import type { Unit } from '../db/executor.ts'
 import { appendEvent } from '../events/append.ts'
 import { recoverSigner } from '../signatures.ts'
 import { lockedSessionRow } from './read.ts'
-import { updateSession } from './store.ts'
+import { type SessionRow, updateSession } from './store.ts'
 import { channelOf, viewSession } from './view.ts'
 import { checkVoucher } from './voucher.ts'
 
@@ -37,10 +37,12 @@ export async function startSession(
   body: Start,
 ): Promise<SessionView> {
   const row = await lockedSessionRow(unit.tx, caller, id)
-  if (row.status === 'active' && row.authorizedSigner === body.authorizedSigner && row.payer === body.payer) {
-    return viewSession(row, ctx.chain)
-  }
-  const next = sessionTransition(row.status as SessionView['status'], { type: 'started' })
+  if (row.status === 'active' && isSameStart(row, body)) return viewSession(row, ctx.chain)
+  // Until the deposit is on its way it may be replaced: the first one expires after ten minutes.
+  const isReplacing = row.status === 'active' && row.channelStatus === 'none' && hasSameKeys(row, body)
+  const next = sessionTransition(isReplacing ? 'pending' : (row.status as SessionView['status']), {
+    type: 'started',
+  })
   if (!next.ok)
     throw new OrienError('illegal_transition', `A session that is ${row.status} cannot be started`)
   const terms = channelOf({ ...row, payer: body.payer, authorizedSigner: body.authorizedSigner }, ctx.chain)
@@ -56,9 +58,17 @@ export async function startSession(
     voucherSignature: body.voucher.signature,
     startedAt: ctx.clock.now(),
   })
-  await appendEvent(ctx.bus, unit, id, { type: 'session.started', data: { channelId: channelId(terms) } })
+  if (!isReplacing) {
+    await appendEvent(ctx.bus, unit, id, { type: 'session.started', data: { channelId: channelId(terms) } })
+  }
   return viewSession(started, ctx.chain)
 }
+
+const hasSameKeys = (row: SessionRow, body: Start) =>
+  row.authorizedSigner === body.authorizedSigner && row.payer === body.payer
+
+const isSameStart = (row: SessionRow, body: Start) =>
+  hasSameKeys(row, body) && (row.deposit as DepositAuthorization).signature === body.deposit.signature
 
 async function checkDeposit(
   ctx: Context,

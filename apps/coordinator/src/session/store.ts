@@ -1,6 +1,6 @@
 import { and, desc, eq, inArray, lt, sql } from 'drizzle-orm'
 import type { Executor } from '../db/executor.ts'
-import { credentials, sessions, transactions } from '../db/schema.ts'
+import { credentials, disputes, sessions, transactions } from '../db/schema.ts'
 
 export type SessionRow = typeof sessions.$inferSelect
 export type NewSession = typeof sessions.$inferInsert
@@ -83,4 +83,47 @@ export async function selectClosings(
     .where(and(eq(transactions.kind, 'close'), inArray(transactions.sessionId, [...sessionIds])))
     .orderBy(transactions.createdAt)
   return new Map(rows.map((row) => [row.sessionId ?? '', row]))
+}
+
+/** Sessions that should have ended with their dispute. */
+export async function selectDisputedActive(db: Executor): Promise<string[]> {
+  const rows = await db
+    .selectDistinct({ id: sessions.id })
+    .from(sessions)
+    .innerJoin(disputes, eq(disputes.sessionId, sessions.id))
+    .where(eq(sessions.status, 'active'))
+  return rows.map((row) => row.id)
+}
+
+/** Sessions that end, and whose last run is accounted for. */
+export async function selectDrained(db: Executor): Promise<string[]> {
+  const rows = await db
+    .select({ id: sessions.id })
+    .from(sessions)
+    .where(and(eq(sessions.status, 'ending'), eq(sessions.openExecutions, 0)))
+  return rows.map((row) => row.id)
+}
+
+/** Days for which a node that comes back is told of sessions that were over. */
+const FORGET_DAYS = 7
+const FORGET_AT_MOST = 1_000
+
+/** Sessions of a provider that its node may not know to be ending or over. */
+export async function selectEnded(
+  db: Executor,
+  providerId: string,
+): Promise<{ id: string; isOver: boolean }[]> {
+  const rows = await db
+    .select({ id: sessions.id, status: sessions.status })
+    .from(sessions)
+    .where(
+      and(
+        eq(sessions.providerId, providerId),
+        inArray(sessions.status, ['ending', 'settled', 'failed']),
+        sql`${sessions.endedAt} > now() - make_interval(days => ${FORGET_DAYS})`,
+      ),
+    )
+    .orderBy(desc(sessions.endedAt))
+    .limit(FORGET_AT_MOST)
+  return rows.map(({ id, status }) => ({ id, isOver: status !== 'ending' }))
 }

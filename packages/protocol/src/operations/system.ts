@@ -83,7 +83,6 @@ export const createKey = operation({
   summary: 'Makes a scoped API key with a spend cap; the secret is shown once',
   actor: 'agent',
   status: 201,
-  idempotent: true,
   body: z.strictObject({
     name: z.string().trim().min(1).max(80),
     scopes: z
