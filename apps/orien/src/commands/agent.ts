@@ -92,7 +92,7 @@ function defineRun(program: Command, bind: Bind): void {
     .description("run a tool: its output comes to stdout and stderr, its success is this command's")
     .option('--arg <k=v...>', 'an argument; k=@file takes its text from a file')
     .option('--args-json <json>', 'arguments as one JSON object; @file takes it from a file')
-    .option('--file <local[:name]...>', 'put a file into the workspace first')
+    .option('--file <local:name...>', 'put a file into the workspace first; without :name under its own name')
     .option('--out <dir>', 'save what the run wrote here')
     .option('--budget <usdc>', 'of a session that is opened and ended for this run')
     .option('--max-cost <usdc>', 'stop the run when it has cost this much')
