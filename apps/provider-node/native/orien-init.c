@@ -6,19 +6,19 @@
  * It is the only honest meter here: the process outside the namespace never reaps the tool, and polling
  * /proc misses short-lived children.
  */
-#include "freestanding.h"
+#include "resident.h"
 
 enum { CHANNEL = 3, STDIN_SOURCE = 0, OUTPUT_FRAME_BYTES = 65536, REQUEST_BYTES = 2097152, STDIN_BYTES = 65536 };
-enum { POLL_WHILE_DYING_MS = 1, FULL_BELOW_BYTES = 65536 };
+enum { POLL_WHILE_DYING_MS = 1, LOOK_AT_MEMORY_MS = 10, FULL_BELOW_BYTES = 65536 };
 enum { FRAME_RUN = 1, FRAME_EXTEND = 2, FRAME_KILL = 3 };
 enum { FRAME_READY = 16, FRAME_STARTED = 17, FRAME_STDOUT = 18, FRAME_STDERR = 19, FRAME_DONE = 20, FRAME_FAILED = 21 };
-enum { STOP_NONE = 0, STOP_TIME_LIMIT = 1, STOP_DEADLINE = 2, STOP_CANCELLED = 3, STOP_OUTPUT_LIMIT = 4 };
+enum { STOP_NONE = 0, STOP_TIME_LIMIT = 1, STOP_DEADLINE = 2, STOP_CANCELLED = 3, STOP_OUTPUT_LIMIT = 4, STOP_MEMORY = 5 };
 enum { MAX_ARGUMENTS = 4096 };
 
 struct header { u32 kind, bytes; };
 
 struct request {
-  u64 limit_ns, deadline_ns, output_bytes, processes, open_files, file_bytes, data_bytes, argc, envc;
+  u64 limit_ns, deadline_ns, output_bytes, processes, open_files, file_bytes, memory_bytes, argc, envc;
   char strings[];
 };
 
@@ -28,7 +28,7 @@ struct report {
 };
 
 struct run {
-  u64 start_ns, end_ns, stop_ns, limit_ns, deadline_ns, output_left, output_bytes, stop;
+  u64 start_ns, end_ns, stop_ns, limit_ns, deadline_ns, output_left, output_bytes, memory_bytes, look_ns, stop;
   i64 main_pid, out, err, in;
   int main_status, main_gone, alone;
 };
@@ -105,7 +105,6 @@ static void become_tool(const struct request *request, int in, int out, int err,
   set_limit(RLIMIT_NPROC, request->processes);
   set_limit(RLIMIT_NOFILE, request->open_files);
   set_limit(RLIMIT_FSIZE, request->file_bytes);
-  if (request->data_bytes) set_limit(RLIMIT_DATA, request->data_bytes);
   start_ns = now_ns();
   sys3(__NR_write, CHANNEL, &start_ns, sizeof start_ns);
   i64 error = sys3(__NR_execve, arguments[0], arguments, environment);
@@ -242,19 +241,27 @@ static void obey(struct run *run) {
   else quit(1);
 }
 
-static i64 enforce_time(struct run *run) {
-  u64 first = run->limit_ns < run->deadline_ns ? run->limit_ns : run->deadline_ns;
-  u64 used = now_ns() - run->start_ns;
+/* Stops what is over its time or memory. Returns how long nothing needs to be looked at. */
+static i64 enforce(struct run *run) {
+  u64 until = run->start_ns + (run->limit_ns < run->deadline_ns ? run->limit_ns : run->deadline_ns);
+  u64 now = now_ns();
   if (dying(run)) return POLL_WHILE_DYING_MS * (i64)MILLISECOND_NS;
-  if (used < first) return (i64)(first - used);
-  stop(run, run->deadline_ns < run->limit_ns ? STOP_DEADLINE : STOP_TIME_LIMIT);
-  return 0;
+  if (now >= until) {
+    stop(run, run->deadline_ns < run->limit_ns ? STOP_DEADLINE : STOP_TIME_LIMIT);
+    return 0;
+  }
+  if (!run->memory_bytes) return (i64)(until - now);
+  if (now >= run->look_ns) {
+    if (holds_more_than(run->memory_bytes)) stop(run, STOP_MEMORY);
+    run->look_ns = now_ns() + LOOK_AT_MEMORY_MS * MILLISECOND_NS;
+  }
+  return (i64)((until < run->look_ns ? until : run->look_ns) - now);
 }
 
 static int drained(const struct run *run) { return run->out < 0 && run->err < 0 && outgoing_from == outgoing_until; }
 
 static void wait_for_events(struct run *run, int children) {
-  i64 wait_ns = run->alone ? (i64)SECOND_NS : enforce_time(run);
+  i64 wait_ns = run->alone ? (i64)SECOND_NS : enforce(run);
   struct timespec wait = {wait_ns / (i64)SECOND_NS, wait_ns % (i64)SECOND_NS};
   int blocked = outgoing_from != outgoing_until;
   struct pollfd fds[] = {
@@ -312,7 +319,8 @@ static int watch_children(void) {
   return (int)fd;
 }
 
-void program(void) {
+void program(const u64 *stack) {
+  learn_page_bytes(stack);
   /* Anywhere else than in a namespace of its own, kill(-1) would hit the whole machine. */
   if (sys0(__NR_getpid) != 1) quit(2);
   if (sys2(__NR_prctl, PR_SET_DUMPABLE, 0) < 0) quit(2);
@@ -324,7 +332,7 @@ void program(void) {
   send_all(FRAME_READY, "", 0);
   struct request *request = receive_request();
   u64 own_before_micros = own_micros();
-  struct run run = {.limit_ns = request->limit_ns, .deadline_ns = request->deadline_ns, .output_left = request->output_bytes};
+  struct run run = {.limit_ns = request->limit_ns, .deadline_ns = request->deadline_ns, .output_left = request->output_bytes, .memory_bytes = request->memory_bytes};
   start(&run, request);
   while (!run.alone || !drained(&run)) {
     if (!run.alone) bury(&run);

@@ -1,6 +1,7 @@
 import { runCanaries } from './canaries.ts'
+import type { RunContext } from './context.ts'
 import type { Driver, Isolation, Run } from './driver.ts'
-import { type RunContext, startRun } from './sandboxRun.ts'
+import { startRun } from './sandboxRun.ts'
 import { type BubblewrapOptions, setUp } from './setUp.ts'
 
 export type { BubblewrapOptions } from './setUp.ts'

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as after } from 'node:timers/promises'
+import { type CgroupBases, findHierarchies, leafOf, makeBases } from './cgroupBases.ts'
 import type { Limits } from './driver.ts'
 import { SANDBOX_LIMITS } from './limits.ts'
 import { randomName } from './names.ts'
@@ -22,10 +23,7 @@ export type RunCgroup = {
 /** The part of the machine's cgroups that this node made for itself. */
 export type Cgroups = { create(limits: Limits): RunCgroup; close(): void }
 
-/** One mounted hierarchy with the node's own place in it. */
-type Hierarchy = { version: 1 | 2; controllers: readonly string[]; ownDir: string }
-
-/** Two writes are tried and judged: a controller that is there but forbidden is like one that is absent. */
+/** What is there but forbidden is like what is absent: each write is tried and judged. */
 function attempt(action: () => void): boolean {
   try {
     action()
@@ -35,73 +33,41 @@ function attempt(action: () => void): boolean {
   }
 }
 
-/** @param cgroupFile text of /proc/self/cgroup @param mounts text of /proc/self/mounts */
-export function findHierarchies(cgroupFile: string, mounts: string): Hierarchy[] {
-  const mounted = mounts
-    .split('\n')
-    .map((line) => line.split(' '))
-    .filter((fields) => fields[2] === 'cgroup' || fields[2] === 'cgroup2')
-  return cgroupFile.split('\n').flatMap((line): Hierarchy[] => {
-    const [id, names, ...rest] = line.split(':')
-    const path = rest.join(':')
-    if (id === undefined || names === undefined || path === '') return []
-    const wanted = names === '' ? 'cgroup2' : 'cgroup'
-    const controllers = names.split(',').filter((name) => name !== '')
-    const mount = mounted.find(
-      ([, , type, options]) =>
-        type === wanted && controllers.every((name) => options?.split(',').includes(name)),
-    )
-    if (mount?.[1] === undefined) return []
-    return [{ version: wanted === 'cgroup2' ? 2 : 1, controllers, ownDir: join(mount[1], path) }]
-  })
+const write = (dir: string, file: string, value: number): void => writeFileSync(join(dir, file), `${value}`)
+
+const readNumber = (dir: string, file: string): number => Number(readFileSync(join(dir, file), 'utf8').trim())
+
+function readField(dir: string, file: string, field: string): number {
+  const lines = readFileSync(join(dir, file), 'utf8').split('\n')
+  return Number(lines.find((line) => line.startsWith(`${field} `))?.split(' ')[1] ?? 0)
 }
 
-const readNumber = (file: string): number => Number(readFileSync(file, 'utf8').trim())
-
-const readField = (file: string, field: string): number => {
-  const line = readFileSync(file, 'utf8')
-    .split('\n')
-    .find((one) => one.startsWith(`${field} `))
-  return Number(line?.split(' ')[1] ?? 0)
-}
-
-/** The directories of one run by what they are for. */
-type Places = { memory?: string; pids?: string; cpu?: string; unified?: string; version: 1 | 2 }
-
-function limit(places: Places, limits: Limits): void {
-  const { memory, pids, version } = places
-  const bytes = `${limits.memoryBytes}`
+function limit({ memory, pids, memoryVersion }: CgroupBases, limits: Limits): void {
   // The helper itself is one process and a few pages of the group.
-  if (pids) writeFileSync(join(pids, 'pids.max'), `${limits.processes + 1}`)
-  if (!memory) return
-  if (version === 2) {
-    writeFileSync(join(memory, 'memory.max'), bytes)
-    attempt(() => writeFileSync(join(memory, 'memory.swap.max'), '0'))
+  write(pids, 'pids.max', limits.processes + 1)
+  if (memoryVersion === 2) {
+    write(memory, 'memory.max', limits.memoryBytes)
+    attempt(() => write(memory, 'memory.swap.max', 0))
     return
   }
-  writeFileSync(join(memory, 'memory.limit_in_bytes'), bytes)
-  attempt(() => writeFileSync(join(memory, 'memory.memsw.limit_in_bytes'), bytes))
-  attempt(() => writeFileSync(join(memory, 'memory.swappiness'), '0'))
+  write(memory, 'memory.limit_in_bytes', limits.memoryBytes)
+  attempt(() => write(memory, 'memory.memsw.limit_in_bytes', limits.memoryBytes))
+  attempt(() => write(memory, 'memory.swappiness', 0))
 }
 
-function readPlaces({ memory, cpu, unified, version }: Places): CgroupReading {
-  const usage = cpu
-    ? Math.round(readNumber(join(cpu, 'cpuacct.usage')) / 1_000)
+function read({ memory, memoryVersion, cpu, unified }: CgroupBases): CgroupReading {
+  const cpuMicros = cpu
+    ? Math.round(readNumber(cpu, 'cpuacct.usage') / 1_000)
     : unified
-      ? readField(join(unified, 'cpu.stat'), 'usage_usec')
+      ? readField(unified, 'cpu.stat', 'usage_usec')
       : null
-  if (!memory) return { cpuMicros: usage, peakBytes: 0, oomKills: 0 }
-  return version === 2
-    ? {
-        cpuMicros: usage,
-        peakBytes: existsSync(join(memory, 'memory.peak')) ? readNumber(join(memory, 'memory.peak')) : 0,
-        oomKills: readField(join(memory, 'memory.events'), 'oom_kill'),
-      }
-    : {
-        cpuMicros: usage,
-        peakBytes: readNumber(join(memory, 'memory.max_usage_in_bytes')),
-        oomKills: readField(join(memory, 'memory.oom_control'), 'oom_kill'),
-      }
+  if (memoryVersion === 1) {
+    const peakBytes = readNumber(memory, 'memory.max_usage_in_bytes')
+    return { cpuMicros, peakBytes, oomKills: readField(memory, 'memory.oom_control', 'oom_kill') }
+  }
+  // memory.peak came with Linux 5.19.
+  const peakBytes = existsSync(join(memory, 'memory.peak')) ? readNumber(memory, 'memory.peak') : 0
+  return { cpuMicros, peakBytes, oomKills: readField(memory, 'memory.events', 'oom_kill') }
 }
 
 /** A group reports `populated` for some milliseconds after its last process died, and rmdir says EBUSY until then. */
@@ -114,22 +80,37 @@ async function removeDirs(dirs: readonly string[]): Promise<void> {
   }
 }
 
-function killIn(dir: string): void {
-  if (existsSync(join(dir, 'cgroup.kill'))) attempt(() => writeFileSync(join(dir, 'cgroup.kill'), '1'))
+const killIn = (dir: string): void => {
+  if (existsSync(join(dir, 'cgroup.kill'))) attempt(() => write(dir, 'cgroup.kill', 1))
 }
 
-/** Enables controllers for children of a v2 group, which the kernel allows only while the group itself is empty. */
-function delegate(base: Hierarchy, dir: string): void {
-  const leaf = join(base.ownDir, `orien-node-${randomName()}`)
-  const wanted = '+memory +pids +cpu'
-  const offered = readFileSync(join(base.ownDir, 'cgroup.controllers'), 'utf8').split(/\s/)
-  if (!offered.includes('memory') || !offered.includes('pids')) return
-  if (!attempt(() => writeFileSync(join(base.ownDir, 'cgroup.subtree_control'), wanted))) {
-    attempt(() => mkdirSync(leaf))
-    attempt(() => writeFileSync(join(leaf, 'cgroup.procs'), `${process.pid}`))
-    attempt(() => writeFileSync(join(base.ownDir, 'cgroup.subtree_control'), wanted))
+const dirsOf = ({ memory, pids, cpu, unified }: CgroupBases): string[] => [
+  ...new Set([memory, pids, cpu, unified].filter((dir) => dir !== undefined)),
+]
+
+function createRun(bases: CgroupBases, limits: Limits): RunCgroup {
+  const name = randomName()
+  const { cpu, unified } = bases
+  const own: CgroupBases = {
+    memoryVersion: bases.memoryVersion,
+    memory: join(bases.memory, name),
+    pids: join(bases.pids, name),
+    ...(cpu ? { cpu: join(cpu, name) } : {}),
+    ...(unified ? { unified: join(unified, name) } : {}),
   }
-  attempt(() => writeFileSync(join(dir, 'cgroup.subtree_control'), wanted))
+  const dirs = dirsOf(own)
+  for (const dir of dirs) mkdirSync(dir)
+  limit(own, limits)
+  return {
+    join: (pid) => {
+      for (const dir of dirs) write(dir, 'cgroup.procs', pid)
+    },
+    read: () => read(own),
+    kill: () => {
+      if (own.unified) killIn(own.unified)
+    },
+    remove: () => removeDirs(dirs),
+  }
 }
 
 /** Removes what a node that was killed left behind; its processes died with it or die now. */
@@ -137,14 +118,19 @@ export async function sweepCgroups(journalDir: string): Promise<void> {
   if (!existsSync(journalDir)) return
   for (const name of readdirSync(journalDir)) {
     const journal = join(journalDir, name)
-    const bases = readFileSync(journal, 'utf8')
-      .split('\n')
-      .filter((dir) => dir !== '' && existsSync(dir))
-    for (const base of bases) {
-      const runs = readdirSync(base, { withFileTypes: true })
-        .filter((entry) => entry.isDirectory())
-        .map((entry) => join(base, entry.name))
-      for (const dir of [...runs, base]) killIn(dir)
+    const bases = readFileSync(journal, 'utf8').split('\n')
+    const left = bases.filter((dir) => dir !== '' && existsSync(dir))
+    // A driver that was closed and opened again in one process still sits in its leaf.
+    if (
+      left.some((dir) =>
+        readFileSync(join(dir, 'cgroup.procs'), 'utf8').split('\n').includes(`${process.pid}`),
+      )
+    )
+      continue
+    for (const base of left) {
+      const entries = readdirSync(base, { withFileTypes: true }).filter((entry) => entry.isDirectory())
+      const runs = entries.map((entry) => join(base, entry.name))
+      for (const dir of runs) killIn(dir)
       await removeDirs(runs)
       await removeDirs([base])
     }
@@ -159,73 +145,22 @@ export async function sweepCgroups(journalDir: string): Promise<void> {
  * @returns undefined where memory and processes cannot both be limited
  */
 export function openCgroups(journalDir: string): Cgroups | undefined {
-  const name = `orien-${randomName()}`
   const hierarchies = findHierarchies(
     readFileSync('/proc/self/cgroup', 'utf8'),
     readFileSync('/proc/self/mounts', 'utf8'),
   )
-  const made = hierarchies
-    .filter(
-      ({ version, controllers }) =>
-        version === 2 || controllers.some((one) => ['memory', 'pids', 'cpuacct'].includes(one)),
-    )
-    .map((hierarchy) => ({ ...hierarchy, dir: join(hierarchy.ownDir, name) }))
-    .filter(({ dir }) => attempt(() => mkdirSync(dir)))
+  const name = `orien-${randomName()}`
   mkdirSync(journalDir, { recursive: true, mode: 0o700 })
   const journal = join(journalDir, name)
-  writeFileSync(journal, made.map(({ dir }) => dir).join('\n'), { mode: 0o600 })
-  for (const hierarchy of made) if (hierarchy.version === 2) delegate(hierarchy, hierarchy.dir)
-  const find = (file: string) => made.find(({ dir }) => canLimit(dir, file))
-  const [v1Memory, v1Pids, v2] = [find('memory.limit_in_bytes'), find('pids.max'), find('memory.max')]
-  const memory = v2 ?? v1Memory
-  const cpu = find('cpuacct.usage')
-  const unified = made.find(({ version }) => version === 2)
+  // Written before anything is made: a crash in between leaves a name without a group, never a group without a name.
+  const planned = hierarchies.map(({ ownDir }) => join(ownDir, name)).flatMap((dir) => [dir, leafOf(dir)])
+  writeFileSync(journal, planned.join('\n'), { mode: 0o600 })
+  const { bases, made } = makeBases(hierarchies, name)
   const close = () => {
-    for (const { dir } of made) attempt(() => rmdirSync(dir))
-    if (made.every(({ dir }) => !existsSync(dir))) rmSync(journal, { force: true })
+    for (const dir of made) attempt(() => rmdirSync(dir))
+    if (planned.every((dir) => !existsSync(dir))) rmSync(journal, { force: true })
   }
-  if (!memory || !v1Pids) {
-    close()
-    return undefined
-  }
-  const bases = { memory: memory.dir, pids: v1Pids.dir, cpu: cpu?.dir, unified: unified?.dir }
-  return { create: (limits) => createRun(bases, memory.version, limits), close }
-}
-
-/** The controller's files show only in a child of a group that has it enabled. */
-function canLimit(dir: string, file: string): boolean {
-  const probe = join(dir, randomName())
-  if (!attempt(() => mkdirSync(probe))) return false
-  const found = existsSync(join(probe, file))
-  attempt(() => rmdirSync(probe))
-  return found
-}
-
-type Bases = { memory: string; pids: string; cpu: string | undefined; unified: string | undefined }
-
-function createRun(bases: Bases, version: 1 | 2, limits: Limits): RunCgroup {
-  const name = randomName()
-  const child = (base: string | undefined) => (base === undefined ? {} : join(base, name))
-  const places: Places = {
-    version,
-    memory: join(bases.memory, name),
-    pids: join(bases.pids, name),
-    ...(typeof child(bases.cpu) === 'string' ? { cpu: join(bases.cpu ?? '', name) } : {}),
-    ...(bases.unified ? { unified: join(bases.unified, name) } : {}),
-  }
-  const dirs = [...new Set([places.memory, places.pids, places.cpu, places.unified])].filter(
-    (dir) => dir !== undefined,
-  )
-  for (const dir of dirs) mkdirSync(dir)
-  limit(places, limits)
-  return {
-    join: (pid) => {
-      for (const dir of dirs) writeFileSync(join(dir, 'cgroup.procs'), `${pid}`)
-    },
-    read: () => readPlaces(places),
-    kill: () => {
-      if (places.unified) killIn(places.unified)
-    },
-    remove: () => removeDirs(dirs),
-  }
+  if (bases) return { create: (limits) => createRun(bases, limits), close }
+  close()
+  return undefined
 }

@@ -10,7 +10,7 @@ const REQUEST: HelperRequest = {
   processes: 4,
   openFiles: 5,
   fileBytes: 6,
-  dataBytes: 7,
+  memoryBytes: 7,
   argv: ['/bin/tool'],
   env: {},
 }

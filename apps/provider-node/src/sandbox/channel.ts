@@ -9,8 +9,8 @@ export type HelperRequest = {
   processes: number
   openFiles: number
   fileBytes: number
-  /** RLIMIT_DATA of each process; 0 leaves it to a cgroup. */
-  dataBytes: number
+  /** What the helper watches the whole tree's memory for; 0 leaves it to a cgroup. */
+  memoryBytes: number
   argv: readonly string[]
   env: Readonly<Record<string, string>>
 }
@@ -27,7 +27,7 @@ export type HelperReport = {
   maxRssBytes: number
   outputBytes: number
   waitStatus: number
-  stop: 'none' | 'time_limit' | 'deadline' | 'cancelled' | 'output_limit'
+  stop: (typeof STOPS)[number]
   diskFull: boolean
 }
 
@@ -53,7 +53,7 @@ const HEADER_BYTES = 8
 const REQUEST_FIELDS = 9
 const REPORT_FIELDS = 10
 const MAX_FRAME_BYTES = 65_536
-const STOPS = ['none', 'time_limit', 'deadline', 'cancelled', 'output_limit'] as const
+const STOPS = ['none', 'time_limit', 'deadline', 'cancelled', 'output_limit', 'out_of_memory'] as const
 
 function frame(kind: number, fields: readonly bigint[], tail?: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(HEADER_BYTES + fields.length * 8 + (tail?.length ?? 0))
@@ -87,9 +87,13 @@ export function encodeRequest(request: HelperRequest): Uint8Array {
   const fields = [
     request.limitNs,
     request.deadlineNs,
-    ...[request.outputBytes, request.processes, request.openFiles, request.fileBytes, request.dataBytes].map(
-      BigInt,
-    ),
+    ...[
+      request.outputBytes,
+      request.processes,
+      request.openFiles,
+      request.fileBytes,
+      request.memoryBytes,
+    ].map(BigInt),
     BigInt(request.argv.length),
     BigInt(environment.length),
   ]

@@ -13,7 +13,6 @@ export type Evidence = {
   elapsedMicros: number
   limitMs: number
   deadlineMs: number
-  memoryBytes: number
   detail?: string
 }
 
@@ -22,19 +21,12 @@ type Ending = Pick<RunFacts, 'stop' | 'exitCode' | 'signal'>
 const SIGNALS = new Map<number, string>(
   Object.entries(constants.signals).map(([name, number]) => [number, name]),
 )
-/** Without a memory cgroup the kernel keeps no count; a tool that failed this close to its limit ran out of it. */
-const NEARLY_ALL = 0.875
 
 /** The two halves of a wait(2) status. */
 export function decodeWaitStatus(status: number): { exitCode: number | null; signal: string | null } {
   const signal = status & 0x7f
   if (signal === 0) return { exitCode: (status >> 8) & 0xff, signal: null }
   return { exitCode: null, signal: SIGNALS.get(signal) ?? `SIG${signal}` }
-}
-
-function outOfMemory({ cgroup, report, memoryBytes }: Evidence): boolean {
-  if (cgroup) return cgroup.oomKills > 0
-  return report !== undefined && report.maxRssBytes >= memoryBytes * NEARLY_ALL
 }
 
 function ending(evidence: Evidence): Ending {
@@ -46,7 +38,7 @@ function ending(evidence: Evidence): Ending {
   const { exitCode, signal } = decodeWaitStatus(report.waitStatus)
   if (report.stop !== 'none') return { stop: report.stop, exitCode, signal }
   if (exitCode === 0) return { stop: 'exit', exitCode, signal }
-  if (outOfMemory(evidence)) return { stop: 'out_of_memory', exitCode, signal }
+  if (cgroup && cgroup.oomKills > 0) return { stop: 'out_of_memory', exitCode, signal }
   if (signal === 'SIGXFSZ' || report.diskFull) return { stop: 'disk_limit', exitCode, signal }
   return { stop: 'exit', exitCode, signal }
 }

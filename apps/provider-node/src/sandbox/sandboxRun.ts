@@ -1,25 +1,13 @@
 import { OrienError } from '@orien/protocol'
-import { bubblewrapOptions, type HostLayout, runtimePaths } from './arguments.ts'
-import type { CgroupReading, Cgroups, RunCgroup } from './cgroup.ts'
+import { bubblewrapOptions, runtimePaths } from './arguments.ts'
+import type { CgroupReading, RunCgroup } from './cgroup.ts'
 import { encodeExtend, encodeKill, encodeRequest, type HelperReport, readFrames } from './channel.ts'
+import type { RunContext, SetUp } from './context.ts'
 import type { OutputChunk, Run, RunFacts, RunSpec, Stop } from './driver.ts'
 import { concludeRun } from './facts.ts'
 import { SANDBOX_LIMITS } from './limits.ts'
 import { createOutputSink } from './output.ts'
-import type { Reach } from './reach.ts'
-import { type SandboxFiles, type SandboxProcess, spawnSandbox } from './sandboxProcess.ts'
-import type { SetUp } from './setUp.ts'
-
-/** What a driver lends to each of its runs. */
-export type RunContext = {
-  bwrapPath: string
-  files: SandboxFiles
-  layout: HostLayout
-  reach: Reach
-  cgroups?: Cgroups
-  /** Host uid for this workspace's tools; undefined where the node cannot change it. */
-  uidFor(workspaceDir: string): number | undefined
-}
+import { type SandboxProcess, spawnSandbox } from './sandboxProcess.ts'
 
 type OnOutput = (chunk: OutputChunk) => void | Promise<void>
 
@@ -126,7 +114,6 @@ async function conduct(
     elapsedMicros: startNs === undefined ? 0 : Number((stoppedNs - startNs) / NS_PER_MICRO),
     limitMs: spec.limits.timeMs,
     deadlineMs: progress.deadlineMs,
-    memoryBytes: spec.limits.memoryBytes,
   })
   return { ...facts, ...sink.finish() }
 }
@@ -151,7 +138,7 @@ async function prepare(context: RunContext, spec: RunSpec, progress: Progress): 
     processes: limits.processes + 1,
     openFiles: SANDBOX_LIMITS.openFiles,
     fileBytes: limits.diskBytes ?? SANDBOX_LIMITS.diskBytes,
-    dataBytes: context.cgroups ? 0 : limits.memoryBytes,
+    memoryBytes: context.cgroups ? 0 : limits.memoryBytes,
     argv: spec.argv,
     env: spec.env,
   })

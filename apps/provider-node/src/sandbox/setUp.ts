@@ -6,12 +6,12 @@ import { promisify } from 'node:util'
 import { OrienError } from '@orien/protocol'
 import { type HostLayout, LAYOUT_NAMES, MASKED_NAMES } from './arguments.ts'
 import { openCgroups, sweepCgroups } from './cgroup.ts'
+import type { RunContext, SetUp } from './context.ts'
 import type { Isolation } from './driver.ts'
 import { createSlotUids, SYSTEM_PATH } from './names.ts'
 import { buildHelper } from './native.ts'
 import { createReach, directReach, sweepStages } from './reach.ts'
 import type { SandboxFiles } from './sandboxProcess.ts'
-import type { RunContext } from './sandboxRun.ts'
 import { seccompFilter } from './seccomp/filter.ts'
 
 const run = promisify(execFile)
@@ -27,11 +27,6 @@ export type BubblewrapOptions = {
   /** False measures and limits by helper and rlimits alone, as on a machine without writable cgroups. */
   useCgroups?: boolean
 }
-
-/** A driver that can run tools, or the reason why it cannot. */
-export type SetUp =
-  | { ok: true; context: RunContext }
-  | { ok: false; refusal: NonNullable<Isolation['refusal']> }
 
 /** Older ones know neither --disable-userns nor --assert-userns-disabled. */
 const OLDEST_MINOR = 8

@@ -220,6 +220,13 @@ describe('render_scene', () => {
 })
 
 describe('a bounded workspace', () => {
+  it('shows nothing of its host path inside', async () => {
+    const code = `process.stdout.write(require('fs').readFileSync('/proc/self/mountinfo'))`
+    const { text } = await call('execute_script', { language: 'javascript', code })
+    expect(text).toContain(' /workspace ')
+    expect(text).not.toContain(root)
+  })
+
   it.each([
     [
       'bytes',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { findHierarchies } from './cgroup.ts'
+import { findHierarchies } from './cgroupBases.ts'
 
 const V1_MOUNTS = `sysfs /sys sysfs rw 0 0
 cgroup /sys/fs/cgroup/cpu,cpuacct cgroup rw,relatime,cpu,cpuacct 0 0
