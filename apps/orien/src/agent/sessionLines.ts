@@ -1,5 +1,5 @@
 import type { SessionView } from '@orien/protocol'
-import { exactUsdc, shortTime } from '../terminal/amounts.ts'
+import { counted, exactUsdc, shortTime } from '../terminal/amounts.ts'
 import { layTable } from '../terminal/table.ts'
 import type { Paint } from '../terminal/terminal.ts'
 
@@ -13,7 +13,7 @@ export function sessionLines(view: SessionView, paint: Paint): string[] {
     ['budget', `${exactUsdc(view.budgetMicros)} USDC`],
     [
       'consumed',
-      `${exactUsdc(view.consumedMicros)} USDC in ${shortTime(view.effectiveMs)} of ${view.executions} runs`,
+      `${exactUsdc(view.consumedMicros)} USDC in ${shortTime(view.effectiveMs)} of ${counted(view.executions, 'run')}`,
     ],
     ['held', `${exactUsdc(view.heldMicros)} USDC`],
     ['remaining', `${exactUsdc(view.remainingMicros)} USDC`],

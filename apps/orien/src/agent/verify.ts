@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { text as textOf } from 'node:stream/consumers'
 import { OrienError } from '@orien/protocol'
 import { verifyBillText } from '@orien/sdk'
 import type { Handler } from '../commands/bind.ts'
@@ -8,9 +9,11 @@ type Options = { rpcUrl?: string; coordinatorKey?: string; escrow?: string }
 
 /** `orien verify` */
 export const verifyBillFile: Handler<Options> = async ({ terminal, settings }, options, [path = '']) => {
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new OrienError('unreadable', `The file ${path} cannot be read`, {}, { cause })
-  })
+  const text = await (path === '-' ? textOf(process.stdin) : readFile(path, 'utf8')).catch(
+    (cause: unknown) => {
+      throw new OrienError('unreadable', `The file ${path} cannot be read`, {}, { cause })
+    },
+  )
   const rpcUrl = options.rpcUrl ?? settings.rpcUrl
   const verdict = await verifyBillText(text, {
     rpcUrl,

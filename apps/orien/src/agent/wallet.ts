@@ -3,8 +3,10 @@ import { type Hex, initialise, micros, ONE_USDC, OrienError, type UsdcMicros } f
 import { createPublicClient, http } from 'viem'
 import type { AgentOptions, Handler } from '../commands/bind.ts'
 import { exactUsdc } from '../terminal/amounts.ts'
+import { wrongUse } from '../terminal/wrongUse.ts'
 import { readUsdc } from './amount.ts'
-import { connectAgent } from './connect.ts'
+import { connectAgent, coordinatorOf } from './connect.ts'
+import { readPlace } from './place.ts'
 
 type Options = AgentOptions & { fund?: string | true; rpcUrl?: string }
 
@@ -17,11 +19,14 @@ export const showWallet: Handler<Options> = async (shell, options) => {
   const amountMicros = fund === true ? DEFAULT_GIFT : readUsdc('--fund', fund)
   const { orien, account } = await connectAgent(shell, options)
   const wallet = account.address.toLowerCase() as Hex
-  const body = amountMicros === undefined ? {} : { wallet, amountMicros }
-  // Without a wallet this call gives nothing and says where the token is.
-  const place = await orien.call(initialise, { body })
-  if (amountMicros !== undefined) terminal.say(`received ${exactUsdc(amountMicros)} local USDC`)
+  if (amountMicros !== undefined) {
+    await orien.call(initialise, { body: { wallet, amountMicros } })
+    terminal.say(`received ${exactUsdc(amountMicros)} local USDC`)
+  }
+  const place = await readPlace(coordinatorOf(shell, options))
   const rpcUrl = options.rpcUrl ?? settings.rpcUrl ?? place.rpcUrl
+  if (rpcUrl === undefined)
+    throw wrongUse('Where the chain is has to be said', 'Add --rpc-url, or set ORIEN_RPC_URL.')
   const balanceMicros = await readBalance(rpcUrl, place.token, wallet)
   if (terminal.isJson) terminal.printJson({ address: account.address, balanceMicros, chainId: place.chainId })
   else {

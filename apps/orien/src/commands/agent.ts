@@ -27,7 +27,7 @@ export function defineAgentCommands(program: Command, bind: Bind): void {
 
   const verify = program
     .command('verify')
-    .argument('<bill>', 'a file made by `orien bill --out`')
+    .argument('<bill>', 'a file made by `orien bill --out`; - reads stdin')
     .description('recompute a bill, line by line; needs no coordinator')
     .option('--rpc-url <url>', 'check it against the chain (default: ORIEN_RPC_URL)')
     .option('--coordinator-key <key>', 'the coordinator key that you expect, base64url')

@@ -64,12 +64,23 @@ function defineProgram(bind: Bind, { stdout, stderr }: { stdout: Sink; stderr: S
 }
 
 async function fail({ terminal, settings }: Shell, error: unknown): Promise<number> {
+  if (error instanceof Error && error.name === 'AbortError') {
+    terminal.status(null)
+    terminal.say('interrupted')
+    return FAILED
+  }
   const failure = await describeFailure(error)
   terminal.status(null)
   if (terminal.isJson) terminal.say(toJson({ error: failure }))
   else for (const line of failureLines(failure, terminal.err)) terminal.say(line)
   if (settings.isDebug && error instanceof Error) terminal.say(stackOf(error))
   return isWrongUse(error) ? WRONG_USE : FAILED
+}
+
+/** Says what nobody has caught, in the form of every other failure. */
+export function reportCrash(error: unknown): Promise<number> {
+  const settings = readSettings()
+  return fail({ settings, terminal: createTerminal(process, settings, false) }, error)
 }
 
 function stackOf(error: Error): string {

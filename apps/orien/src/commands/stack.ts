@@ -7,6 +7,17 @@ function port(text: string): number {
   throw new InvalidArgumentError('must be a port between 0 and 65535 (0 takes a free one).')
 }
 
+const ENVIRONMENT = `
+Environment:
+  DATABASE_URL            a PostgreSQL to use instead of the embedded one
+  ORIEN_CHAIN             local (default), arc or arc-testnet
+  ORIEN_RPC_URL           the chain's endpoint
+  ORIEN_ESCROW            the escrow contract, on a chain that is not local
+  ORIEN_TOKEN             its USDC, where the chain's own is not meant
+  ORIEN_RELAYER_KEY_FILE  the wallet that pays gas, on a chain that is not local
+  ORIEN_ENV               development (default) or production
+  ORIEN_LOG_LEVEL         of the log files in the data directory`
+
 /** Commands that bring ORIEN up, or show it at work. */
 export function defineStackCommands(program: Command, bind: Bind): void {
   const up = program
@@ -17,6 +28,7 @@ export function defineStackCommands(program: Command, bind: Bind): void {
     .option('--data-dir <dir>', 'where everything is kept', '.orien')
     .option('--no-node', 'without a provider node')
     .option('--fresh', 'put what is in the data directory aside and begin anew')
+  up.addHelpText('after', ENVIRONMENT)
   bind(withExample(up, 'orien up --mission\norien up --port 3100 --data-dir /tmp/orien'), async () => {
     return (await import('../compose/up.ts')).up
   })

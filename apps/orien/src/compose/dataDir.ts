@@ -24,6 +24,11 @@ export function pathsIn(dataDir: string) {
   }
 }
 
+/** Whether a node was made here. */
+export function hasProvider(dir: DataDir): boolean {
+  return existsSync(join(dir.provider, 'provider.json'))
+}
+
 /** What belongs to one chain and one database, and is worth nothing without them. */
 const MOVABLE = ['postgres', 'chainState', 'coordinator', 'provider', 'developmentOwnerKey'] as const
 

@@ -1,11 +1,9 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { type Hex, OrienError, type ProviderView, parseUsdc } from '@orien/protocol'
 import { initNode, loadProvider } from '@orien/provider-node'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { openKeyFile } from '../agent/keyFile.ts'
 import type { StackChain } from './chain.ts'
-import type { DataDir } from './dataDir.ts'
+import { type DataDir, hasProvider } from './dataDir.ts'
 
 const DEVELOPMENT_NAME = 'Development node'
 const DEVELOPMENT_RATE = '0.60'
@@ -21,7 +19,7 @@ export async function ensureProvider(
   chain: StackChain,
   coordinatorUrl: string,
 ): Promise<{ providerId: ProviderView['id']; isNew: boolean }> {
-  if (existsSync(join(dir.provider, 'provider.json'))) {
+  if (hasProvider(dir)) {
     const { registration } = await loadProvider(dir.provider)
     return { providerId: registration.providerId, isNew: false }
   }

@@ -3,7 +3,7 @@ import { OrienError } from '@orien/protocol'
 import type { Settings } from '../config.ts'
 import { type StackChain, startChain } from './chain.ts'
 import type { DataDir } from './dataDir.ts'
-import { remembersOtherChain } from './otherChain.ts'
+import { remembersOtherChain, servesOtherEscrow } from './otherChain.ts'
 
 /** What a coordinator stands on. */
 export type Foundation = {
@@ -65,7 +65,7 @@ export async function layFoundation(
   beginAnew: () => Promise<void>,
 ): Promise<Foundation> {
   const first = await startBoth(options)
-  const isOther = await remembersOtherChain(first.databaseUrl, first.chain).catch(async (error: unknown) => {
+  const isOther = await isOfOtherChain(first, options.dir).catch(async (error: unknown) => {
     await first.stop()
     throw error
   })
@@ -74,10 +74,14 @@ export async function layFoundation(
   const { DATABASE_URL, ORIEN_RPC_URL, ORIEN_ENV } = options.environment
   const isOurs = first.chain.isLocal && DATABASE_URL === undefined && ORIEN_RPC_URL === undefined
   if (!isOurs || ORIEN_ENV === 'production') {
-    const detail = 'The database remembers transactions that this chain does not have'
-    const hint = 'Connect to the chain that belongs to this database, or use another database.'
+    const detail = 'Database or node belong to another chain or escrow than the one that runs'
+    const hint = 'Connect to the chain that they belong to, or use another database and data directory.'
     throw new OrienError('setup_failed', detail, { reason: 'other_chain', hint })
   }
   await beginAnew()
   return startBoth(options)
+}
+
+async function isOfOtherChain({ databaseUrl, chain }: Foundation, dir: DataDir): Promise<boolean> {
+  return (await servesOtherEscrow(dir, chain)) || (await remembersOtherChain(databaseUrl, chain))
 }

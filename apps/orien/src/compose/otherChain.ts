@@ -1,7 +1,9 @@
 import { createPool, selectNewestConfirmed } from '@orien/coordinator'
 import { OrienError } from '@orien/protocol'
+import { loadProvider } from '@orien/provider-node'
 import { connectChain, readTransaction } from '@orien/rails'
 import type { StackChain } from './chain.ts'
+import { type DataDir, hasProvider } from './dataDir.ts'
 
 /**
  * Whether the database remembers a chain that is not the one that runs: its newest confirmed transaction is unknown
@@ -22,4 +24,11 @@ export async function remembersOtherChain(databaseUrl: string, chain: StackChain
   } finally {
     await pool.end()
   }
+}
+
+/** Whether the node that lies here was made for another escrow: a changed contract has another address. */
+export async function servesOtherEscrow(dir: DataDir, chain: StackChain): Promise<boolean> {
+  if (!hasProvider(dir)) return false
+  const made = (await loadProvider(dir.provider)).chain
+  return made.chainId !== chain.chainId || made.escrow !== chain.settings.escrow.toLowerCase()
 }

@@ -25,12 +25,22 @@ export function preferPort(wanted: number): Promise<number> {
 /**
  * Makes sure that a port can be listened on, before anything is started that would have to be stopped again.
  *
+ * @returns the host to listen on: both loopback addresses, where the machine has them
  * @throws OrienError `setup_failed` with the reason `port_taken`
  */
-export async function requirePort(port: number): Promise<void> {
-  await listenOn(port, '127.0.0.1').catch((cause: unknown) => {
+export async function requirePort(port: number): Promise<'localhost' | '127.0.0.1'> {
+  const taken = (cause: unknown) => {
     throw portTaken(port, cause)
-  })
+  }
+  await listenOn(port, '127.0.0.1').catch(taken)
+  try {
+    await listenOn(port, '::1')
+    return 'localhost'
+  } catch (error) {
+    // A machine without IPv6 is served on what it has.
+    const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
+    return isTaken ? taken(error) : '127.0.0.1'
+  }
 }
 
 export function portTaken(port: number, cause: unknown): OrienError {

@@ -1,5 +1,7 @@
 import type { Terminal } from '../terminal/terminal.ts'
-import type { Report } from './stack.ts'
+
+/** What the start has to tell: a part that is up, or something that a person has to know. */
+export type Report = { part: (name: string, what: string) => void; warn: (line: string) => void }
 
 const NAME_WIDTH = 13
 

@@ -1,12 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { ProviderView } from '@orien/protocol'
+import type { Clock } from '../clock.ts'
+import type { Settings } from '../config.ts'
 import { exactUsdc } from '../terminal/amounts.ts'
 import { type Awaited, awaitProvider } from './awaitProvider.ts'
 import type { DataDir } from './dataDir.ts'
 import { ensureProvider } from './developmentProvider.ts'
 import { newLogFile } from './logFiles.ts'
 import { type ProviderProcess, startProviderProcess } from './providerProcess.ts'
-import type { StackOptions } from './stack.ts'
+import type { Report } from './report.ts'
 
 const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 30_000
@@ -17,7 +19,7 @@ const LONGEST_PAUSE_MS = 30_000
  * @throws OrienError `setup_failed` when it does not become ready
  */
 export async function runProvider(
-  options: Required<Pick<StackOptions, 'settings' | 'report' | 'clock' | 'signal'>>,
+  options: { settings: Settings; report: Report; clock: Clock; signal: AbortSignal },
   place: Omit<Awaited, 'providerId' | 'died'> & { dir: DataDir },
   closers: AsyncDisposableStack,
 ): Promise<ProviderView> {

@@ -9,6 +9,7 @@ import { type DataDir, moveAside, pathsIn, writeRunning } from './dataDir.ts'
 import { type Foundation, layFoundation } from './foundation.ts'
 import { fileLogger, newLogFile } from './logFiles.ts'
 import { freePort, portTaken, preferPort, requirePort } from './port.ts'
+import type { Report } from './report.ts'
 import { runProvider } from './runProvider.ts'
 
 /** Everything that runs. */
@@ -22,9 +23,6 @@ export type Stack = {
   /** Ends all of it in reverse order. */
   stop: () => Promise<void>
 }
-
-/** What the start has to tell: a part that is up, or something that a person has to know. */
-export type Report = { part: (name: string, what: string) => void; warn: (line: string) => void }
 
 export type StackOptions = {
   settings: Settings
@@ -52,7 +50,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   await using closers = new AsyncDisposableStack()
   closers.defer(await lock(dir))
   const port = options.port === 0 ? await freePort() : options.port
-  await requirePort(port)
+  const host = await requirePort(port)
   if (options.isFresh) await beginAnew(dir, clock, report, 'as you asked')
   const environment = readEnvironment()
   const chainPort = options.chainPort === undefined ? 0 : await preferPort(options.chainPort)
@@ -64,7 +62,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   report.part('chain', foundation.chain.label)
   signal.throwIfAborted()
 
-  const coordinator = await serve(foundation, dir, port)
+  const coordinator = await serve(foundation, dir, { host, port })
   closers.defer(coordinator.stop)
   report.part('coordinator', coordinator.url)
   signal.throwIfAborted()
@@ -107,14 +105,17 @@ async function beginAnew(dir: DataDir, clock: Clock, report: Report, why: string
   if (target !== null) report.warn(`STARTING FRESH: ${why}; the earlier data is in ${target}`)
 }
 
-async function serve(foundation: Foundation, dir: DataDir, port: number): Promise<Coordinator> {
+async function serve(
+  foundation: Foundation,
+  dir: DataDir,
+  { host, port }: { host: string; port: number },
+): Promise<Coordinator> {
   const environment = readEnvironment()
   const { chain, databaseUrl } = foundation
   const isProduction = environment.ORIEN_ENV === 'production'
   return startCoordinator({
     config: {
-      // Both 127.0.0.1 and ::1, as far as this machine has them.
-      host: 'localhost',
+      host,
       port,
       baseUrl: `http://localhost:${port}`,
       dataDir: dir.coordinator,

@@ -78,7 +78,9 @@ function watchOn(terminal: Terminal): MissionWatcher {
     step: ({ tool, purpose }) => terminal.say(`\n${err.bold(err.cyan(tool))}  ${purpose}`),
     started: ({ id, tool, holdMicros }) => {
       run = { id, tool, holdMicros }
-      terminal.status(`  ${meterLine({ tool, holdMicros, rateMicrosPerMinute, effectiveMs: 0 })}`)
+      if (terminal.isLive) {
+        terminal.status(`  ${meterLine({ tool, holdMicros, rateMicrosPerMinute, effectiveMs: 0 })}`)
+      }
     },
     output: ({ text }) => lines.push(text),
     meter: (executionId, effectiveMs) => {

@@ -1,4 +1,4 @@
-import { micros, parseUsdc, type UsdcMicros } from '@orien/protocol'
+import { parseUsdc, type UsdcMicros } from '@orien/protocol'
 
 /** One run of the mission. */
 export type Step = {
@@ -6,7 +6,7 @@ export type Step = {
   purpose: string
   tool: string
   args: Record<string, unknown>
-  maxCostMicros?: UsdcMicros
+  maxCostMicros: UsdcMicros
   /** How it has to end. */
   expected: 'completed' | 'budget_exhausted'
   /** A file that it writes and that is brought home. */
@@ -17,8 +17,11 @@ export type Step = {
 export const MISSION_BUDGET = parseUsdc('0.50')
 /** What the faucet of a development stack gives to the fresh wallet. */
 export const MISSION_GIFT = parseUsdc('5.00')
-/** Half a second of an endless loop at the development node's price. */
-const LOOP_MAX_COST = micros(5_000n)
+/** Twenty seconds at the development node's price: for a picture, that is a slow machine. */
+const RENDER_MAX_COST = parseUsdc('0.20')
+const SMALL_MAX_COST = parseUsdc('0.10')
+/** Half a second of an endless loop. */
+const LOOP_MAX_COST = parseUsdc('0.005')
 
 const PICTURE = 'cover.png'
 
@@ -68,18 +71,21 @@ export const MISSION_STEPS: readonly Step[] = [
     purpose: 'reads the uploaded measurements.csv and writes summary.json',
     tool: 'execute_script',
     args: { language: 'javascript', code: SUMMARISE },
+    maxCostMicros: SMALL_MAX_COST,
     expected: 'completed',
   },
   {
     purpose: 'bundles the report with that summary into dist/',
     tool: 'run_build',
     args: { entry: 'report/main.js', minify: true },
+    maxCostMicros: SMALL_MAX_COST,
     expected: 'completed',
   },
   {
     purpose: 'renders the cover picture',
     tool: 'render_scene',
-    args: { width: 480, height: 270, samples: 16, output: PICTURE },
+    args: { width: 480, height: 270, samples: 12, output: PICTURE },
+    maxCostMicros: RENDER_MAX_COST,
     expected: 'completed',
     bringsHome: PICTURE,
   },

@@ -8,6 +8,7 @@ import {
 import { OrienError } from '@orien/protocol'
 import type { Handler, Shell } from '../commands/bind.ts'
 import { pathsIn, readRunning } from '../compose/dataDir.ts'
+import { counted } from '../terminal/amounts.ts'
 import { layTable } from '../terminal/table.ts'
 import type { Paint } from '../terminal/terminal.ts'
 import { compareWithChain } from './compareWithChain.ts'
@@ -30,7 +31,7 @@ export const reconcile: Handler<Options> = async (shell, options) => {
     else for (const line of checkLines(checks, terminal.out)) terminal.print(line)
     if (place.rpcUrl === undefined)
       terminal.say('The chain was not asked: pass --rpc-url to compare with what it paid.')
-    else terminal.say(`${settlements.length} settlements compared with the chain`)
+    else terminal.say(`${counted(settlements.length, 'settlement')} compared with the chain`)
     return hasDrift ? 1 : 0
   } finally {
     await pool.end()
@@ -66,10 +67,12 @@ export function checkLines(checks: readonly Drift[], paint: Paint): string[] {
     ],
     checks.map(({ check, violations, example }) => [
       `${violations > 0 ? '✗' : '✓'} ${check}`,
-      violations > 0 ? `${violations} violations, e.g. ${example}` : '',
+      violations > 0 ? `${counted(violations, 'violation')}, e.g. ${example}` : '',
     ]),
   )
   const verdict =
-    found.length === 0 ? paint.green('no drift') : paint.red(`${found.length} checks found a drift`)
+    found.length === 0
+      ? paint.green('no drift')
+      : paint.red(`${counted(found.length, 'check')} found a drift`)
   return [...rows.map((row) => (row.startsWith('✗') ? paint.red(row) : row)), '', paint.bold(verdict)]
 }

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { type Hex, OrienError } from '@orien/protocol'
 import { initNode } from '@orien/provider-node'
@@ -5,10 +7,10 @@ import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { readUsdc } from '../agent/amount.ts'
 import { coordinatorOf } from '../agent/connect.ts'
 import { createKeyFile, readKeyFile } from '../agent/keyFile.ts'
+import { readPlace } from '../agent/place.ts'
 import type { Handler } from '../commands/bind.ts'
 import { exactUsdc } from '../terminal/amounts.ts'
 import { wrongUse } from '../terminal/wrongUse.ts'
-import { readPlace } from './place.ts'
 
 type Options = {
   dataDir: string
@@ -23,6 +25,11 @@ type Options = {
 /** `orien provider init` */
 export const initProvider: Handler<Options> = async (shell, options) => {
   const { terminal, settings } = shell
+  if (existsSync(join(options.dataDir, 'provider.json'))) {
+    throw new OrienError('setup_failed', `There is a node in ${options.dataDir} already`, {
+      hint: 'See `orien provider status`, or name another directory with --data-dir.',
+    })
+  }
   const answers = await complete(options, terminal.isJson)
   const rateMicrosPerMinute = readUsdc('--rate', answers.rate)
   const coordinatorUrl = coordinatorOf(shell, options)

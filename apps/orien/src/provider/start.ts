@@ -28,7 +28,9 @@ export const startProvider: Handler<Options> = async ({ terminal, settings }, op
       else if (!signal.aborted) terminal.print(`${node.providerId} is online`)
       await Promise.race([stopped, failure.promise])
     } finally {
+      terminal.say('stopping …')
       await node.stop()
     }
+    terminal.say('stopped')
     return 0
   })

@@ -10,6 +10,11 @@ export function groupedMs(ms: number): string {
   return ms.toString().replaceAll(/\B(?=(\d{3})+$)/g, ',')
 }
 
+/** `1 run`, `2 runs`. */
+export function counted(count: number, thing: string): string {
+  return `${count} ${thing}${count === 1 ? '' : 's'}`
+}
+
 /** A short time for people: `412 ms`, `3.2 s`, `2 min 5 s`. */
 export function shortTime(ms: number): string {
   if (ms < 1_000) return `${ms} ms`

@@ -22,6 +22,8 @@ export type Terminal = {
   say: (line: string) => void
   /** A line that the next one replaces, where the terminal can; else a plain line. Null takes it away. */
   status: (line: string | null) => void
+  /** Whether a status line is replaced in place. */
+  isLive: boolean
 }
 
 /** A stream as far as it matters here. */
@@ -51,6 +53,7 @@ export function createTerminal(
   }
   return {
     isJson,
+    isLive,
     out,
     err,
     print: (line) => above(() => stdout.write(`${line}\n`)),
