@@ -99,6 +99,8 @@ function createJournal(state: JournalState, options: JournalOptions, first: File
   }
 
   async function writeQueue(): Promise<void> {
+    // Deferred by a tick, so that records of one turn of the loop share one write.
+    await Promise.resolve()
     // Everything that gathered during one write shares the next one and its sync.
     while (queue.length > 0) {
       const batch = queue
@@ -114,6 +116,8 @@ function createJournal(state: JournalState, options: JournalOptions, first: File
         options.onFailure(failed)
       }
     }
+    // In the same turn as the last look at the queue: what is enqueued from now on starts the next one.
+    writing = undefined
   }
 
   function enqueue(record: JournalRecord, isDurable: boolean): Promise<void> {
@@ -121,15 +125,8 @@ function createJournal(state: JournalState, options: JournalOptions, first: File
     const kept = Promise.withResolvers<void>()
     applyRecord(state, record)
     queue.push({ line: encodeRecord(record), isDurable, kept })
-    writing ??= start()
+    writing ??= writeQueue()
     return kept.promise
-  }
-
-  /** Deferred by a tick, so that records of one turn of the loop share one write. */
-  async function start(): Promise<void> {
-    await Promise.resolve()
-    await writeQueue()
-    writing = undefined
   }
 
   return {

@@ -1,9 +1,9 @@
-import { type ArgumentSpec, type ArgvPart, checkArguments, type ToolManifest } from '@orien/protocol'
+import type { ArgumentSpec, ArgvPart, ToolManifest } from '@orien/protocol'
 
 /** What a schema cannot say about one tool: the place inside the file, and what is wrong there. */
 export type ManifestFault = { path: (string | number)[]; message: string }
 
-/** Mistakes across fields: an argument that leads nowhere, a default that would be refused, a name given twice. */
+/** Mistakes across fields: a name that leads nowhere, or is given twice, or to the wrong kind of argument. */
 export function manifestFaults(tools: readonly ToolManifest[]): ManifestFault[] {
   const faults: ManifestFault[] = []
   const seen = new Set<string>()
@@ -38,24 +38,15 @@ function stdinFaults(tool: ToolManifest): ManifestFault[] {
 }
 
 function argumentFaults(tool: ToolManifest): ManifestFault[] {
-  const { properties, required } = tool.arguments
   const used = new Set(tool.argv.flatMap((part) => (part.kind === 'literal' ? [] : [part.name])))
   if (tool.stdin !== undefined) used.add(tool.stdin)
-  const faults: ManifestFault[] = []
-  for (const [name, spec] of Object.entries(properties)) {
-    const path = ['arguments', 'properties', name]
-    if (!used.has(name)) faults.push({ path, message: 'is used neither in argv nor as stdin' })
-    if (!('default' in spec) || spec.default === undefined) continue
-    // The default is filled in unchecked when a run starts, so it has to pass the check of a given value here.
-    const checked = checkArguments({ properties: { [name]: spec }, required: [] }, { [name]: spec.default })
-    if (!checked.ok)
-      faults.push({ path: [...path, 'default'], message: checked.issues[0]?.message ?? 'is invalid' })
-  }
-  required.forEach((name, index) => {
-    if (!property(tool, name))
-      faults.push({ path: ['arguments', 'required', index], message: `names no argument: ${name}` })
-  })
-  return faults
+  const names = Object.keys(tool.arguments.properties)
+  return names
+    .filter((name) => !used.has(name))
+    .map((name) => ({
+      path: ['arguments', 'properties', name],
+      message: 'is used neither in argv nor as stdin',
+    }))
 }
 
 /** The kernel ends a string at NUL; a manifest that holds one would run something else than it says. */

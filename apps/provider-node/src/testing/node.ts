@@ -1,0 +1,53 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Hex, micros } from '@orien/protocol'
+import { privateKeyToAccount } from 'viem/accounts'
+import { initNode } from '../identity/initNode.ts'
+import type { Timing } from '../limits.ts'
+import type { NodeOptions } from '../node/startNode.ts'
+
+export const RATE = micros(600_000n)
+export const OWNER = privateKeyToAccount(`0x${'11'.repeat(32)}`)
+export const CHAIN = {
+  chainId: 31_337,
+  escrow: `0x${'e5'.repeat(20)}` as Hex,
+  token: `0x${'70'.repeat(20)}` as Hex,
+}
+export const FIXTURES = fileURLToPath(new URL('../fixtures/', import.meta.url))
+
+/** Pauses short enough for a test, otherwise as in production. */
+export const QUICK: Partial<Timing> = {
+  reconnectMs: 10,
+  reconnectMaxMs: 50,
+  channelWaitMs: 200,
+  channelRetryMs: 20,
+}
+
+/** A data directory with a node in it, initialised as an owner would. */
+export async function makeDataDir(coordinatorUrl: string): Promise<string> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'orien-node-'))
+  await initNode({
+    dataDir,
+    ownerAccount: OWNER,
+    name: 'A node',
+    rateMicrosPerMinute: RATE,
+    chain: CHAIN,
+    coordinatorUrl,
+  })
+  return dataDir
+}
+
+/** What a test node is started with, unless the test says otherwise. */
+export function nodeOptions(dataDir: string): NodeOptions {
+  return {
+    dataDir,
+    manifestFile: join(FIXTURES, 'orien.tools.yaml'),
+    timing: QUICK,
+    concurrency: 2,
+    readChannel: async () => null,
+  }
+}
+
+export const removeDir = (dir: string) => rm(dir, { recursive: true, force: true })
