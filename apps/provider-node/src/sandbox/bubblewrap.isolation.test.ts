@@ -167,6 +167,19 @@ describe('what a tool sees', () => {
 })
 
 describe('the self-test', () => {
+  it('refuses to serve strangers when the system-call filter lets everything through', async () => {
+    const other = await openBench()
+    await other.driver.detect()
+    const allowAll = Buffer.from('060000000000ff7f', 'hex')
+    await writeFile(join(other.stateDir, 'seccomp.bpf'), allowAll)
+    const { servesStrangers, refusal } = await other.driver.detect()
+    expect(servesStrangers).toBe(false)
+    expect(refusal?.code).toBe('canary_failed')
+    for (const name of ['vsock', 'ptrace', 'keyring', 'tiocsetd', 'affinity_of=1', 'fifo'])
+      expect(refusal?.detail).toContain(name)
+    await other.close()
+  })
+
   it('finds every attack contained here and reaches the strongest class', async () => {
     const isolation = await bench.driver.detect()
     expect(isolation).toMatchObject({ isolationClass: 'namespaces+cgroups', servesStrangers: true })

@@ -9,6 +9,10 @@ import { type Bench, openBench, ROOMY } from './testing/bench.ts'
 const MEBIBYTE = 1_048_576
 const NOBODY = 65_534
 
+/** The first process of a run is the helper's child. */
+const parentOf = async (pid: number): Promise<number> =>
+  Number(/\) \S+ (\d+)/.exec(await readFile(`/proc/${pid}/stat`, 'utf8'))?.[1])
+
 describe('on a machine without cgroups', () => {
   let bench: Bench
   beforeAll(async () => {
@@ -74,8 +78,7 @@ describe('the process that keeps the meter', () => {
     const run = bench.driver.run(bench.spec(['sleep', '60000'], { deadlineMs: 300 }), () => {})
     await run.started
     const [tool = 0] = await bench.alive()
-    const parent = Number(/\) \S+ (\d+)/.exec(await readFile(`/proc/${tool}/stat`, 'utf8'))?.[1])
-    process.kill(parent, 'SIGSTOP')
+    process.kill(await parentOf(tool), 'SIGSTOP')
     const facts = await run.finished
     expect(facts).toMatchObject({
       stop: 'deadline',
@@ -85,6 +88,17 @@ describe('the process that keeps the meter', () => {
     })
     expect(facts.effectiveMicros).toBeLessThanOrEqual(300_000)
     expect(await bench.alive()).toEqual([])
+  })
+
+  it('that is killed together with bubblewrap leaves nothing running when the run is told to be over', async () => {
+    const bare = await openBench({ useCgroups: false })
+    const run = bare.driver.run(bare.spec(['daemons', '20', '0', '60000'], { deadlineMs: 300 }), () => {})
+    await run.started
+    const [tool = 0] = await bare.alive()
+    process.kill(await parentOf(tool), 'SIGSTOP')
+    expect((await run.finished).stop).toBe('deadline')
+    expect(await bare.alive()).toEqual([])
+    await bare.close()
   })
 
   it('keeps many runs at once apart', async () => {

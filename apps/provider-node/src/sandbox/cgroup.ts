@@ -72,7 +72,7 @@ function read({ memory, memoryVersion, cpu, unified }: CgroupBases): CgroupReadi
 
 /** A group reports `populated` for some milliseconds after its last process died, and rmdir says EBUSY until then. */
 async function removeDirs(dirs: readonly string[]): Promise<void> {
-  const giveUpAt = performance.now() + SANDBOX_LIMITS.cgroupDrainMs
+  const giveUpAt = performance.now() + SANDBOX_LIMITS.drainMs
   let left = dirs.filter((dir) => existsSync(dir))
   while (left.length > 0 && performance.now() < giveUpAt) {
     left = left.filter((dir) => !attempt(() => rmdirSync(dir)) && existsSync(dir))

@@ -4,10 +4,10 @@
  */
 
 /** What a driver proved about itself by running its canary attacks on this machine, strongest first. */
-export type IsolationClass = 'namespaces+cgroups' | 'namespaces' | 'none'
+type IsolationClass = 'namespaces+cgroups' | 'namespaces' | 'none'
 
 /** Where a figure of the meter was read. `helper`: PID 1 of the sandbox, by getrusage and CLOCK_MONOTONIC. */
-export type MeterSource = 'cgroup' | 'helper' | 'node'
+type MeterSource = 'cgroup' | 'helper' | 'node'
 
 /** The outcome of a driver's self-test. `refusal` says, in one line and coded, why strangers are refused. */
 export type Isolation = {

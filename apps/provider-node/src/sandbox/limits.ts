@@ -4,8 +4,8 @@ export const SANDBOX_LIMITS = {
   setUpMs: 10_000,
   /** How long after its own stop the helper may take before the whole namespace is killed from outside. */
   backstopMs: 25,
-  /** How long a dead sandbox's cgroup may stay populated before it is left to the next sweep. */
-  cgroupDrainMs: 5_000,
+  /** How long a killed sandbox may take to be gone before what is left of it is left to the next sweep. */
+  drainMs: 5_000,
   openFiles: 1_024,
   /** One file's size and the size of /tmp, where the run names no `diskBytes`. */
   diskBytes: 1_073_741_824,

@@ -29,7 +29,7 @@ export type Reach = {
 const OTHERS_ENTER = 0o001
 
 /** Whether every directory above `path` lets strangers through. */
-export function isReachable(path: string): boolean {
+function isReachable(path: string): boolean {
   for (let dir = dirname(path); ; dir = dirname(dir)) {
     if (((statSync(dir, { throwIfNoEntry: false })?.mode ?? 0) & OTHERS_ENTER) === 0) return false
     if (dir === '/') return true

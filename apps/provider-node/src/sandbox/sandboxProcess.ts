@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { Duplex } from 'node:stream'
+import { setTimeout as after } from 'node:timers/promises'
 import { invariant } from '@orien/protocol'
 import { DESCRIPTORS, encodeOptions, HELPER_PATH } from './arguments.ts'
 import { SANDBOX_LIMITS } from './limits.ts'
@@ -97,4 +98,19 @@ function readInitPid(status: Duplex, exited: Promise<void>): Promise<number | nu
     })
     exited.then(() => resolve(null))
   })
+}
+
+/** A process that nobody reaps stays as a zombie, which runs as little as none. */
+function isDead(pid: number): boolean {
+  try {
+    return /\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))
+  } catch {
+    return true
+  }
+}
+
+/** Resolves when PID 1 of a namespace is dead: the kernel lets it die last. Bounded, because a kill cannot be refused. */
+export async function untilDead(pid: number | null | undefined): Promise<void> {
+  const giveUpAt = performance.now() + SANDBOX_LIMITS.drainMs
+  while (pid && !isDead(pid) && performance.now() < giveUpAt) await after(1)
 }

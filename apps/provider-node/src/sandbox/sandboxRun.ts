@@ -7,7 +7,7 @@ import type { OutputChunk, Run, RunFacts, RunSpec, Stop } from './driver.ts'
 import { concludeRun } from './facts.ts'
 import { SANDBOX_LIMITS } from './limits.ts'
 import { createOutputSink } from './output.ts'
-import { type SandboxProcess, spawnSandbox } from './sandboxProcess.ts'
+import { type SandboxProcess, spawnSandbox, untilDead } from './sandboxProcess.ts'
 
 type OnOutput = (chunk: OutputChunk) => void | Promise<void>
 
@@ -120,9 +120,11 @@ async function conduct(
 
 /** What cannot be removed now is in a journal and is removed at the next start: no reason to fail a finished run. */
 async function takeDown(progress: Progress): Promise<CgroupReading | undefined> {
-  await progress.sandbox?.exited
+  const { sandbox, cgroup, workspace } = progress
+  await sandbox?.exited
+  // Killed from outside, bubblewrap is gone some milliseconds before the namespace is.
+  if (!progress.report) await untilDead(await sandbox?.initPid)
   clearTimeout(progress.timer)
-  const { cgroup, workspace } = progress
   const reading = await Promise.resolve(cgroup?.read()).catch(() => undefined)
   await Promise.allSettled([cgroup?.remove(), workspace?.release()])
   return reading

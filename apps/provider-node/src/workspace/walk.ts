@@ -60,7 +60,7 @@ export async function openDirectory(path: string): Promise<Directory> {
 }
 
 /** @returns the parts of a name that is fit to be walked; see `isWorkspacePath` of the protocol */
-export function partsOf(name: string): { directories: string[]; last: string } {
+function partsOf(name: string): { directories: string[]; last: string } {
   if (!isWorkspacePath(name))
     refuse('a file name is relative, without . or .. and without control characters')
   const parts = name.split('/')

@@ -22,7 +22,7 @@ export type WorkspacesOptions = {
 }
 
 /** `tmpfs`: the kernel bounds bytes and files. `directory`: only transfers are bounded, and a tool by its own limits. */
-export type WorkspaceClass = 'tmpfs' | 'directory'
+type WorkspaceClass = 'tmpfs' | 'directory'
 
 /** The sessions' workspaces, and which class of them this machine gives. */
 export type SessionWorkspaces = Workspaces & {
