@@ -44,8 +44,6 @@ interface IOrienEscrow {
     error DepositMismatch();
     /// There is nothing to withdraw or deliver for this account and token.
     error NoCredit();
-    /// A push failed with so little gas that the failure may be the caller's doing.
-    error PushGasTooLow();
     /// The payee, the platform or the reserve is the zero address.
     error ZeroAddress();
     /// The grace period given to the constructor is zero or longer than 30 days.

@@ -34,7 +34,7 @@ const pinned: FeePolicy = { kind: 'pinned', ...localFees }
 
 /**
  * The chain profiles by name. Arc's finality is deterministic, under a second
- * (https://docs.arc.io); `local-reorg` is the local chain as a test of one that reorganises.
+ * (https://docs.arc.network/arc/concepts/consensus-layer); `local-reorg` is the local chain as a test of one that reorganises.
  */
 export const chains: Record<ChainName, ChainProfile> = {
   arc: profile('arc', arc, 1n, { kind: 'market' }, arcUsdc),

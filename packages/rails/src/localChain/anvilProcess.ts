@@ -67,6 +67,7 @@ function collectOutput(child: ChildProcess): Output {
   const { stdout, stderr } = child
   if (stdout === null || stderr === null) return { lines: (async function* () {})(), tail: () => '' }
   createInterface({ input: stderr }).on('line', keep)
+  child.on('error', (error) => keep(error.message))
   return { lines: createInterface({ input: stdout }).on('line', keep), tail: () => kept.join(' ').trim() }
 }
 

@@ -4,7 +4,7 @@ import type { ChainClient } from '../chain/connect.ts'
 
 /** What a chain knows of a transaction. */
 export type TransactionState =
-  /** Never heard of it, or dropped it. */
+  /** Never heard of it, dropped it, or, as some nodes do, does not show its pool. Says nothing of the future. */
   | { status: 'unknown' }
   /** In the pool. */
   | { status: 'pending' }

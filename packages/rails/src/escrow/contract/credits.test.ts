@@ -2,7 +2,7 @@ import { orienEscrowAbi } from '@orien/contracts'
 import { type Address, parseEventLogs } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readCredit } from '../readBalance.ts'
-import { openChannel, signVoucher } from '../testing/channel.ts'
+import { openChannel, signVoucher, type TestChannel } from '../testing/channel.ts'
 import { encodeEscrow, openWorld, type World } from '../testing/world.ts'
 
 let world: World
@@ -110,17 +110,33 @@ describe('a credit', () => {
   })
 })
 
-test('no gas limit turns a payment that would succeed into a credit', async () => {
-  const channel = await openChannel(world, 1_000n)
-  const voucher = await signVoucher(world, channel, 500n)
-  const data = encodeEscrow('close', [channel.id, 500n, voucher])
-  const statuses = new Set<string>()
-  for (let gas = 60_000n; gas <= 420_000n; gas += 10_000n) {
-    const id = await world.node.snapshot()
-    const mined = await world.sendWithGas(channel.payee, data, gas)
-    statuses.add(mined.status)
-    expect(parseEventLogs({ abi: orienEscrowAbi, logs: mined.logs, eventName: 'Credited' })).toEqual([])
-    await world.node.revert({ id })
+describe('no gas limit turns a payment that would succeed into a credit', () => {
+  const closeWithEveryGas = async (channel: TestChannel) => {
+    const voucher = await signVoucher(world, channel, 500n)
+    const data = encodeEscrow('close', [channel.id, 500n, voucher])
+    const statuses: string[] = []
+    for (let gas = 60_000n; gas <= 260_000n; gas += 4_000n) {
+      const id = await world.node.snapshot()
+      const mined = await world.sendWithGas(channel.payee, data, gas)
+      statuses.push(mined.status)
+      expect(parseEventLogs({ abi: orienEscrowAbi, logs: mined.logs, eventName: 'Credited' })).toEqual([])
+      await world.node.revert({ id })
+    }
+    expect(new Set(statuses)).toEqual(new Set(['reverted', 'success']))
+    expect(statuses).toEqual(statuses.toSorted())
   }
-  expect([...statuses].sort()).toEqual(['reverted', 'success'])
+
+  test('for accounts without a credit', async () => {
+    await closeWithEveryGas(await openChannel(world, 1_000n))
+  })
+
+  test('for accounts with one, whose credits cost less to add to', async () => {
+    const first = await openChannel(world, 1_000n)
+    await world.tokenOwner('pause')
+    await world.act(first.payee, 'close', [first.id, 500n, await signVoucher(world, first, 500n)])
+    await world.tokenOwner('unpause')
+    const { payer, payee } = first
+    expect([await credit(payer.address), await credit(payee.address)]).toEqual([500n, 450n])
+    await closeWithEveryGas(await openChannel(world, 1_000n, { payer, payee }))
+  })
 })

@@ -130,6 +130,24 @@ describe('withdraw', () => {
     expect(await world.balance(stranger.address)).toBe(0n)
   })
 
+  test('pays once, and nothing is claimed or closed after it', async () => {
+    const [channel, other] = [await openChannel(world, 1_000n), await openChannel(world, 5_000n)]
+    const { id, payer, payee } = channel
+    const voucher = await signVoucher(world, channel, 500n)
+    await world.act(payer, 'requestClose', [id])
+    await world.pass(900)
+    expect(await world.act(payer, 'withdraw', [id])).toMatchObject(ok)
+    const outcomes = [
+      await world.act(payer, 'withdraw', [id]),
+      await world.act(payer, 'requestClose', [id]),
+      await world.act(payee, 'settle', [id, 500n, voucher]),
+      await world.act(payee, 'close', [id, 500n, voucher]),
+    ]
+    for (const outcome of outcomes) expect(outcome).toMatchObject(reverted('ChannelFinalized'))
+    expect(await world.balance(payer.address)).toBe(1_000n)
+    expect(await world.act(other.payee, 'close', [other.id, 0n, '0x'])).toMatchObject(ok)
+  })
+
   test('the payee can claim and close until the withdrawal', async () => {
     const channel = await openChannel(world, 1_000n)
     const { id, payer, payee } = channel

@@ -71,6 +71,18 @@ describe('a voucher is refused', () => {
     expect(await world.act(channel.payee, 'settle', [channel.id, 500n, voucher])).toMatchObject(ok)
   })
 
+  test('in its high-s form even where a contract wallet would accept anything', async () => {
+    const wallet = await world.actor()
+    const channel = await openChannel(world, 1_000n, { session: wallet })
+    const voucher = await signVoucher(world, channel, 500n, channel.payer)
+    // Answers isValidSignature's magic value to every call.
+    await world.node.setCode({ address: wallet.address, bytecode: '0x631626ba7e60e01b60005260206000f3' })
+    const settle = (signature: Hex) => world.act(channel.payee, 'settle', [channel.id, 500n, signature])
+    expect(await settle(twin(voucher))).toMatchObject(reverted('InvalidSignature'))
+    expect(await settle(`${voucher}00`)).toMatchObject(reverted('InvalidSignature'))
+    expect(await settle(voucher)).toMatchObject(ok)
+  })
+
   test('in any length but 65 bytes, EIP-2098’s 64 among them', async () => {
     const channel = await openChannel(world)
     const voucher = await signVoucher(world, channel, 500n)
