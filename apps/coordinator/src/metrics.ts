@@ -7,7 +7,6 @@ export type Metrics = {
   requestSeconds: Histogram<'route'>
   executions: Counter<'status' | 'reason'>
   billedMs: Counter
-  costMicros: Counter
   refusals: Counter<'code'>
 }
 
@@ -53,7 +52,6 @@ export function createMetrics(live: LiveFigures): Metrics {
     }),
     executions: counter('orien_executions_total', 'Runs that ended with a receipt', ['status', 'reason']),
     billedMs: counter('orien_billed_milliseconds_total', 'Billed effective time'),
-    costMicros: counter('orien_cost_micros_total', 'Captured cost in micro-USDC'),
     refusals: counter('orien_refused_receipts_total', 'Receipts refused or disputed', ['code']),
   }
 }

@@ -16,12 +16,24 @@ export async function recordStarted(ctx: Context, providerId: string, executionI
   })
 }
 
-/** A tick of the running cost: shown live, never stored. */
-export function relayMeter(
+/** The session of a run; null when the run is not this provider's. */
+export async function sessionOfRun(
   ctx: Context,
-  sessionId: string,
-  message: Extract<FromNode, { type: 'meter' }>,
-): void {
-  const { executionId, effectiveMs } = message
-  ctx.bus.publish(sessionId, { kind: 'meter', executionId, effectiveMs })
+  providerId: string,
+  executionId: string,
+): Promise<string | null> {
+  const row = await selectExecution(ctx.db.read, executionId)
+  return row?.session.providerId === providerId ? row.session.id : null
+}
+
+type Tick = Extract<FromNode, { type: 'meter' }>
+
+/** A tick of the running cost: shown live, never stored. */
+export async function relayMeter(
+  ctx: Context,
+  providerId: string,
+  { executionId, effectiveMs }: Tick,
+): Promise<void> {
+  const sessionId = await sessionOfRun(ctx, providerId, executionId)
+  if (sessionId) ctx.bus.publish(sessionId, { kind: 'meter', executionId, effectiveMs })
 }

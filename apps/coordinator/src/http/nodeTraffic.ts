@@ -1,12 +1,11 @@
-import type { FromNode, Id } from '@orien/protocol'
+import type { FromNode } from '@orien/protocol'
 import type { Context } from '../context.ts'
 import type { LogSink } from '../execution/logs.ts'
-import { recordStarted, relayMeter } from '../execution/report.ts'
-import { selectExecution } from '../execution/store.ts'
+import { recordStarted, relayMeter, sessionOfRun } from '../execution/report.ts'
 import { type Recorder, recordReceipt } from '../metering/record.ts'
 import { touchProvider } from '../provider/connect.ts'
 import type { NodeHandlers } from '../provider/connection.ts'
-import { selectEnded } from '../session/store.ts'
+import { tellEnds } from '../session/tellEnds.ts'
 
 type Takers = { recorder: Recorder; logs: LogSink; wakeClaims: () => void }
 
@@ -38,27 +37,14 @@ export function nodeTraffic(ctx: Context, takers: Takers): NodeHandlers {
           return recordStarted(ctx, providerId, message.executionId)
         case 'log':
           return takers.logs.accept(providerId, { ...message, data: Buffer.from(message.data, 'base64') })
-        case 'meter': {
-          const row = await selectExecution(ctx.db.read, message.executionId)
-          if (row?.session.providerId === providerId) relayMeter(ctx, row.session.id, message)
-          return
-        }
+        case 'meter':
+          return relayMeter(ctx, providerId, message)
         case 'receipt': {
-          const row = await selectExecution(ctx.db.read, message.executionId)
-          inOrder(row?.session.id ?? providerId, () => takeReceipt(ctx, takers, providerId, message))
+          const sessionId = await sessionOfRun(ctx, providerId, message.executionId)
+          inOrder(sessionId ?? providerId, () => takeReceipt(ctx, takers, providerId, message))
         }
       }
     },
-  }
-}
-
-/** A node that was away learns which of its sessions are ending, and which it may forget. */
-async function tellEnds(ctx: Context, providerId: string): Promise<void> {
-  for (const { id, isOver } of await selectEnded(ctx.db.read, providerId)) {
-    ctx.nodes.send(providerId, {
-      type: isOver ? 'forgetSession' : 'endSession',
-      sessionId: id as Id<'session'>,
-    })
   }
 }
 

@@ -149,10 +149,9 @@ async function followUp(ctx: Context, receipt: Receipt, recorded: Recorded): Pro
   })
 }
 
-function count({ metrics }: Context, { status, reason, effectiveMs, costMicros }: Receipt): void {
+function count({ metrics }: Context, { status, reason, effectiveMs }: Receipt): void {
   metrics.executions.inc({ status, reason: reason ?? '' })
   metrics.billedMs.inc(effectiveMs)
-  metrics.costMicros.inc(Number(costMicros))
 }
 
 /** The one error of a report with a single bad receipt; several are answered one by one. */

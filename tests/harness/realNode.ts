@@ -1,0 +1,91 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Hex, type Id, micros, openSession } from '@orien/protocol'
+import { initNode } from '@orien/provider-node'
+import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
+import { vi } from 'vitest'
+import { createAgent, type Stack } from './stack.ts'
+
+const mainFile = fileURLToPath(new URL('../../apps/provider-node/src/main.ts', import.meta.url))
+
+/** A provider node as its owner runs it: a process of its own with the real sandbox and the tools that come with it. */
+export type RealNode = {
+  providerId: Id<'provider'>
+  dataDir: string
+  pid: () => number
+  /** Ends the process as a power cut would. */
+  kill: () => Promise<void>
+  /** Starts it again on what is left on disk; resolves when it is online. */
+  start: () => Promise<void>
+  stop: () => Promise<void>
+}
+
+type Options = {
+  /** 60 USDC a minute by default, so that a millisecond costs a round 1,000 micro-USDC. */
+  rateMicrosPerMinute?: bigint
+  /** A tools file of the test's own instead of the one that comes with the node. */
+  toolsFile?: string
+}
+
+export async function startRealNode(stack: Stack, options: Options = {}): Promise<RealNode> {
+  const { rateMicrosPerMinute = 60_000_000n, toolsFile } = options
+  const dataDir = mkdtempSync(join(tmpdir(), 'orien-node-'))
+  const { providerId } = await initNode({
+    dataDir,
+    ownerAccount: privateKeyToAccount(generatePrivateKey()),
+    name: 'real',
+    rateMicrosPerMinute: micros(rateMicrosPerMinute),
+    chain: {
+      chainId: stack.chain.chainId,
+      escrow: stack.chain.escrow.toLowerCase() as Hex,
+      token: stack.chain.usdc.toLowerCase() as Hex,
+    },
+    rpcUrl: stack.chain.rpcUrl,
+    coordinatorUrl: stack.url,
+  })
+  let child: ChildProcess | null = null
+  const end = async (signal: NodeJS.Signals) => {
+    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    const exited = once(child, 'exit')
+    child.kill(signal)
+    await exited
+  }
+  const node: RealNode = {
+    providerId,
+    dataDir,
+    pid: () => child?.pid ?? 0,
+    kill: () => end('SIGKILL'),
+    start: async () => {
+      child = spawn(
+        process.execPath,
+        [mainFile, '--data-dir', dataDir, ...(toolsFile ? ['--tools', toolsFile] : [])],
+        {
+          stdio: ['ignore', 'ignore', process.env.ORIEN_TEST_LOG ? 'inherit' : 'ignore'],
+          env: { PATH: process.env.PATH ?? '', ORIEN_LOG_LEVEL: process.env.ORIEN_TEST_LOG ?? 'silent' },
+        },
+      )
+      await untilReady(stack, providerId, child)
+    },
+    stop: async () => {
+      await end('SIGTERM')
+      rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+  await node.start()
+  return node
+}
+
+/** A node is ready when a session can be opened on it; asking is what an agent would do. */
+async function untilReady(stack: Stack, id: Id<'provider'>, child: ChildProcess): Promise<void> {
+  const { orien } = await createAgent(stack, 0n)
+  const body = { providerId: id, budgetMicros: micros(10_000n), rail: 'escrow' as const }
+  const look = async () => {
+    if (child.exitCode === null) await orien.call(openSession, { body })
+  }
+  await vi.waitFor(look, { timeout: 60_000, interval: 50 })
+  if (child.exitCode !== null) throw new TypeError(`the node ended with ${child.exitCode}`)
+}
