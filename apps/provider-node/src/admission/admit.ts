@@ -23,6 +23,8 @@ export type Judge = {
 /** What the session has open besides this run. */
 export type Reservations = {
   openHoldsMicros(): UsdcMicros
+  /** The highest voucher of what is open; all of them were checked. */
+  highestVoucherMicros(): UsdcMicros
   /** From here on the run counts among the open ones. */
   reserve(): void
 }
@@ -46,11 +48,25 @@ export async function admit(
   const committed = {
     receiptsMicros: session?.head.cumulativeMicros ?? ZERO,
     openHoldsMicros: reservations.openHoldsMicros(),
+    knownVoucherMicros: greatest(
+      session?.voucher?.cumulativeMicros ?? ZERO,
+      reservations.highestVoucherMicros(),
+    ),
   }
   const refusal = checkChannelTerms(work, offer.offer, session) ?? checkCover(work, committed)
   if (refusal) return refusal
   reservations.reserve()
   return (await judge.channels.check(work.channel, work.voucher)) ?? checked
+}
+
+/** The larger of two amounts. */
+function greatest(one: UsdcMicros, other: UsdcMicros): UsdcMicros {
+  return one > other ? one : other
+}
+
+/** The highest voucher of some works. */
+export function highestVoucher(works: Iterable<Pick<Dispatch, 'voucher'>>): UsdcMicros {
+  return Array.from(works, ({ voucher }) => voucher.cumulativeMicros).reduce(greatest, ZERO)
 }
 
 /** Σ of holds. */

@@ -53,10 +53,18 @@ type Given = {
   state?: JournalState
   reading?: ChannelState | null
   openHoldsMicros?: bigint
+  highestVoucherMicros?: bigint
   nowMs?: number
 }
 
-async function judge({ work, state, reading, openHoldsMicros = 0n, nowMs = AT }: Given) {
+async function judge({
+  work,
+  state,
+  reading,
+  openHoldsMicros = 0n,
+  highestVoucherMicros = 0n,
+  nowMs = AT,
+}: Given) {
   const channels = watchChannels(
     async () => reading ?? null,
     systemClock,
@@ -69,6 +77,7 @@ async function judge({ work, state, reading, openHoldsMicros = 0n, nowMs = AT }:
     work,
     {
       openHoldsMicros: () => micros(openHoldsMicros),
+      highestVoucherMicros: () => micros(highestVoucherMicros),
       reserve: () => {
         isReserved = true
       },
@@ -191,6 +200,15 @@ describe('a dispatch is refused before exec', () => {
     expect((await judge({ ...given, work: enough })).refusal).toBeNull()
     const short = base.work({ args, voucher: base.voucher(179_999n) })
     expect((await judge({ ...given, work: short })).refusal?.code).toBe('voucher_required')
+  })
+
+  test('not for a lower voucher that a later dispatch with a higher one has overtaken', async () => {
+    const given = { reading: base.state, openHoldsMicros: 100_000n, highestVoucherMicros: 200_000n }
+    const overtaken = base.work({ args, voucher: base.voucher(100_000n) })
+    expect((await judge({ ...given, work: overtaken })).refusal).toBeNull()
+    const forged = { ...base.voucher(100_000n), cumulativeMicros: micros(99_999n) }
+    const { refusal } = await judge({ ...given, work: base.work({ args, voucher: forged }) })
+    expect(refusal?.code).toBe('voucher_invalid')
   })
 
   test.each(['ended', 'closed', 'forgotten'] as const)('for a session that is %s', async (t) => {

@@ -8,6 +8,7 @@ import {
   sessionSalt,
   type ToolArguments,
   type UsdcMicros,
+  ZERO,
 } from '@orien/protocol'
 import { checkVoucher } from '@orien/sdk'
 import { buildArgv } from '../argv/build.ts'
@@ -87,15 +88,17 @@ export function checkChannelTerms(
 }
 
 /**
- * The voucher: signed by the session key in the one form that the contract takes, over enough for everything that is
- * signed or under way in the session and for this run.
+ * The voucher: signed by the session key in the one form that the contract takes. It, or a higher one that was checked
+ * before it (dispatches may overtake each other), covers everything that is signed or under way in the session and
+ * this run.
  */
 export function checkCover(
   work: Pick<Dispatch, 'channel' | 'voucher' | 'holdMicros'>,
-  committed: { receiptsMicros: UsdcMicros; openHoldsMicros: UsdcMicros },
+  committed: { receiptsMicros: UsdcMicros; openHoldsMicros: UsdcMicros; knownVoucherMicros: UsdcMicros },
 ): Refusal | null {
   const { channel, voucher, holdMicros } = work
   const neededMicros = add(committed.receiptsMicros, committed.openHoldsMicros, holdMicros)
-  const checked = checkVoucher(channel, voucher, neededMicros)
+  const isCovered = committed.knownVoucherMicros >= neededMicros
+  const checked = checkVoucher(channel, voucher, isCovered ? ZERO : neededMicros)
   return checked.ok ? null : refuse(checked.code, checked.detail)
 }

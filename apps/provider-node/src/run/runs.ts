@@ -1,5 +1,5 @@
 import { type Dispatch, type FailureReason, OrienError, utf8 } from '@orien/protocol'
-import { admit, type Judge, sumHolds } from '../admission/admit.ts'
+import { admit, highestVoucher, type Judge, sumHolds } from '../admission/admit.ts'
 import { type CheckedWork, isRefusal } from '../admission/checkDispatch.ts'
 import { type Clock, instantOf } from '../clock.ts'
 import type { Journal } from '../journal/journal.ts'
@@ -52,6 +52,8 @@ export function createRuns(context: RunsContext): Runs {
   let idle = Promise.withResolvers<void>()
 
   const openOf = (sessionId: string) => [...open.values()].filter(({ work }) => work.sessionId === sessionId)
+  const reservedOf = (sessionId: string) =>
+    openOf(sessionId).flatMap((run) => (run.isReserved ? [run.work] : []))
 
   function isKnown({ executionId, sessionId }: Dispatch): boolean {
     if (open.has(executionId)) return true
@@ -89,8 +91,8 @@ export function createRuns(context: RunsContext): Runs {
     const { work } = run
     try {
       const checked = await admit(context.judge, work, {
-        openHoldsMicros: () =>
-          sumHolds(openOf(work.sessionId).flatMap((other) => (other.isReserved ? [other.work] : []))),
+        openHoldsMicros: () => sumHolds(reservedOf(work.sessionId)),
+        highestVoucherMicros: () => highestVoucher(reservedOf(work.sessionId)),
         reserve: () => {
           run.isReserved = true
         },
