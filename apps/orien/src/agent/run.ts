@@ -65,10 +65,11 @@ function checkTarget(target: string, budgetMicros: UsdcMicros | undefined): void
 /** Files are opened before anything is paid: a wrong name must not cost a session. */
 function openFiles(texts: readonly string[]) {
   const open = async ({ path, name }: LocalFile) => {
-    const content = await openAsBlob(path).catch(() => {
+    try {
+      return { name, content: await openAsBlob(path) }
+    } catch {
       throw wrongUse(`The file ${path} cannot be read`)
-    })
-    return { name, content }
+    }
   }
   return Promise.all(texts.map((text) => open(parseFile(text))))
 }

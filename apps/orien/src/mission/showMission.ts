@@ -29,7 +29,6 @@ export async function showMission(
       throw new OrienError('timed_out', 'The mission did not end in time')
     throw error
   })
-  terminal.say(`settled in one transaction ${terminal.err.dim(mission.settlement.txHash)}`)
   showBill(terminal, mission)
   const { verdict, failure } = mission.verdict
   if (verdict === 'verified') return mission

@@ -29,6 +29,8 @@ export type Terminal = {
 /** A stream as far as it matters here. */
 export type Sink = { write: (data: string | Uint8Array) => unknown; isTTY?: boolean; columns?: number }
 
+/** Where a terminal does not say how wide it is, or says 0. */
+const USUAL_COLUMNS = 80
 const CLEAR_LINE = '\r\u001b[K'
 
 function isColoured(stream: Sink, settings: Pick<Settings, 'colours'>): boolean {
@@ -67,7 +69,7 @@ export function createTerminal(
       }
       if (status !== null) stderr.write(CLEAR_LINE)
       // A line that wraps could not be replaced.
-      status = line === null ? null : err.dim(line.slice(0, (stderr.columns ?? 80) - 1))
+      status = line === null ? null : err.dim(line.slice(0, (stderr.columns || USUAL_COLUMNS) - 1))
       if (status !== null) stderr.write(status)
     },
   }
