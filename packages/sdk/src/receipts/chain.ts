@@ -93,12 +93,12 @@ export class ReceiptChain {
       const sequence = this.#head.sequence + 1
       const next = this.#waiting.get(sequence)
       if (!next) return
+      this.#waiting.delete(sequence)
       const fault = receiptFault(next.receipt, this.#head)
       if (fault) {
         const code = fault.field === 'previous' ? 'receipt_out_of_order' : 'receipt_disputed'
         throw this.#broken(code, `receipt ${sequence}: ${fault.field} ${fault.message}`, sequence)
       }
-      this.#waiting.delete(sequence)
       this.#head = { sequence, hash: next.hash, cumulativeMicros: next.receipt.cumulativeMicros }
     }
   }

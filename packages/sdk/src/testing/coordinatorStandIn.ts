@@ -12,6 +12,7 @@ import {
   type Receipt,
   readReceipt,
   type SessionView,
+  sessionView,
   sha256Hex,
   type UsdcMicros,
 } from '@orien/protocol'
@@ -61,9 +62,9 @@ const VOUCHER_TYPES = {
   ],
 } as const
 
-const viewOf = (parts: Parts, session: SessionStandIn) => {
-  const honest = session.view() as { [K in keyof SessionView]: never }
-  return parts.lies.session ? session.view(parts.lies.session(honest as never)) : honest
+function viewOf(parts: Parts, session: SessionStandIn): unknown {
+  const honest = session.view()
+  return parts.lies.session ? session.view(parts.lies.session(sessionView.decode(honest))) : honest
 }
 
 async function acceptVoucher(
@@ -231,6 +232,7 @@ function route(parts: Parts, request: Arrived, response: ServerResponse): unknow
   if (path.startsWith('/api/providers/')) return shown()
   if (!request.headers.authorization) return problem(response, 401, 'unauthorized')
   if (path === '/api/sessions') {
+    if (request.method === 'GET') return { items: [...sessions.values()].map((one) => one.view()) }
     const body = openSession.body.decode(JSON.parse(request.body.toString()))
     const session = new SessionStandIn(provider, body.budgetMicros)
     sessions.set(session.id, session)

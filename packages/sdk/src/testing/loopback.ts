@@ -23,13 +23,19 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
 
 export async function startLoopback(answer: Answer): Promise<Loopback> {
   const requests: Arrived[] = []
+  const failures: unknown[] = []
   const server = createServer(async (request, response) => {
     const { method = '', url = '', headers } = request
     const arrived = { method, path: url, headers, body: await readBody(request) }
     requests.push(arrived)
-    const json = await answer(arrived, response)
-    if (response.headersSent || response.writableEnded || response.destroyed) return
-    if (json === undefined) return
+    let json: unknown
+    try {
+      json = await answer(arrived, response)
+    } catch (error) {
+      failures.push(error)
+      response.writeHead(500).end()
+    }
+    if (json === undefined || response.headersSent || response.writableEnded || response.destroyed) return
     response.setHeader('content-type', 'application/json')
     response.end(JSON.stringify(json))
   })
@@ -38,11 +44,14 @@ export async function startLoopback(answer: Answer): Promise<Loopback> {
   return {
     url: `http://127.0.0.1:${port}`,
     requests,
-    [Symbol.asyncDispose]: () =>
-      new Promise((resolve) => {
+    [Symbol.asyncDispose]: async () => {
+      await new Promise<void>((resolve) => {
         server.close(() => resolve())
         server.closeAllConnections()
-      }),
+      })
+      // A mistake of the stand-in must not pass for an answer of the coordinator.
+      if (failures.length > 0) throw failures[0]
+    },
   }
 }
 

@@ -135,7 +135,8 @@ export class SessionStandIn {
     this.emit(`execution.${status}`, { executionId: run.view.id })
   }
 
-  view(change: Partial<SessionView> = {}): unknown {
+  /** On the wire. */
+  view(change: Partial<SessionView> = {}) {
     const { consumedMicros, heldMicros, channel, provider } = this
     const view: SessionView = {
       id: this.id,
