@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, globSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, globSync, openSync, readFileSync } from 'node:fs'
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -126,6 +126,26 @@ describe('a node that is killed', () => {
     expect(made.filter((path) => existsSync(path))).toEqual([])
     await next.close()
     expect(globSync(join(bench.stateDir, '{cgroups,stages,canary-*}/*'))).toEqual([])
+  })
+})
+
+describe('a sandbox whose set-up was broken off', () => {
+  it('is killed at the next start, and nothing else is', async () => {
+    await bench.driver.detect()
+    await bench.driver.close()
+    const seccomp = openSync(join(bench.stateDir, 'seccomp.bpf'), 'r')
+    const hold = (words: string[], fd: number | 'ignore') =>
+      spawn(bench.canary, ['sleep', '60000', ...words], {
+        stdio: ['ignore', 'ignore', 'ignore', 'ignore', 'ignore', fd],
+      })
+    const orphan = hold(['/orien-init'], seccomp)
+    const others = [hold(['/orien-init'], 'ignore'), hold([], seccomp)]
+    closeSync(seccomp)
+    const died = once(orphan, 'exit')
+    await bench.driver.detect()
+    expect(await died).toEqual([null, 'SIGKILL'])
+    expect(others.map(({ exitCode, signalCode }) => exitCode ?? signalCode)).toEqual([null, null])
+    for (const other of others) other.kill('SIGKILL')
   })
 })
 

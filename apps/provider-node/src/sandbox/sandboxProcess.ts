@@ -17,7 +17,7 @@ export type SandboxProcess = {
   initPid: Promise<number | null>
   /** What bubblewrap itself had to say; empty when all went well. */
   complaint(): string
-  /** Kills bubblewrap; --die-with-parent takes the namespace down with it. */
+  /** Kills the namespace by its PID 1, and bubblewrap. */
   kill(): void
   /** Resolves when bubblewrap and with it the whole PID namespace is gone. */
   exited: Promise<void>
@@ -77,13 +77,30 @@ function connect(child: ChildProcess, options: Buffer): SandboxProcess {
       resolve()
     })
   })
+  const initPid = readInitPid(pipe(child, DESCRIPTORS.status), exited)
+  let init: number | null = null
+  initPid.then((pid) => {
+    init = pid
+  })
   return {
     channel: pipe(child, DESCRIPTORS.channel),
     stdin: pipe(child, 0),
-    initPid: readInitPid(pipe(child, DESCRIPTORS.status), exited),
+    initPid,
     complaint: () => complaint.trim(),
-    kill: () => child.kill('SIGKILL'),
+    kill: () => {
+      // Its number is its own as long as bubblewrap, which alone reaps it, is there.
+      if (init !== null && child.exitCode === null && child.signalCode === null) killProcess(init)
+      child.kill('SIGKILL')
+    },
     exited,
+  }
+}
+
+function killProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // Dead already: that is what was wanted.
   }
 }
 

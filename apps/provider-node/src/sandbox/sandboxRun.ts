@@ -42,8 +42,11 @@ export function startRun(ready: Promise<SetUp>, spec: RunSpec, onOutput: OnOutpu
     kill: (stop) => {
       if (progress.nodeStop) return
       decide(progress, stop)
-      if (progress.requested) progress.sandbox?.channel.write(encodeKill(stop))
-      arm(progress, progress.requested ? SANDBOX_LIMITS.backstopMs : 0)
+      // bubblewrap ties its child's life to its own only at the end of the set-up: killed before that, it would leave
+      // an orphan. A sandbox that is not ready yet is given up in `converse` as soon as it is.
+      if (!progress.requested) return
+      progress.sandbox?.channel.write(encodeKill(stop))
+      arm(progress, SANDBOX_LIMITS.backstopMs)
     },
     extend: (deadlineMs) => {
       if (deadlineMs <= progress.deadlineMs) return
@@ -179,6 +182,8 @@ async function converse(
   for await (const frame of readFrames(sandbox.channel)) {
     if (frame.kind === 'ready') {
       await release(sandbox, request, spec, progress)
+      // Leaving closes the channel, and a helper without a channel ends.
+      if (!progress.requested) return
     } else if (frame.kind === 'started') {
       progress.startNs = frame.startNs
       if (!progress.nodeStop) watchTime(progress, spec)

@@ -10,6 +10,7 @@ import type { RunContext, SetUp } from './context.ts'
 import type { Isolation } from './driver.ts'
 import { createSlotUids, SYSTEM_PATH } from './names.ts'
 import { buildHelper } from './native.ts'
+import { sweepOrphans } from './orphans.ts'
 import { createReach, directReach, sweepStages } from './reach.ts'
 import type { SandboxFiles } from './sandboxProcess.ts'
 import { seccompFilter } from './seccomp/filter.ts'
@@ -113,6 +114,7 @@ export async function setUp(options: BubblewrapOptions): Promise<SetUp> {
   const stagesDir = join(options.stateDir, 'stages')
   try {
     const files = await writeFiles(options.stateDir)
+    sweepOrphans(files.seccomp)
     await sweepCgroups(journalDir)
     await sweepStages(stagesDir)
     const reach = process.getuid?.() === 0 ? createReach(stagesDir) : directReach
