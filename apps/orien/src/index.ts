@@ -1,1 +1,6 @@
-export {}
+export { runCommand } from './commands/program.ts'
+export { pathsIn } from './compose/dataDir.ts'
+export { missionPlace } from './compose/missionPlace.ts'
+export { type Stack, type StackOptions, startStack } from './compose/stack.ts'
+export { readSettings, type Settings } from './config.ts'
+export { type Mission, type MissionPlace, type MissionWatcher, runMission } from './mission/mission.ts'

@@ -4,13 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
-import { spawnOrien } from './commands/fixtures/spawnOrien.ts'
+import { recordModulesFile, spawnOrien } from './commands/fixtures/spawnOrien.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'orien-command-'))
 afterAll(() => rmSync(dir, { recursive: true, force: true }))
 
-const fixture = (path: string) => fileURLToPath(new URL(path, import.meta.url))
-const billFile = fixture('./agent/fixtures/recordedBill.txt')
+const billFile = fileURLToPath(new URL('./agent/fixtures/recordedBill.txt', import.meta.url))
 
 const COMMANDS = [
   'up',
@@ -50,7 +49,7 @@ describe('help', () => {
     const record = join(dir, 'modules.txt')
     const { code } = await spawnOrien(['--help'], {
       env: { RECORD_MODULES: record },
-      nodeArgs: ['--import', fixture('./commands/fixtures/recordModules.ts')],
+      nodeArgs: ['--import', recordModulesFile],
     })
     const loaded = readFileSync(record, 'utf8').split('\n')
     const packages = loaded.flatMap((url) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1] ?? [])
