@@ -47,7 +47,8 @@ describe.each([
   it('sees the memory of a process that touches 64 MiB', async () => {
     const facts = await bench.run(['memory', '64'])
     expect(facts.sources.memory).toBe(source)
-    expect(facts.maxRssBytes).toBeGreaterThanOrEqual(64 * MEBIBYTE)
+    // The kernel counts resident pages in per-processor batches, so the figure may lag by some of them.
+    expect(facts.maxRssBytes).toBeGreaterThan(63 * MEBIBYTE)
     expect(facts.maxRssBytes).toBeLessThan(66 * MEBIBYTE)
   })
 })
