@@ -56,7 +56,7 @@ export function startProviderProcess(options: ProviderProcessOptions): ProviderP
   const died = new Promise<string>((resolve) => {
     const ended = (how: string) => {
       process.removeListener('exit', kill)
-      if (!isStopping) resolve(`${how}; ${lastLine(options.logFile)}`)
+      if (!isStopping) resolve(`${how}, ${lastWords(options.logFile)} (${options.logFile})`)
     }
     child.once('error', (error) => ended(`it could not be started: ${error.message}`))
     child.once('exit', (code, signal) =>
@@ -82,7 +82,17 @@ async function stopChild(child: ChildProcess): Promise<void> {
   clearTimeout(late)
 }
 
-function lastLine(path: string): string {
-  const lines = readFileSync(path, 'utf8').trimEnd().split('\n')
-  return `its log ends with: ${(lines.at(-1) ?? '').slice(0, 400)}`
+/** What the node said last: its lines are JSON, those of a crash are not. */
+function lastWords(path: string): string {
+  const last = readFileSync(path, 'utf8').trimEnd().split('\n').at(-1) ?? ''
+  try {
+    const { err, msg, event } = JSON.parse(last) as {
+      err?: { detail?: string }
+      msg?: string
+      event?: string
+    }
+    return String(err?.detail ?? msg ?? event)
+  } catch {
+    return last.slice(0, 400)
+  }
 }

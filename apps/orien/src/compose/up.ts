@@ -1,11 +1,9 @@
 import { once } from 'node:events'
 import type { Handler } from '../commands/bind.ts'
 import { interruptible } from '../commands/interrupt.ts'
-import { showMission } from '../mission/showMission.ts'
 import { wrongUse } from '../terminal/wrongUse.ts'
 import { missionPlace } from './missionPlace.ts'
 import { reportTo } from './report.ts'
-import { startStack } from './stack.ts'
 
 type Options = { mission?: boolean; port: number; dataDir: string; node: boolean; fresh?: boolean }
 
@@ -18,6 +16,9 @@ export const up: Handler<Options> = async (shell, options) => {
   if (options.mission && !options.node) throw wrongUse('A mission needs the node', 'Leave --no-node out.')
   terminal.say(terminal.err.bold('ORIEN'))
   return interruptible(async (signal) => {
+    // Loaded after the first line: it is most of ORIEN, and a person should see that something happens.
+    const { startStack } = await import('./stack.ts')
+    const { showMission } = await import('../mission/showMission.ts')
     const stack = await startStack({
       settings,
       dataDir: options.dataDir,

@@ -1,13 +1,9 @@
-import {
-  auditLedger,
-  createPool,
-  type Drift,
-  selectSettlements,
-  startEmbeddedPostgres,
-} from '@orien/coordinator'
+import { existsSync } from 'node:fs'
+import { auditLedger, type Drift, selectSettlements, startEmbeddedPostgres } from '@orien/coordinator'
 import { OrienError } from '@orien/protocol'
 import type { Handler, Shell } from '../commands/bind.ts'
 import { pathsIn, readRunning } from '../compose/dataDir.ts'
+import { withDatabase } from '../compose/withDatabase.ts'
 import { counted } from '../terminal/amounts.ts'
 import { layTable } from '../terminal/table.ts'
 import type { Paint } from '../terminal/terminal.ts'
@@ -20,10 +16,10 @@ type Place = { databaseUrl: string; rpcUrl: string | undefined; close: () => Pro
 export const reconcile: Handler<Options> = async (shell, options) => {
   const { terminal } = shell
   const place = await findDatabase(shell, options)
-  const pool = createPool({ url: place.databaseUrl, connections: 2 })
   try {
-    const drifts = await auditLedger(pool)
-    const settlements = await selectSettlements(pool)
+    const { drifts, settlements } = await withDatabase(place.databaseUrl, async (pool) => {
+      return { drifts: await auditLedger(pool), settlements: await selectSettlements(pool) }
+    })
     const onChain = place.rpcUrl === undefined ? [] : await compareWithChain(place.rpcUrl, settlements)
     const checks = [...drifts, ...onChain]
     const hasDrift = checks.some(({ violations }) => violations > 0)
@@ -34,7 +30,6 @@ export const reconcile: Handler<Options> = async (shell, options) => {
     else terminal.say(`${counted(settlements.length, 'settlement')} compared with the chain`)
     return hasDrift ? 1 : 0
   } finally {
-    await pool.end()
     await place.close()
   }
 }
@@ -47,7 +42,6 @@ async function findDatabase({ settings }: Shell, options: Options): Promise<Plac
   const dir = pathsIn(options.dataDir)
   const running = await readRunning(dir)
   if (running) return { databaseUrl: running.databaseUrl, rpcUrl: rpcUrl ?? running.rpcUrl, close }
-  const { existsSync } = await import('node:fs')
   if (!existsSync(dir.postgres)) {
     throw new OrienError('not_found', `There is no database in ${dir.root}`, {
       hint: 'Set DATABASE_URL, or name the data directory of a stack: --data-dir DIR',
