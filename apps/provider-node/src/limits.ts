@@ -40,6 +40,9 @@ export const DEFAULT_TIMING = {
   reconnectMaxMs: 30_000,
   /** A connection that lasted this long starts the pauses anew. */
   settledMs: 10_000,
+  /** The coordinator says how often it wants to hear from the node, within these. */
+  heartbeatMinMs: 100,
+  heartbeatMaxMs: 60_000,
   /** A request to the coordinator's HTTP API. */
   requestMs: 15_000,
   /** A reading of a channel that is open and deep enough is good for this long: far below the grace of a close. */

@@ -27,9 +27,10 @@ async function start(config: Config, log: Logger): Promise<Stoppable> {
 }
 
 async function main(): Promise<void> {
-  const config = readConfig()
-  const log = createLog(config.logLevel)
+  let log = createLog('info')
   try {
+    const config = readConfig()
+    log = createLog(config.logLevel)
     const node = await start(config, log)
     log.info({ event: 'node.started', apiUrl: node.apiUrl, standalone: config.standalone })
     let isStopping = false

@@ -148,19 +148,32 @@ function converse(
     stop.addEventListener('abort', onStop, { once: true })
     if (stop.aborted) socket.terminate()
 
+    const beWelcomed = (heartbeatEveryMs: number) => {
+      ending.welcomed = true
+      cancelHandshake()
+      const everyMs = Math.min(Math.max(heartbeatEveryMs, timing.heartbeatMinMs), timing.heartbeatMaxMs)
+      stopHeart = startHeart(context, socket, connection, everyMs)
+      onWelcome(connection)
+      context.onLive(connection)
+    }
+    const take = (message: ToNode) => {
+      if (ending.welcomed) context.onMessage(message, connection)
+      else if (message.type === 'challenge') connection.send(context.hello(message.nonce))
+      else if (message.type === 'welcome') beWelcomed(message.heartbeatEveryMs)
+      else if (message.type === 'refused') {
+        ending.refusal = { code: message.code, detail: message.detail }
+        connection.close()
+      }
+    }
     socket.on('message', (data, isBinary) => {
       const message = isBinary ? null : readMessage(data)
-      if (!message) return log.warn({ event: 'link.unreadable' })
-      if (message.type === 'challenge') connection.send(context.hello(message.nonce))
-      else if (message.type === 'refused') ending.refusal = { code: message.code, detail: message.detail }
-      else if (message.type === 'welcome') {
-        if (ending.welcomed) return
-        ending.welcomed = true
-        cancelHandshake()
-        stopHeart = startHeart(context, socket, connection, message.heartbeatEveryMs)
-        onWelcome(connection)
-        context.onLive(connection)
-      } else if (ending.welcomed) context.onMessage(message, connection)
+      try {
+        if (message) take(message)
+        else log.warn({ event: 'link.unreadable' })
+      } catch (error) {
+        // One message that we cannot bear must not end the runs of others.
+        log.error({ event: 'link.broken', type: message?.type, err: error })
+      }
     })
     socket.on('error', (error) => log.warn({ event: 'link.error', detail: error.message }))
     socket.on('close', () => {

@@ -45,6 +45,8 @@ export type TestCoordinator = {
   /** The next message of a type that nobody has waited for yet. */
   next<T extends FromNode['type']>(type: T, matches?: (message: Of<T>) => boolean): Promise<Of<T>>
   acknowledge(jws: string): void
+  /** As if its database had been lost. */
+  forgetNodes(): void
   /** Cuts the connection without a word. */
   drop(): void
   close(): Promise<void>
@@ -86,8 +88,10 @@ export async function startCoordinator(): Promise<TestCoordinator> {
     const decoded = decodeJws('orien-node+jws', hello.proof)
     const proof = nodeProof.parse(decoded?.payload)
     const key = nodeKeys.get(proof.providerId) ?? ''
-    if (!decoded || proof.nonce !== NONCE || !isSignedBy(decoded, key, verifyEd25519))
-      return coordinator.send({ type: 'refused', code: 'signature_invalid', detail: 'the proof is wrong' })
+    if (!decoded || proof.nonce !== NONCE || !isSignedBy(decoded, key, verifyEd25519)) {
+      coordinator.send({ type: 'refused', code: 'signature_invalid', detail: 'the proof is wrong' })
+      return
+    }
     const serverTime = new Date().toISOString()
     coordinator.send({ type: 'welcome', providerId: proof.providerId, serverTime, heartbeatEveryMs: 200 })
   }
@@ -124,6 +128,7 @@ export async function startCoordinator(): Promise<TestCoordinator> {
       const countersignature = makeJws('orien-countersignature+jws', PUBLIC_KEY, payload, signWithSeed(KEY))
       coordinator.send({ type: 'receiptAck', executionId, countersignature })
     },
+    forgetNodes: () => nodeKeys.clear(),
     drop: () => socket?.terminate(),
     close: async () => {
       for (const client of server.clients) client.terminate()

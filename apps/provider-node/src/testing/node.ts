@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +8,7 @@ import { privateKeyToAccount } from 'viem/accounts'
 import { initNode } from '../identity/initNode.ts'
 import type { Timing } from '../limits.ts'
 import type { NodeOptions } from '../node/startNode.ts'
+import { openWorkspaces } from '../workspace/workspaces.ts'
 
 export const RATE = micros(600_000n)
 export const OWNER = privateKeyToAccount(`0x${'11'.repeat(32)}`)
@@ -50,4 +52,10 @@ export function nodeOptions(dataDir: string): NodeOptions {
   }
 }
 
-export const removeDir = (dir: string) => rm(dir, { recursive: true, force: true })
+/** Removes a data directory, with the workspaces that a killed node left mounted in it. */
+export async function removeDir(dir: string): Promise<void> {
+  const rootDir = join(dir, 'workspaces')
+  if (existsSync(rootDir))
+    await (await openWorkspaces({ rootDir, sizeBytes: 1_048_576, maxFiles: 1 })).close()
+  await rm(dir, { recursive: true, force: true })
+}

@@ -1,0 +1,129 @@
+import { appendFile, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { receiptFault, ZERO } from '@orien/protocol'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { openSession } from '../testing/agent.ts'
+import { killNode, startChildNode } from '../testing/childNode.ts'
+import { receiptOf, startCoordinator, type TestCoordinator } from '../testing/coordinator.ts'
+import { makeDataDir, removeDir } from '../testing/node.ts'
+
+let coordinator: TestCoordinator
+let dataDir = ''
+const children: Awaited<ReturnType<typeof startChildNode>>[] = []
+
+beforeEach(async () => {
+  coordinator = await startCoordinator()
+  dataDir = await makeDataDir(coordinator.url)
+})
+afterEach(async () => {
+  for (const child of children.splice(0))
+    if (child.exitCode === null && child.signalCode === null) await killNode(child)
+  await coordinator.close()
+  await removeDir(dataDir)
+})
+
+async function start() {
+  const child = await startChildNode(dataDir)
+  children.push(child)
+  return { child, hello: await coordinator.next('hello') }
+}
+
+const journalText = () => readFile(join(dataDir, 'journal', 'journal.jsonl'), 'utf8')
+const STAYS = { tool: 'script', args: { code: 'console.log("here"); setInterval(() => {}, 1000)' } }
+
+describe('a node that was killed', () => {
+  test('sends receipts that nobody acknowledged again, the very same bytes, in their order', async () => {
+    coordinator.acknowledges = false
+    const first = await start()
+    const session = openSession(first.hello.offer)
+    const sent: string[] = []
+    for (let run = 0; run < 3; run += 1) {
+      coordinator.send({ type: 'dispatch', work: session.work() })
+      sent.push((await coordinator.next('receipt')).jws)
+    }
+    await killNode(first.child)
+    const { hello } = await start()
+    expect(hello.inHand).toEqual(sent.map((jws) => receiptOf(jws).executionId))
+    const again = [
+      await coordinator.next('receipt'),
+      await coordinator.next('receipt'),
+      await coordinator.next('receipt'),
+    ]
+    expect(again.map(({ jws }) => jws)).toEqual(sent)
+    for (const jws of sent) coordinator.acknowledge(jws)
+    coordinator.send({ type: 'dispatch', work: session.work() })
+    expect(receiptOf((await coordinator.next('receipt')).jws).sequence).toBe(4)
+  })
+
+  test('in the middle of a run ends that run with a receipt that costs nothing, and chains on from it', async () => {
+    const first = await start()
+    const session = openSession(first.hello.offer)
+    coordinator.send({ type: 'dispatch', work: session.work() })
+    const before = receiptOf((await coordinator.next('receipt')).jws)
+    const running = session.work(STAYS)
+    coordinator.send({ type: 'dispatch', work: running })
+    await coordinator.next('log', (message) => message.executionId === running.executionId)
+    await killNode(first.child)
+    const { hello } = await start()
+    expect(hello.inHand).toContain(running.executionId)
+    const message = await coordinator.next(
+      'receipt',
+      ({ executionId }) => executionId === running.executionId,
+    )
+    const receipt = receiptOf(message.jws)
+    expect(receipt).toMatchObject({ reason: 'sandbox_error', effectiveMs: 0, costMicros: 0n, sequence: 2 })
+    const head = { sequence: 1, hash: receipt.previous, cumulativeMicros: before.costMicros }
+    expect(receiptFault(receipt, head)).toBeNull()
+    coordinator.send({ type: 'dispatch', work: running })
+    coordinator.send({ type: 'dispatch', work: session.work() })
+    const next = receiptOf((await coordinator.next('receipt')).jws)
+    expect(next).toMatchObject({ status: 'completed', sequence: 3 })
+  })
+
+  test('keeps its offer, so that sessions go on under it, and remembers what it has done', async () => {
+    const first = await start()
+    const session = openSession(first.hello.offer)
+    const done = session.work()
+    coordinator.send({ type: 'dispatch', work: done })
+    await coordinator.next('receipt')
+    await killNode(first.child)
+    const { hello } = await start()
+    expect(hello.offer).toBe(first.hello.offer)
+    coordinator.send({ type: 'dispatch', work: done })
+    coordinator.send({ type: 'dispatch', work: session.work() })
+    expect(
+      receiptOf(
+        (await coordinator.next('receipt', ({ executionId }) => executionId !== done.executionId)).jws,
+      ),
+    ).toMatchObject({
+      sequence: 2,
+    })
+  })
+
+  test('comes up again over a journal whose last line was cut off', async () => {
+    const first = await start()
+    const session = openSession(first.hello.offer)
+    coordinator.send({ type: 'dispatch', work: session.work() })
+    const receipt = receiptOf((await coordinator.next('receipt')).jws)
+    await killNode(first.child)
+    await appendFile(join(dataDir, 'journal', 'journal.jsonl'), '{"t":"receipt","executionId":"exe_0')
+    await start()
+    coordinator.send({ type: 'dispatch', work: session.work() })
+    const next = receiptOf(
+      (await coordinator.next('receipt', ({ executionId }) => executionId !== receipt.executionId)).jws,
+    )
+    expect(
+      receiptFault(next, { sequence: 1, hash: next.previous, cumulativeMicros: receipt.costMicros }),
+    ).toBeNull()
+  })
+})
+
+test('no argument and no output of a run is in the journal', async () => {
+  const { hello } = await start()
+  const work = openSession(hello.offer).work({ args: { text: 'a very secret argument' } })
+  coordinator.send({ type: 'dispatch', work })
+  const receipt = receiptOf((await coordinator.next('receipt')).jws)
+  expect(receipt.cumulativeMicros).toBeGreaterThan(ZERO)
+  expect(await journalText()).toContain(work.executionId)
+  expect(await journalText()).not.toMatch(/very secret/)
+})

@@ -1,0 +1,22 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { FIXTURES } from './node.ts'
+
+/** A node in its own process, live. */
+export async function startChildNode(dataDir: string): Promise<ChildProcess> {
+  const child = spawn(process.execPath, [join(FIXTURES, 'nodeProcess.ts'), dataDir], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { PATH: '/usr/bin:/bin' },
+  })
+  for await (const line of createInterface({ input: child.stdout })) if (line === 'live') return child
+  throw new TypeError('the node ended before it was live')
+}
+
+/** As a power cut would, for this process alone. */
+export async function killNode(child: ChildProcess): Promise<void> {
+  const exited = once(child, 'exit')
+  child.kill('SIGKILL')
+  await exited
+}
