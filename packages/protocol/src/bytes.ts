@@ -1,6 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js'
 import { keccak_256 } from '@noble/hashes/sha3.js'
-import { bytesToHex, hexToBytes, utf8ToBytes } from '@noble/hashes/utils.js'
+import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js'
 import { z } from 'zod'
 
 /** Hex with `0x`, lower case. */
@@ -8,12 +8,12 @@ export type Hex = `0x${string}`
 
 /** SHA-256 of bytes or of a string's UTF-8, as 64 hex digits without prefix. */
 export function sha256Hex(data: Uint8Array | string): string {
-  return bytesToHex(sha256(typeof data === 'string' ? utf8ToBytes(data) : data))
+  return bytesToHex(sha256(typeof data === 'string' ? utf8(data) : data))
 }
 
 /** SHA-256 as bytes. */
 export function sha256Bytes(data: Uint8Array | string): Uint8Array {
-  return sha256(typeof data === 'string' ? utf8ToBytes(data) : data)
+  return sha256(typeof data === 'string' ? utf8(data) : data)
 }
 
 /** Keccak-256 of bytes, as `0x` hex. */
@@ -31,10 +31,17 @@ export function toHex(bytes: Uint8Array): Hex {
   return `0x${bytesToHex(bytes)}`
 }
 
+const encoder = new TextEncoder()
+
 /** UTF-8 bytes of a string. */
 export function utf8(text: string): Uint8Array {
-  return utf8ToBytes(text)
+  return encoder.encode(text)
 }
+
+const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+const NO_DIGIT = 0xff
+const DIGITS = new Uint8Array(128).fill(NO_DIGIT)
+for (let digit = 0; digit < 64; digit += 1) DIGITS[BASE64URL.charCodeAt(digit)] = digit
 
 /** RFC 4648 base64url without padding. */
 export function base64url(bytes: Uint8Array): string {
@@ -45,13 +52,29 @@ export function base64url(bytes: Uint8Array): string {
   return btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
 }
 
-/** Reads RFC 4648 base64url without padding; null when it is not canonical. */
+/**
+ * Reads RFC 4648 base64url without padding; null when it is not canonical. By a table: `atob` and a check that
+ * encodes again took a quarter of the time of verifying a bill.
+ */
 export function fromBase64url(text: string): Uint8Array | null {
-  if (!/^[A-Za-z0-9_-]*$/.test(text) || text.length % 4 === 1) return null
-  const binary = atob(text.replaceAll('-', '+').replaceAll('_', '/'))
-  const bytes = Uint8Array.from(binary, (char) => char.charCodeAt(0))
+  const { length } = text
+  if (length % 4 === 1) return null
+  const bytes = new Uint8Array((length * 6) >> 3)
+  let bits = 0
+  let held = 0
+  let to = 0
+  for (let at = 0; at < length; at += 1) {
+    const digit = DIGITS[text.charCodeAt(at)] ?? NO_DIGIT
+    if (digit === NO_DIGIT) return null
+    held = ((held << 6) | digit) & 0xffff
+    bits += 6
+    if (bits < 8) continue
+    bits -= 8
+    bytes[to] = held >> bits
+    to += 1
+  }
   // Trailing bits that decode to nothing would let one signature have several spellings.
-  return base64url(bytes) === text ? bytes : null
+  return (held & ((1 << bits) - 1)) === 0 ? bytes : null
 }
 
 /** A 20-byte address, any case on input, lower case inside. */

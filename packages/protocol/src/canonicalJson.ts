@@ -51,11 +51,36 @@ export function canonicalJson(value: Json): string {
   return print(value, LIMITS.jsonDepth)
 }
 
+/** Whether all members stand in canonical order, within the depth; never deeper than it, so the stack holds. */
+function isSorted(value: Json, depth: number): boolean {
+  if (value === null || typeof value !== 'object') return true
+  if (depth === 0) return false
+  if (Array.isArray(value)) return value.every((item: Json) => isSorted(item, depth - 1))
+  const record = value as { readonly [key: string]: Json }
+  let before: string | undefined
+  for (const key in record) {
+    if (before !== undefined && key <= before) return false
+    const member = record[key]
+    if (typeof member === 'object' && !isSorted(member, depth - 1)) return false
+    before = key
+  }
+  return true
+}
+
+/**
+ * Whether text is the canonical form of its value. Nearly always the built-in printer settles it, ten times as fast:
+ * it differs from RFC 8785 only in the order of members and in how it shows lone surrogates.
+ */
+function isCanonical(value: Json, text: string): boolean {
+  if (!text.includes('\\ud') && isSorted(value, LIMITS.jsonDepth)) return JSON.stringify(value) === text
+  return canonicalJson(value) === text
+}
+
 /** Reads JSON text that has to be in canonical form, byte for byte; undefined for any other. */
 export function parseCanonicalJson(text: string): Json | undefined {
   try {
     const value = JSON.parse(text) as Json
-    return canonicalJson(value) === text ? value : undefined
+    return isCanonical(value, text) ? value : undefined
   } catch {
     return undefined
   }

@@ -18,7 +18,7 @@ export type Ed25519Verify = (publicKey: string, data: Uint8Array, signature: Uin
 export type DecodedJws = {
   publicKey: string
   payload: unknown
-  signingInput: Uint8Array
+  readonly signingInput: Uint8Array
   signature: Uint8Array
 }
 
@@ -35,13 +35,15 @@ export function makeJws(typ: JwsType, publicKey: string, payload: Json, sign: Ed
   return `${input}.${base64url(sign(utf8(input)))}`
 }
 
+// A byte order mark is a byte too many, so it is not skipped.
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
 /** Reads one part; null unless its bytes are the canonical form of what they mean. */
 function readPart(part: string): Json | null {
   const bytes = fromBase64url(part)
   if (!bytes) return null
   try {
-    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-    return parseCanonicalJson(text) ?? null
+    return parseCanonicalJson(decoder.decode(bytes)) ?? null
   } catch {
     return null
   }
@@ -63,7 +65,15 @@ export function decodeJws(typ: JwsType, jws: string): DecodedJws | null {
   const { alg, kid, typ: actual, ...unknown } = header as Record<string, Json>
   if (alg !== 'EdDSA' || actual !== typ || typeof kid !== 'string' || Object.keys(unknown).length > 0)
     return null
-  return { publicKey: kid, payload, signingInput: utf8(`${headerPart}.${payloadPart}`), signature }
+  return {
+    publicKey: kid,
+    payload,
+    signature,
+    // Of a chain of receipts only the last signature has to be checked: the others never need these bytes.
+    get signingInput() {
+      return utf8(`${headerPart}.${payloadPart}`)
+    },
+  }
 }
 
 /** Whether a decoded JWS was signed by the key it names. */
