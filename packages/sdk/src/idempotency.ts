@@ -1,8 +1,9 @@
 import { base64url, canonicalJson, type Json, sha256Hex } from '@orien/protocol'
+import { drawBytes } from './random.ts'
 
 /** A key for a request that nobody will repeat by itself. `randomUUID` is missing on pages without TLS. */
 export function randomKey(): string {
-  return base64url(crypto.getRandomValues(new Uint8Array(18)))
+  return base64url(drawBytes(18))
 }
 
 /**

@@ -1,9 +1,11 @@
-import { type Operation, type OperationOutput, OrienError } from '@orien/protocol'
+import type { Operation, OperationOutput } from '@orien/protocol'
+import { createServerClock, monotonicMs } from '../clock.ts'
 import { randomKey } from '../idempotency.ts'
+import { type TokenSource, withToken } from './authorise.ts'
 import { decodeAnswer } from './decode.ts'
 import { type CallRequest, encodeBody, encodePath } from './encode.ts'
 import { withRetries } from './retry.ts'
-import { exchange, type Fetch, type Incoming, type Outgoing, send } from './transport.ts'
+import { exchange, type Fetch, type Incoming, send } from './transport.ts'
 import type { Timeouts } from './watch.ts'
 
 /** What a single call may want besides its request. */
@@ -74,64 +76,36 @@ function isRepeatable(op: Operation): boolean {
  */
 export function createHttpClient(options: HttpClientOptions): HttpClient {
   const { baseUrl, fetch, timeouts } = options
-  let skewMs = 0
-  const learnTime = (headers: Headers) => {
-    const serverMs = Date.parse(headers.get('date') ?? '')
-    if (!Number.isNaN(serverMs)) skewMs = serverMs - Date.now()
-  }
-
-  /** Adds the token, and once more a fresh one when the coordinator no longer knows it. */
-  async function authorised<T>(isPublic: boolean, attempt: (bearer: Record<string, string>) => Promise<T>) {
-    const bearer = async (renew: boolean) => {
-      const token = isPublic ? undefined : await options.token(client, renew)
-      return token === undefined ? {} : { authorization: `Bearer ${token}` }
-    }
-    const first = await bearer(false)
-    try {
-      return await attempt(first)
-    } catch (error) {
-      if (!('authorization' in first && error instanceof OrienError && error.code === 'unauthorized'))
-        throw error
-      const second = await bearer(true)
-      if (second.authorization === first.authorization) throw error
-      return attempt(second)
-    }
-  }
+  const clock = createServerClock()
+  const token: TokenSource = (renew) => options.token(client, renew)
+  const nobody: TokenSource = async () => undefined
 
   const client: HttpClient = {
-    async call(op, request, callOptions = {}) {
+    async call(op, request, { prefer, signal, idempotencyKey } = {}) {
       const body = encodeBody(op, request)
-      const outgoing: Outgoing = {
-        method: op.method,
-        url: baseUrl + encodePath(op, request),
-        headers: {},
-        body,
-      }
-      const headers = headersOf(op, body, callOptions)
-      const waitMs = callOptions.prefer?.waitMs ?? 0
+      const url = baseUrl + encodePath(op, request)
+      const headers = headersOf(op, body, { prefer, idempotencyKey })
+      const waitMs = prefer?.waitMs ?? 0
       const limits = { ...timeouts, connectMs: timeouts.connectMs + waitMs }
-      const { signal } = callOptions
-      const deadlineAtMs = performance.now() + timeouts.totalMs + waitMs
+      const deadlineAtMs = monotonicMs() + timeouts.totalMs + waitMs
+      const source = op.actor === 'public' || op.actor === 'signature' ? nobody : token
       const answer = await withRetries({ repeatable: isRepeatable(op), deadlineAtMs, signal }, () =>
-        authorised(op.actor === 'public' || op.actor === 'signature', (bearer) =>
-          exchange(fetch, { ...outgoing, headers: { ...headers, ...bearer } }, limits, signal),
-        ),
+        withToken(source, (bearer) => {
+          const outgoing = { method: op.method, url, headers: { ...headers, ...bearer }, body }
+          return exchange(fetch, outgoing, limits, signal)
+        }),
       )
-      learnTime(answer.headers)
+      clock.learn(answer.headers)
       return decodeAnswer(op, answer.text)
     },
     open({ path, method, headers = {}, body, signal, idleMs = timeouts.idleMs }) {
       const limits = { connectMs: timeouts.connectMs + (body?.size ?? 0) / SLOWEST_BYTES_PER_MS, idleMs }
-      return authorised(false, (bearer) =>
-        send(
-          fetch,
-          { method, url: baseUrl + path, headers: { ...headers, ...bearer }, body },
-          limits,
-          signal,
-        ),
-      )
+      return withToken(token, (bearer) => {
+        const outgoing = { method, url: baseUrl + path, headers: { ...headers, ...bearer }, body }
+        return send(fetch, outgoing, limits, signal)
+      })
     },
-    serverNowMs: () => Date.now() + skewMs,
+    serverNowMs: clock.nowMs,
   }
   return client
 }

@@ -1,4 +1,6 @@
 import { ERRORS, OrienError } from '@orien/protocol'
+import { monotonicMs } from '../clock.ts'
+import { jitterMs } from '../random.ts'
 
 /** Attempts of one call at most, the first included. */
 const MAX_ATTEMPTS = 5
@@ -16,16 +18,15 @@ export function isTransient(error: unknown): error is OrienError {
 function pauseMs(error: OrienError, attempt: number): number {
   const asked = error.facts.retryAfterMs
   if (typeof asked === 'number') return Math.min(asked, MAX_PAUSE_MS)
-  // Full jitter: many agents that lost one coordinator must not come back in step.
-  return Math.random() * Math.min(FIRST_PAUSE_MS * 2 ** attempt, MAX_PAUSE_MS)
+  return jitterMs(Math.min(FIRST_PAUSE_MS * 2 ** attempt, MAX_PAUSE_MS))
 }
 
 /** A stream is asked for again this long. */
 const STREAM_RETRY_MS = 60_000
 
-/** When to stop asking for a stream that does not begin, on the clock of `performance.now()`. */
+/** When to stop asking for a stream that does not begin, on the clock of `monotonicMs`. */
 export function retryUntil(): number {
-  return performance.now() + STREAM_RETRY_MS
+  return monotonicMs() + STREAM_RETRY_MS
 }
 
 /** Waits, unless aborted first. */
@@ -60,7 +61,7 @@ export async function withRetries<T>(
     } catch (error) {
       if (!input.repeatable || !isTransient(error) || made >= MAX_ATTEMPTS) throw error
       const waitMs = pauseMs(error, made)
-      if (performance.now() + waitMs >= input.deadlineAtMs) throw error
+      if (monotonicMs() + waitMs >= input.deadlineAtMs) throw error
       await pause(waitMs, input.signal)
     }
   }

@@ -1,5 +1,6 @@
 import { actOnSession, micros, type SessionView, toHex, topUpNonce, type UsdcMicros } from '@orien/protocol'
 import { deriveIdempotencyKey } from '../idempotency.ts'
+import { drawBytes } from '../random.ts'
 import { signDeposit } from './deposit.ts'
 import { depositTimeMs } from './open.ts'
 import type { SessionState } from './state.ts'
@@ -15,7 +16,7 @@ export async function topUp(state: SessionState, additionalMicros: UsdcMicros): 
   const nowMs = await depositTimeMs(context)
   await context.guard.countDeposit(additionalMicros, nowMs)
   state.counted.push({ amountMicros: additionalMicros, atMs: nowMs })
-  const topUpSalt = toHex(crypto.getRandomValues(new Uint8Array(32)))
+  const topUpSalt = toHex(drawBytes(32))
   const nonce = topUpNonce(state.channelId, additionalMicros, channel.payer, topUpSalt)
   const deposit = await signDeposit(context.account(), view.payment, {
     valueMicros: micros(additionalMicros),

@@ -1,6 +1,7 @@
 import { ERRORS, OrienError } from '@orien/protocol'
 import type { HttpClient } from '../http/client.ts'
 import { pause } from '../http/retry.ts'
+import { jitterMs } from '../random.ts'
 import { parseSse, type SseMessage } from './parse.ts'
 
 /** Broken connections in a row, with nothing new from any of them, before a reader gives up. */
@@ -52,6 +53,6 @@ export async function* readResuming(
         'the event stream ended again and again without a message',
       )
     }
-    await pause(Math.random() * Math.min(PAUSE_MS * 2 ** fruitless, MAX_PAUSE_MS), signal)
+    await pause(jitterMs(Math.min(PAUSE_MS * 2 ** fruitless, MAX_PAUSE_MS)), signal)
   }
 }

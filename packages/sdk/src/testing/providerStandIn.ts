@@ -91,31 +91,12 @@ function makeReceipt(provider: Pick<ProviderStandIn, 'id'>, base: ReceiptBase): 
   }
 }
 
-export async function makeProvider(name: string): Promise<ProviderStandIn> {
-  const owner = walletOf(`${name} owner`)
-  const { privateKey, publicKey } = generateKeyPairSync('ed25519')
-  const nodeKey = String(publicKey.export({ format: 'jwk' }).x)
-  const signBytes = (data: Uint8Array) => new Uint8Array(sign(null, data, privateKey))
-  const payout = lower(owner.address)
-  const salt = wordOf(`${name} salt`)
-  const operator = lower(walletOf(`${name} operator`).address)
-  const id = deriveProviderId(payout, salt)
-  const registration: Registration = {
-    providerId: id,
-    name,
-    payout,
-    salt,
-    nodeKey,
-    operator,
-    issuedAt: 1_764_000_000,
-  }
-  const typed = registrationTypedData(registration)
-  const signature = await owner.signTypedData({ ...typed, message: typed.message as Record<string, unknown> })
-  const offer: Offer = {
+function makeOffer(of: Pick<Registration, 'providerId' | 'nodeKey' | 'payout'>): Offer {
+  return {
     v: 1,
-    providerId: id,
-    nodeKey,
-    payout,
+    providerId: of.providerId,
+    nodeKey: of.nodeKey,
+    payout: of.payout,
     chainId: CHAIN_ID,
     escrow: ESCROW,
     token: TOKEN,
@@ -126,7 +107,39 @@ export async function makeProvider(name: string): Promise<ProviderStandIn> {
     validFrom: INSTANT,
     validUntil: '2026-11-24T04:00:00.000Z',
   }
-  const offerText = makeJws('orien-offer+jws', nodeKey, offerSchema.encode(offer), signBytes)
+}
+
+async function signRegistration(owner: PrivateKeyAccount, name: string, nodeKey: string) {
+  const payout = lower(owner.address)
+  const salt = wordOf(`${name} salt`)
+  const operator = lower(walletOf(`${name} operator`).address)
+  const providerId = deriveProviderId(payout, salt)
+  const registration: Registration = {
+    providerId,
+    name,
+    payout,
+    salt,
+    nodeKey,
+    operator,
+    issuedAt: 1_764_000_000,
+  }
+  const typed = registrationTypedData(registration)
+  const signature = await owner.signTypedData({ ...typed, message: typed.message as Record<string, unknown> })
+  return { registration, signature: lower(signature) }
+}
+
+export async function makeProvider(name: string): Promise<ProviderStandIn> {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+  const nodeKey = String(publicKey.export({ format: 'jwk' }).x)
+  const signBytes = (data: Uint8Array) => new Uint8Array(sign(null, data, privateKey))
+  const signed = await signRegistration(walletOf(`${name} owner`), name, nodeKey)
+  const { providerId: id, payout, operator } = signed.registration
+  const offerText = makeJws(
+    'orien-offer+jws',
+    nodeKey,
+    offerSchema.encode(makeOffer(signed.registration)),
+    signBytes,
+  )
   const view = providerView.decode({
     id,
     name,
@@ -137,7 +150,7 @@ export async function makeProvider(name: string): Promise<ProviderStandIn> {
     rateMicrosPerMinute: RATE.toString(),
     tools: [],
     isolation: 'namespaces',
-    registration: { registration, signature: lower(signature) },
+    registration: signed,
     offer: offerText,
     reputation: { completedSessions: 0, completedExecutions: 0, failedExecutions: 0, disputes: 0 },
     registeredAt: INSTANT,
