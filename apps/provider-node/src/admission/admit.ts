@@ -20,23 +20,15 @@ export type Judge = {
   nowMs(): number
 }
 
-/** What the session has open besides this run. */
-export type Reservations = {
-  openHoldsMicros(): UsdcMicros
-  /** The highest voucher of what is open; all of them were checked. */
-  highestVoucherMicros(): UsdcMicros
-  /** From here on the run counts among the open ones. */
-  reserve(): void
-}
-
 /**
- * Decides by the node's own knowledge whether a run is authorised, before anything is executed. Between the sum of
- * what is open and the reservation there is no await: two runs never lean on the same part of a voucher.
+ * Decides by the node's own knowledge whether a run is authorised, before anything is executed.
+ *
+ * @param openHoldsMicros of the session's other runs that were admitted and have no receipt
  */
 export async function admit(
   judge: Judge,
   work: Dispatch,
-  reservations: Reservations,
+  openHoldsMicros: UsdcMicros,
 ): Promise<CheckedWork | Refusal> {
   const { state } = judge
   const offer = state.offers.get(work.offerHash)
@@ -47,26 +39,11 @@ export async function admit(
   if (isRefusal(checked)) return checked
   const committed = {
     receiptsMicros: session?.head.cumulativeMicros ?? ZERO,
-    openHoldsMicros: reservations.openHoldsMicros(),
-    knownVoucherMicros: greatest(
-      session?.voucher?.cumulativeMicros ?? ZERO,
-      reservations.highestVoucherMicros(),
-    ),
+    openHoldsMicros,
+    knownVoucherMicros: session?.voucher?.cumulativeMicros ?? ZERO,
   }
   const refusal = checkChannelTerms(work, offer.offer, session) ?? checkCover(work, committed)
-  if (refusal) return refusal
-  reservations.reserve()
-  return (await judge.channels.check(work.channel, work.voucher)) ?? checked
-}
-
-/** The larger of two amounts. */
-function greatest(one: UsdcMicros, other: UsdcMicros): UsdcMicros {
-  return one > other ? one : other
-}
-
-/** The highest voucher of some works. */
-export function highestVoucher(works: Iterable<Pick<Dispatch, 'voucher'>>): UsdcMicros {
-  return Array.from(works, ({ voucher }) => voucher.cumulativeMicros).reduce(greatest, ZERO)
+  return refusal ?? (await judge.channels.check(work.channel, work.voucher)) ?? checked
 }
 
 /** Σ of holds. */

@@ -71,19 +71,14 @@ async function judge({
     NO_WAITING,
     new AbortController().signal,
   )
-  let isReserved = false
-  const outcome = await admit(
-    { tools: new Map([['echo', tool]]), state: state ?? stateWith(offer.jws), channels, nowMs: () => nowMs },
-    work,
-    {
-      openHoldsMicros: () => micros(openHoldsMicros),
-      highestVoucherMicros: () => micros(highestVoucherMicros),
-      reserve: () => {
-        isReserved = true
-      },
-    },
-  )
-  return { refusal: isRefusal(outcome) ? outcome : null, outcome, isReserved }
+  const judges = {
+    tools: new Map([['echo', tool]]),
+    state: state ?? stateWith(offer.jws),
+    channels,
+    nowMs: () => nowMs,
+  }
+  const outcome = await admit(judges, work, micros(openHoldsMicros))
+  return { refusal: isRefusal(outcome) ? outcome : null, outcome }
 }
 
 const args = { text: 'hi' }
@@ -102,11 +97,10 @@ function withChannel(
 }
 
 describe('a dispatch that is sound', () => {
-  test('is admitted with its checked arguments and command line, and reserved', async () => {
+  test('is admitted with its checked arguments and command line', async () => {
     const base = session()
-    const { outcome, isReserved } = await judge({ work: base.work({ args }), reading: base.state })
+    const { outcome } = await judge({ work: base.work({ args }), reading: base.state })
     expect(outcome).toMatchObject({ argv: ['hi'], args })
-    expect(isReserved).toBe(true)
   })
 
   test('goes on under an earlier offer of ours after a new one was made, but no new session begins on it when it is over', async () => {
@@ -175,9 +169,8 @@ describe('a dispatch is refused before exec', () => {
       ...base.work({ args, voucher: base.voucher(100_000n) }),
       ...change(),
     }
-    const { refusal, isReserved } = await judge({ work, reading: base.state })
+    const { refusal } = await judge({ work, reading: base.state })
     expect(refusal?.code).toBe(code)
-    expect(isReserved).toBe(false)
   })
 
   test('for a voucher with the high-s twin of its signature', async () => {
@@ -202,8 +195,12 @@ describe('a dispatch is refused before exec', () => {
     expect((await judge({ ...given, work: short })).refusal?.code).toBe('voucher_required')
   })
 
-  test('not for a lower voucher that a later dispatch with a higher one has overtaken', async () => {
-    const given = { reading: base.state, openHoldsMicros: 100_000n, highestVoucherMicros: 200_000n }
+  test('not for a lower voucher that an admitted dispatch with a higher one has overtaken', async () => {
+    const state = stateWith(offer.jws)
+    applyRecord(state, { t: 'session', sessionId: base.sessionId, offerHash: jwsHash(offer.jws) })
+    const known = state.sessions.get(base.sessionId)
+    if (known) known.voucher = base.voucher(200_000n)
+    const given = { state, reading: base.state, openHoldsMicros: 100_000n }
     const overtaken = base.work({ args, voucher: base.voucher(100_000n) })
     expect((await judge({ ...given, work: overtaken })).refusal).toBeNull()
     const forged = { ...base.voucher(100_000n), cumulativeMicros: micros(99_999n) }

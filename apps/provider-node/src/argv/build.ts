@@ -13,7 +13,7 @@ import {
 export type BuiltArgv = { ok: true; argv: readonly string[] } | { ok: false; issues: Issue[] }
 
 /** Where a session's workspace lies inside the sandbox. */
-export const WORKSPACE_MOUNT = '/workspace'
+const WORKSPACE_MOUNT = '/workspace'
 
 type Element = { text: string; issue?: string }
 

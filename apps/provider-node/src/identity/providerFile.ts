@@ -4,7 +4,7 @@ import { address, OrienError, operatorAuthorization, signedRegistration, usdcMic
 import { z } from 'zod'
 
 /** What a provider is, beside its keys: signed by its owner once, kept on the node, nothing in it is secret. */
-export const providerFile = z.strictObject({
+const providerFile = z.strictObject({
   v: z.literal(1),
   ...signedRegistration.shape,
   operatorAuthorization,

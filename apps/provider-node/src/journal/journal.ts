@@ -39,7 +39,11 @@ type Entry = { line: string; isDurable: boolean; kept: PromiseWithResolvers<void
 export async function openJournal(options: JournalOptions): Promise<Journal> {
   await mkdir(dirname(options.path), { recursive: true, mode: 0o700 })
   const state = await replay(options.path)
-  return createJournal(state, options, await replaceFile(options.path, snapshotText(state, options.nowMs())))
+  return new JournalFile(
+    state,
+    options,
+    await replaceFile(options.path, snapshotText(state, options.nowMs())),
+  )
 }
 
 async function replay(path: string): Promise<JournalState> {
@@ -77,67 +81,85 @@ async function replaceFile(path: string, text: string): Promise<FileHandle> {
   return file
 }
 
-function createJournal(state: JournalState, options: JournalOptions, first: FileHandle): Journal {
-  let file = first
-  let queue: Entry[] = []
-  let grownBytes = 0
-  let failed: OrienError | undefined
-  let writing: Promise<void> | undefined
+class JournalFile implements Journal {
+  readonly state: JournalState
+  readonly #options: JournalOptions
+  #file: FileHandle
+  #queue: Entry[] = []
+  #grownBytes = 0
+  #failed: OrienError | undefined
+  #writing: Promise<void> | undefined
 
-  async function writeBatch(batch: readonly Entry[]): Promise<void> {
-    const text = batch.map(({ line }) => line).join('')
-    await file.appendFile(text)
-    grownBytes += text.length
-    if (batch.some(({ isDurable }) => isDurable)) await file.datasync()
+  constructor(state: JournalState, options: JournalOptions, file: FileHandle) {
+    this.state = state
+    this.#options = options
+    this.#file = file
   }
 
-  async function compact(text: string): Promise<void> {
-    const old = file
-    file = await replaceFile(options.path, text)
-    grownBytes = 0
-    await old.close()
+  append(record: JournalRecord): Promise<void> {
+    return this.#enqueue(record, false)
   }
 
-  async function writeQueue(): Promise<void> {
-    // Deferred by a tick, so that records of one turn of the loop share one write.
-    await Promise.resolve()
-    // Everything that gathered during one write shares the next one and its sync.
-    while (queue.length > 0) {
-      const batch = queue
-      queue = []
-      try {
-        // A snapshot holds what the batch says already, and a record told twice would not replay.
-        if (grownBytes < NODE_LIMITS.journalGrowthBytes) await writeBatch(batch)
-        else await compact(snapshotText(state, options.nowMs()))
-        for (const { kept } of batch) kept.resolve()
-      } catch (cause) {
-        failed = new OrienError('internal_error', 'the journal cannot be written', {}, { cause })
-        for (const { kept } of [...batch, ...queue.splice(0)]) kept.reject(failed)
-        options.onFailure(failed)
-      }
-    }
-    // In the same turn as the last look at the queue: what is enqueued from now on starts the next one.
-    writing = undefined
+  appendDurable(record: JournalRecord): Promise<void> {
+    return this.#enqueue(record, true)
   }
 
-  function enqueue(record: JournalRecord, isDurable: boolean): Promise<void> {
-    if (failed) return Promise.reject(failed)
+  note(record: JournalRecord): void {
+    // Not lost silently: a failure to write is told through onFailure.
+    void this.#enqueue(record, false).catch(() => {})
+  }
+
+  async close(): Promise<void> {
+    await this.#writing
+    await this.#file.close()
+  }
+
+  #enqueue(record: JournalRecord, isDurable: boolean): Promise<void> {
+    if (this.#failed) return Promise.reject(this.#failed)
     const kept = Promise.withResolvers<void>()
-    applyRecord(state, record)
-    queue.push({ line: encodeRecord(record), isDurable, kept })
-    writing ??= writeQueue()
+    applyRecord(this.state, record)
+    this.#queue.push({ line: encodeRecord(record), isDurable, kept })
+    this.#writing ??= this.#writeQueue()
     return kept.promise
   }
 
-  return {
-    state,
-    append: (record) => enqueue(record, false),
-    appendDurable: (record) => enqueue(record, true),
-    // Not lost silently: a failure to write is told through onFailure.
-    note: (record) => void enqueue(record, false).catch(() => {}),
-    close: async () => {
-      await writing
-      await file.close()
-    },
+  async #writeQueue(): Promise<void> {
+    // Deferred by a tick, so that records of one turn of the loop share one write.
+    await Promise.resolve()
+    // Everything that gathered during one write shares the next one and its sync.
+    while (this.#queue.length > 0) {
+      const batch = this.#queue
+      this.#queue = []
+      try {
+        // A snapshot holds what the batch says already, and a record told twice would not replay.
+        if (this.#grownBytes < NODE_LIMITS.journalGrowthBytes) await this.#write(batch)
+        else await this.#compact()
+        for (const { kept } of batch) kept.resolve()
+      } catch (cause) {
+        this.#fail(batch, cause)
+      }
+    }
+    // In the same turn as the last look at the queue: what is enqueued from now on starts the next one.
+    this.#writing = undefined
+  }
+
+  async #write(batch: readonly Entry[]): Promise<void> {
+    const text = batch.map(({ line }) => line).join('')
+    await this.#file.appendFile(text)
+    this.#grownBytes += text.length
+    if (batch.some(({ isDurable }) => isDurable)) await this.#file.datasync()
+  }
+
+  async #compact(): Promise<void> {
+    const old = this.#file
+    this.#file = await replaceFile(this.#options.path, snapshotText(this.state, this.#options.nowMs()))
+    this.#grownBytes = 0
+    await old.close()
+  }
+
+  #fail(batch: readonly Entry[], cause: unknown): void {
+    this.#failed = new OrienError('internal_error', 'the journal cannot be written', {}, { cause })
+    for (const { kept } of [...batch, ...this.#queue.splice(0)]) kept.reject(this.#failed)
+    this.#options.onFailure(this.#failed)
   }
 }

@@ -15,7 +15,7 @@ import { z } from 'zod'
 const head = z.strictObject({ sequence: z.int().min(0), hash: sha256Schema, cumulativeMicros: usdcMicros })
 
 /** A run that passed every check: enough for a receipt, should the node die in the middle; no arguments. */
-export const acceptedRun = z.strictObject({
+const acceptedRun = z.strictObject({
   executionId,
   sessionId,
   tool: toolId,
@@ -32,7 +32,7 @@ export const acceptedRun = z.strictObject({
 export type AcceptedRun = z.output<typeof acceptedRun>
 
 /** A receipt that the coordinator has not acknowledged. */
-export const pendingReceipt = z.strictObject({
+const pendingReceipt = z.strictObject({
   executionId,
   sessionId,
   sequence: z.int().positive(),
@@ -44,7 +44,7 @@ export const pendingReceipt = z.strictObject({
 export type PendingReceipt = z.output<typeof pendingReceipt>
 
 /** All that outlives a run: what was promised, what was earned, what can be claimed. */
-export const sessionRecord = z.strictObject({
+const sessionRecord = z.strictObject({
   sessionId,
   offerHash: sha256Schema,
   head,
@@ -65,7 +65,7 @@ export const sessionRecord = z.strictObject({
 export type SessionRecord = z.output<typeof sessionRecord>
 
 /** One line of the journal. */
-export const journalRecord = z.discriminatedUnion('t', [
+const journalRecord = z.discriminatedUnion('t', [
   z.strictObject({ t: z.literal('offer'), jws: z.string() }),
   z.strictObject({ t: z.literal('session'), sessionId, offerHash: sha256Schema }),
   z.strictObject({ t: z.literal('accepted'), run: acceptedRun, channel: channelTerms, voucher }),

@@ -14,7 +14,7 @@ import { systemRandom } from '../random.ts'
 import { createInbox, type Inbox } from '../testing/inbox.ts'
 import { removeDir } from '../testing/node.ts'
 import { createConnection } from './connection.ts'
-import { createDelivery } from './delivery.ts'
+import { Delivery } from './delivery.ts'
 
 let dir = ''
 let spools: Spools
@@ -60,7 +60,7 @@ const newId = <K extends 'execution' | 'session'>(kind: K) => makeId(kind, 0, sy
 
 function setUp() {
   const pendingReceipts = new Map<string, PendingReceipt>()
-  const delivery = createDelivery({ pendingReceipts })
+  const delivery = new Delivery({ pendingReceipts })
   const sessionId = newId('session')
   const begin = () => {
     const executionId = newId('execution')

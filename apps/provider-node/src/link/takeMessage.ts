@@ -31,7 +31,7 @@ type Of<T extends ToNode['type']> = Extract<ToNode, { type: T }>
 type Work = Exclude<ToNode, FileMessage | { type: 'challenge' | 'welcome' | 'refused' }>
 
 /** Whether a message belongs to a file transfer. */
-export function isFileMessage(message: ToNode): message is FileMessage {
+function isFileMessage(message: ToNode): message is FileMessage {
   return message.type.startsWith('file')
 }
 

@@ -26,11 +26,12 @@ export type Chores = { dropSettled(): void; stop(): void }
 
 export function startChores(context: ChoresContext): Chores {
   const { runs, journal, channels, clock, timing, log } = context
-  const settled = { journal, channels, isOpen: runs.isOpen, log }
+  const isOpen = (sessionId: string) => runs.isOpen(sessionId)
+  const settled = { journal, channels, isOpen, log }
   const guarded = {
     state: journal.state,
     channels,
-    openSessions: runs.openSessions,
+    openSessions: () => runs.openSessions(),
     stopSession: (sessionId: string) => runs.stopSession(sessionId, 'authorization_expired'),
     log,
   }
@@ -44,7 +45,7 @@ export function startChores(context: ChoresContext): Chores {
   }
   async function sweep(): Promise<void> {
     await drop()
-    await context.workspaces.destroyIdle(timing.workspaceIdleMs, runs.isOpen)
+    await context.workspaces.destroyIdle(timing.workspaceIdleMs, isOpen)
     await context.renewOffer()
   }
   const fail = (error: unknown) => log.error({ event: 'chore.failed', err: error })

@@ -9,8 +9,8 @@ import type { Journal } from '../journal/journal.ts'
 import { recoverRuns } from '../journal/recover.ts'
 import { NODE_LIMITS, type Timing } from '../limits.ts'
 import type { Connection } from '../link/connection.ts'
-import { createDelivery, type Delivery } from '../link/delivery.ts'
-import { type LinkContext, type LinkStatus, openLink } from '../link/link.ts'
+import { Delivery } from '../link/delivery.ts'
+import { Link, type LinkContext, type LinkStatus } from '../link/link.ts'
 import { registerNode } from '../link/register.ts'
 import { takeMessage } from '../link/takeMessage.ts'
 import type { Log } from '../log.ts'
@@ -18,7 +18,7 @@ import type { Random } from '../random.ts'
 import type { Issuer } from '../receipts/issueReceipt.ts'
 import type { History } from '../run/history.ts'
 import { type WatchedWorkspaces, watchWorkspaces } from '../run/idleWorkspaces.ts'
-import { createRuns, type Runs } from '../run/runs.ts'
+import { Runs } from '../run/runs.ts'
 import type { ToolStage } from '../stage.ts'
 import { startChores } from './chores.ts'
 import { currentOffer } from './currentOffer.ts'
@@ -69,13 +69,13 @@ export async function provide(context: ProvideContext): Promise<Providing> {
   }
   const recovered = await recoverRuns(issuer, clock.nowMs())
   if (recovered > 0) log.warn({ event: 'runs.recovered', count: recovered })
-  const delivery = createDelivery(journal.state)
+  const delivery = new Delivery(journal.state)
   await restoreDelivery(context, delivery)
   const workspaces = watchWorkspaces(stage.workspaces, clock)
   const channels = watchChannels(context.readChannel, clock, timing, stopping.signal)
   const judge = { tools: stage.tools, state: journal.state, channels, nowMs: clock.nowMs }
-  const runs = createRuns({ ...context, ...stage, workspaces, issuer, judge, delivery })
-  const link = openLink(
+  const runs = new Runs({ ...context, ...stage, workspaces, issuer, judge, delivery })
+  const link = new Link(
     linkOf(
       context,
       { delivery, runs, workspaces },
@@ -92,7 +92,7 @@ export async function provide(context: ProvideContext): Promise<Providing> {
   const chores = startChores({ runs, journal, channels, workspaces, renewOffer, clock, timing, log })
   return {
     runs,
-    linkStatus: link.status,
+    linkStatus: () => link.status(),
     live: link.live,
     stop: async () => {
       chores.stop()
@@ -125,7 +125,8 @@ function linkOf(
   const { providerId } = provider.registration
   const transfersOf = new WeakMap<Connection, Transfers>()
   const isServed = (sessionId: string) => !journal.state.sessions.get(sessionId)?.forgotten
-  const claimant = () => ({ journal, operator: keys.operator, offer: offer(), isOpen: runs.isOpen })
+  const isOpen = (sessionId: string) => runs.isOpen(sessionId)
+  const claimant = () => ({ journal, operator: keys.operator, offer: offer(), isOpen })
   return {
     ...context,
     register: (signal) => registerNode(context.coordinatorUrl, provider, stage.tools, signal),
@@ -144,7 +145,7 @@ function linkOf(
       transfersOf.set(connection, createTransfers({ ...context, workspaces, connection, isServed }))
       delivery.attach(connection)
     },
-    onHeartbeat: delivery.mark,
+    onHeartbeat: () => delivery.mark(),
     onMessage: (message, connection) => {
       const transfers = transfersOf.get(connection)
       if (!transfers) return

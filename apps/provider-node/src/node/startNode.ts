@@ -99,7 +99,7 @@ async function load(options: NodeOptions, closers: (() => Promise<void>)[]): Pro
       options.onFailure?.(error)
     },
   })
-  closers.push(journal.close)
+  closers.push(() => journal.close())
   const keptOutput = new Set(journal.state.pendingReceipts.keys())
   const stage = await openStage(dataDir, { concurrency: availableParallelism(), ...options }, keptOutput)
   closers.push(stage.close)

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { systemClock } from '../clock.ts'
-import { createStandalone } from '../http/standalone.ts'
+import { Standalone } from '../http/standalone.ts'
 import { loadKeys } from '../identity/keys.ts'
 import { lockDataDir } from '../identity/lockDataDir.ts'
 import { silentLog } from '../log.ts'
@@ -36,8 +36,8 @@ export async function startStandalone(
       outputs.delete(id)
       stage.spools.remove(id).catch((error: unknown) => log.warn({ event: 'output.unremoved', err: error }))
     })
-    const standalone = createStandalone({ ...stage, history, clock, random, log }, outputs)
-    closers.push(standalone.stop)
+    const standalone = new Standalone({ ...stage, history, outputs, clock, random, log })
+    closers.push(() => standalone.stop())
     const health = () => ({
       status: 'ok',
       version: VERSION,

@@ -41,7 +41,7 @@ export async function snapshotFiles(workspaces: Workspaces, sessionId: string): 
 }
 
 /** Which files a run left new or changed, by name, as far as a receipt has room for them. */
-export function changedFiles(before: Before, after: readonly WorkspaceFile[]): WorkspaceFile[] {
+function changedFiles(before: Before, after: readonly WorkspaceFile[]): WorkspaceFile[] {
   // A tool may call its files anything; only what can be asked for again belongs into a receipt.
   const changed = after.filter(({ name, stamp }) => before.get(name) !== stamp && isWorkspacePath(name))
   const chosen: WorkspaceFile[] = []

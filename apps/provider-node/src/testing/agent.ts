@@ -35,7 +35,7 @@ export type TestSession = {
 export const HOLD = micros(100_000n)
 
 /** Reads an offer as a coordinator stores it. */
-export function readOffer(jws: string): Offer {
+function readOffer(jws: string): Offer {
   return offerSchema.decode(
     decodeJws('orien-offer+jws', jws)?.payload as Parameters<typeof offerSchema.decode>[0],
   )

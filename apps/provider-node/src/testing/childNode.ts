@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { FIXTURES } from './node.ts'
+import { fileURLToPath } from 'node:url'
+
+const PROGRAM = fileURLToPath(new URL('../fixtures/nodeProcess.ts', import.meta.url))
 
 /** A node in its own process, live. */
 export async function startChildNode(dataDir: string): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [join(FIXTURES, 'nodeProcess.ts'), dataDir], {
+  const child = spawn(process.execPath, [PROGRAM, dataDir], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { PATH: '/usr/bin:/bin' },
   })

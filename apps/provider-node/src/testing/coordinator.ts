@@ -56,80 +56,40 @@ const KEY = new Uint8Array(32).fill(7)
 const PUBLIC_KEY = publicKeyOfSeed(KEY)
 const NONCE = base64url(new Uint8Array(24).fill(9))
 
+/** What changes while a coordinator is up. */
+type Inside = { inbox: Inbox<FromNode>; nodeKeys: Map<string, string>; socket?: WebSocket }
+
 export async function startCoordinator(): Promise<TestCoordinator> {
-  const inbox: Inbox<FromNode> = createInbox()
-  const nodeKeys = new Map<string, string>()
-  let socket: WebSocket | undefined
+  const inside: Inside = { inbox: createInbox(), nodeKeys: new Map() }
   const http = createServer((request, response) => {
     let text = ''
     request.on('data', (part) => {
       text += part
     })
     request.on('end', () => {
-      const answer = register(text)
-      response
-        .writeHead(answer.status, { 'content-type': 'application/json' })
-        .end(JSON.stringify(answer.body))
+      const { status, body } = register(coordinator, inside, text)
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
     })
   })
-
-  function register(text: string): { status: number; body: object } {
-    coordinator.registrations += 1
-    const refusal = coordinator.refuseRegistration
-    if (refusal) return { status: refusal.status, body: refusal }
-    const { registration, signature } = registerProvider.body.decode(JSON.parse(text))
-    if (recoverSigner(registrationDigest(registration), signature) !== registration.payout)
-      return { status: 401, body: { code: 'signature_invalid', retryable: false } }
-    nodeKeys.set(registration.providerId, registration.nodeKey)
-    return { status: 201, body: {} }
-  }
-
-  function admit(hello: Of<'hello'>): void {
-    const decoded = decodeJws('orien-node+jws', hello.proof)
-    const proof = nodeProof.parse(decoded?.payload)
-    const key = nodeKeys.get(proof.providerId) ?? ''
-    if (!decoded || proof.nonce !== NONCE || !isSignedBy(decoded, key, verifyEd25519)) {
-      coordinator.send({ type: 'refused', code: 'signature_invalid', detail: 'the proof is wrong' })
-      return
-    }
-    const serverTime = new Date().toISOString()
-    coordinator.send({ type: 'welcome', providerId: proof.providerId, serverTime, heartbeatEveryMs: 200 })
-  }
-
   const server = new WebSocketServer({ server: http, path: NODE_SOCKET_PATH })
-  server.on('connection', (connected) => {
-    socket = connected
-    connected.send(JSON.stringify({ type: 'challenge', nonce: NONCE }))
-    connected.on('message', (data) => {
-      const message = fromNode.decode(JSON.parse(String(data)))
-      coordinator.received.push(message)
-      if (message.type === 'hello') admit(message)
-      if (message.type === 'receipt' && coordinator.acknowledges) coordinator.acknowledge(message.jws)
-      inbox.put(message)
-    })
-  })
+  server.on('connection', (connected) => attach(coordinator, inside, connected))
   http.listen(0, '127.0.0.1')
   await once(http, 'listening')
-
+  const send = (message: ToNode) => inside.socket?.send(JSON.stringify(toNode.encode(message)))
   const coordinator: TestCoordinator = {
     url: `http://127.0.0.1:${(http.address() as AddressInfo).port}`,
     received: [],
     registrations: 0,
     acknowledges: true,
-    pauseReading: () => socket?.pause(),
-    resumeReading: () => socket?.resume(),
-    send: (message) => socket?.send(JSON.stringify(toNode.encode(message))),
-    sendText: (text) => socket?.send(text),
+    pauseReading: () => inside.socket?.pause(),
+    resumeReading: () => inside.socket?.resume(),
+    send,
+    sendText: (text) => inside.socket?.send(text),
     next: (type, matches = () => true) =>
-      inbox.take((message) => message.type === type && matches(message as never)) as Promise<never>,
-    acknowledge: (jws) => {
-      const { executionId } = receiptOf(jws)
-      const payload = { v: 1, receiptHash: jwsHash(jws), recordedAt: new Date().toISOString() }
-      const countersignature = makeJws('orien-countersignature+jws', PUBLIC_KEY, payload, signWithSeed(KEY))
-      coordinator.send({ type: 'receiptAck', executionId, countersignature })
-    },
-    forgetNodes: () => nodeKeys.clear(),
-    drop: () => socket?.terminate(),
+      inside.inbox.take((message) => message.type === type && matches(message as never)) as Promise<never>,
+    acknowledge: (jws) => send(acknowledgement(jws)),
+    forgetNodes: () => inside.nodeKeys.clear(),
+    drop: () => inside.socket?.terminate(),
     close: async () => {
       for (const client of server.clients) client.terminate()
       server.close()
@@ -139,6 +99,49 @@ export async function startCoordinator(): Promise<TestCoordinator> {
     },
   }
   return coordinator
+}
+
+function register(
+  coordinator: TestCoordinator,
+  { nodeKeys }: Inside,
+  text: string,
+): { status: number; body: object } {
+  coordinator.registrations += 1
+  const refusal = coordinator.refuseRegistration
+  if (refusal) return { status: refusal.status, body: refusal }
+  const { registration, signature } = registerProvider.body.decode(JSON.parse(text))
+  if (recoverSigner(registrationDigest(registration), signature) !== registration.payout)
+    return { status: 401, body: { code: 'signature_invalid', retryable: false } }
+  nodeKeys.set(registration.providerId, registration.nodeKey)
+  return { status: 201, body: {} }
+}
+
+function attach(coordinator: TestCoordinator, inside: Inside, socket: WebSocket): void {
+  inside.socket = socket
+  socket.send(JSON.stringify({ type: 'challenge', nonce: NONCE }))
+  socket.on('message', (data) => {
+    const message = fromNode.decode(JSON.parse(String(data)))
+    coordinator.received.push(message)
+    if (message.type === 'hello') coordinator.send(answerHello(inside, message))
+    if (message.type === 'receipt' && coordinator.acknowledges) coordinator.acknowledge(message.jws)
+    inside.inbox.put(message)
+  })
+}
+
+function answerHello({ nodeKeys }: Inside, hello: Of<'hello'>): ToNode {
+  const decoded = decodeJws('orien-node+jws', hello.proof)
+  const proof = nodeProof.parse(decoded?.payload)
+  const key = nodeKeys.get(proof.providerId) ?? ''
+  if (!decoded || proof.nonce !== NONCE || !isSignedBy(decoded, key, verifyEd25519))
+    return { type: 'refused', code: 'signature_invalid', detail: 'the proof is wrong' }
+  const serverTime = new Date().toISOString()
+  return { type: 'welcome', providerId: proof.providerId, serverTime, heartbeatEveryMs: 200 }
+}
+
+function acknowledgement(jws: string): ToNode {
+  const payload = { v: 1, receiptHash: jwsHash(jws), recordedAt: new Date().toISOString() }
+  const countersignature = makeJws('orien-countersignature+jws', PUBLIC_KEY, payload, signWithSeed(KEY))
+  return { type: 'receiptAck', executionId: receiptOf(jws).executionId, countersignature }
 }
 
 /** A receipt of the wire, which has to be one. */

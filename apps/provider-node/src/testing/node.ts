@@ -20,7 +20,7 @@ export const CHAIN = {
 export const FIXTURES = fileURLToPath(new URL('../fixtures/', import.meta.url))
 
 /** Pauses short enough for a test, otherwise as in production. */
-export const QUICK: Partial<Timing> = {
+const QUICK: Partial<Timing> = {
   reconnectMs: 10,
   reconnectMaxMs: 50,
   channelWaitMs: 200,

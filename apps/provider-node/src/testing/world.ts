@@ -64,7 +64,7 @@ export async function startWorld(given: Partial<NodeOptions> = {}): Promise<Worl
 }
 
 /** Pieces may come twice after a new connection; their offsets say which belong where. */
-export function outputOf(received: readonly FromNode[], executionId: string): string {
+function outputOf(received: readonly FromNode[], executionId: string): string {
   const pieces = new Map<number, Buffer>()
   for (const message of received)
     if (message.type === 'log' && message.executionId === executionId)

@@ -1,0 +1,120 @@
+import { type FromNode, NODE_SOCKET_PATH, type ToNode } from '@orien/protocol'
+import { WebSocket } from 'ws'
+import type { Clock } from '../clock.ts'
+import { NODE_LIMITS, type Timing } from '../limits.ts'
+import type { Log } from '../log.ts'
+import { type Connection, createConnection, readMessage } from './connection.ts'
+
+/** What the two sides have to say to each other. */
+export type Conversation = {
+  coordinatorUrl: string
+  hello(nonce: string): Extract<FromNode, { type: 'hello' }>
+  heartbeat(): Extract<FromNode, { type: 'heartbeat' }>
+  /** The coordinator has let the node in. */
+  onLive(connection: Connection): void
+  onMessage(message: ToNode, connection: Connection): void
+  /** Called at each heartbeat; the result, once the other side has received everything sent before it. */
+  onHeartbeat(): () => void
+  clock: Clock
+  timing: Timing
+  log: Log
+}
+
+/** Why a connection ended, for the log and for the next attempt. */
+export type Ending = { welcomed: boolean; refusal?: { code: string; detail: string } }
+
+function socketUrl(coordinatorUrl: string): URL {
+  const url = new URL(NODE_SOCKET_PATH, coordinatorUrl)
+  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:'
+  return url
+}
+
+/** One connection from its opening to its end. */
+export async function converse(
+  context: Conversation,
+  stop: AbortSignal,
+  onWelcome: (connection: Connection) => void,
+): Promise<Ending> {
+  const { clock, timing, log } = context
+  const ending: Ending = { welcomed: false }
+  const socket = new WebSocket(socketUrl(context.coordinatorUrl), {
+    maxPayload: NODE_LIMITS.messageBytes,
+    perMessageDeflate: false,
+    handshakeTimeout: timing.handshakeMs,
+    followRedirects: false,
+  })
+  const connection = createConnection(socket)
+  const closed = new Promise((resolve) => socket.once('close', resolve))
+  const cancelHandshake = clock.after(timing.handshakeMs, () => socket.terminate())
+  let stopHeart = () => {}
+  const beWelcomed = (heartbeatEveryMs: number) => {
+    ending.welcomed = true
+    cancelHandshake()
+    stopHeart = startHeart(context, socket, connection, heartbeatEveryMs)
+    onWelcome(connection)
+    context.onLive(connection)
+  }
+  socket.on('error', (error) => log.warn({ event: 'link.error', detail: error.message }))
+  socket.on('message', (data, isBinary) => {
+    const message = isBinary ? null : readMessage(data)
+    try {
+      if (!message) log.warn({ event: 'link.unreadable' })
+      else if (ending.welcomed) context.onMessage(message, connection)
+      else if (message.type === 'welcome') beWelcomed(message.heartbeatEveryMs)
+      else open(context, connection, ending, message)
+    } catch (error) {
+      // One message that we cannot bear must not end the runs of others.
+      log.error({ event: 'link.broken', type: message?.type, err: error })
+    }
+  })
+  const hangUp = () => {
+    socket.close(1001)
+    // A side that does not answer the close would keep us here for half a minute.
+    clock.after(timing.closeMs, () => socket.terminate())
+  }
+  stop.addEventListener('abort', hangUp, { once: true })
+  if (stop.aborted) socket.terminate()
+  await closed
+  stopHeart()
+  cancelHandshake()
+  stop.removeEventListener('abort', hangUp)
+  return ending
+}
+
+function open(context: Conversation, connection: Connection, ending: Ending, message: ToNode): void {
+  if (message.type === 'challenge') connection.send(context.hello(message.nonce))
+  if (message.type !== 'refused') return
+  ending.refusal = { code: message.code, detail: message.detail }
+  connection.close()
+}
+
+/** Tells that the node lives, and finds out whether the other side does: silence over three beats is the end. */
+function startHeart(
+  { clock, heartbeat, onHeartbeat, timing, log }: Conversation,
+  socket: WebSocket,
+  connection: Connection,
+  wantedMs: number,
+): () => void {
+  const everyMs = Math.min(Math.max(wantedMs, timing.heartbeatMinMs), timing.heartbeatMaxMs)
+  let heardAtMs = clock.monotonicMs()
+  const hear = () => {
+    heardAtMs = clock.monotonicMs()
+  }
+  socket.on('message', hear)
+  socket.on('pong', hear)
+  let cancel = clock.after(everyMs, beat)
+  function beat(): void {
+    cancel = clock.after(everyMs, beat)
+    if (clock.monotonicMs() - heardAtMs > 3 * everyMs) {
+      log.warn({ event: 'link.silent' })
+      socket.terminate()
+      return
+    }
+    connection.send(heartbeat())
+    const confirm = onHeartbeat()
+    void connection.ping().then((received) => {
+      if (received) confirm()
+    })
+  }
+  return () => cancel()
+}

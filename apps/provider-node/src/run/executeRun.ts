@@ -1,0 +1,82 @@
+import { OrienError, utf8 } from '@orien/protocol'
+import type { CheckedWork, Refusal } from '../admission/checkDispatch.ts'
+import { type Clock, instantOf } from '../clock.ts'
+import type { Timing } from '../limits.ts'
+import type { Delivery } from '../link/delivery.ts'
+import { freeOutcome, type Outcome, outcomeOf } from '../receipts/outcome.ts'
+import type { History } from './history.ts'
+import type { OpenRun } from './openRun.ts'
+import { runTool, type Stage } from './runTool.ts'
+
+/** What a run that is executed touches. */
+export type ExecuteContext = Stage & {
+  delivery: Delivery
+  history: History
+  clock: Clock
+  timing: Pick<Timing, 'meterEveryMs'>
+}
+
+/** A refusal is told in the run's output, too: a receipt has no room for sentences. */
+export async function refuseRun(run: OpenRun, { code, detail }: Refusal): Promise<Outcome> {
+  await explain(run, `rejected: ${code}: ${detail}`)
+  return freeOutcome('rejected', await run.spool.end())
+}
+
+async function explain(run: OpenRun, text: string): Promise<void> {
+  await run.spool.write({ stream: 'stderr', bytes: utf8(`orien: ${text.slice(0, 2_000)}\n`) })
+}
+
+/** Executes a run whose turn has come, and says how it went. Fails only by a mistake of ours. */
+export async function executeRun(
+  context: ExecuteContext,
+  run: OpenRun,
+  checked: CheckedWork,
+): Promise<Outcome> {
+  const { executionId, sessionId, deadlineMs, rateMicrosPerMinute } = run.work
+  if (run.stop) return freeOutcome(run.stop, await run.spool.end())
+  let stopTicking = () => {}
+  try {
+    const { facts, files, hasStarted } = await runTool(
+      context,
+      { ...checked, executionId, sessionId, deadlineMs },
+      run.spool,
+      {
+        run: (started) => {
+          run.kill = () => started.kill('cancelled')
+          if (run.stop) run.kill()
+        },
+        started: () => {
+          stopTicking = startMeter(context, run)
+        },
+      },
+    )
+    if (facts.detail) await explain(run, facts.detail)
+    const log = await run.spool.end()
+    if (!hasStarted) return freeOutcome(run.stop ?? 'sandbox_error', log)
+    const terms = { rateMicrosPerMinute, deadlineMs, timeLimitMs: checked.tool.manifest.limits.timeMs }
+    return outcomeOf(facts, terms, files, log, run.stop)
+  } catch (error) {
+    if (!(error instanceof OrienError)) throw error
+    // An input that is not there is the agent's mistake; anything else before exec is the provider's.
+    const isInput = error.code === 'not_found' || error.code === 'workspace_path_refused'
+    await explain(run, `${error.code}: ${error.message}`)
+    return freeOutcome(isInput ? 'rejected' : 'sandbox_error', await run.spool.end())
+  } finally {
+    stopTicking()
+  }
+}
+
+/** Notes the start and tells the running time until it is called off. */
+function startMeter({ clock, delivery, history, timing }: ExecuteContext, run: OpenRun): () => void {
+  const { executionId, deadlineMs } = run.work
+  const beganMs = clock.monotonicMs()
+  run.startedAt = instantOf(clock.nowMs())
+  delivery.started(executionId, run.startedAt)
+  history.update(executionId, { status: 'running', startedAt: run.startedAt })
+  let cancel = clock.after(timing.meterEveryMs, tick)
+  function tick(): void {
+    delivery.meter(executionId, Math.min(Math.floor(clock.monotonicMs() - beganMs), deadlineMs))
+    cancel = clock.after(timing.meterEveryMs, tick)
+  }
+  return () => cancel()
+}
