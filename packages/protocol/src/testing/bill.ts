@@ -25,7 +25,7 @@ export function makeCast(name: string): Cast {
   }
 }
 
-export const SESSION_ID = makeId('session', 1_764_000_000_000, new Uint8Array(10).fill(1))
+const SESSION_ID = makeId('session', 1_764_000_000_000, new Uint8Array(10).fill(1))
 const ESCROW = '0x00000000000000000000000000000000000e5c40'
 const TOKEN = '0x0000000000000000000000000000000000007073'
 const RATE = micros(600_000n)
@@ -67,7 +67,7 @@ export function signOffer(offer: Offer, cast: Cast): string {
   return makeJws('orien-offer+jws', cast.node.publicKey, z.encode(offerSchema, offer), cast.node.sign)
 }
 
-export function makeChannel(cast: Cast): ChannelTerms {
+function makeChannel(cast: Cast): ChannelTerms {
   return {
     chainId: 31_337,
     escrow: ESCROW,

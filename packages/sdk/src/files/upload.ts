@@ -19,7 +19,7 @@ async function toBlob(content: FileContent): Promise<Blob> {
 }
 
 /** The SHA-256 of a Blob, read piece by piece. */
-export async function sha256OfBlob(blob: Blob): Promise<string> {
+async function sha256OfBlob(blob: Blob): Promise<string> {
   const hash = startSha256()
   const reader = blob.stream().getReader()
   for (;;) {

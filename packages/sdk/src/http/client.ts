@@ -18,7 +18,7 @@ export type CallOptions = {
 }
 
 /** A request for bytes or server-sent events. */
-export type StreamRequest = {
+type StreamRequest = {
   method: 'GET' | 'PUT'
   path: string
   headers?: Record<string, string>

@@ -11,7 +11,7 @@ const MAX_PAUSE_MS = 5_000
  * Whether the same request may be sent again without being asked: the network lost it, or the other side is busy.
  * A refusal on state or money (409, 402) is the caller's to see, even a retryable one: it is stored under its key.
  */
-export function isTransient(error: unknown): error is OrienError {
+function isTransient(error: unknown): error is OrienError {
   return error instanceof OrienError && ERRORS[error.code].retryable && ERRORS[error.code].status >= 429
 }
 

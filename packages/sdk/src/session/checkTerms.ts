@@ -28,7 +28,7 @@ const refuse = (detail: string) => new OrienError('signature_invalid', detail)
  *
  * @throws OrienError `signature_invalid`
  */
-export function checkRegistration(provider: ProviderView, wantedId: string): void {
+function checkRegistration(provider: ProviderView, wantedId: string): void {
   const { registration, signature } = provider.registration
   const { payout } = registration
   if (recoverSigner(registrationDigest(registration), signature) !== payout) {

@@ -6,7 +6,7 @@ import { wordOf } from './providerStandIn.ts'
 
 type EventName = 'ChannelOpened' | 'ChannelSettled' | 'ChannelClosed'
 /** A log of the escrow, its amounts in micro-USDC. */
-export type LogStandIn = { event: EventName; blockNumber: number; amounts: readonly bigint[] }
+type LogStandIn = { event: EventName; blockNumber: number; amounts: readonly bigint[] }
 
 /** What a stand-in for a chain holds. */
 export type ChainState = {

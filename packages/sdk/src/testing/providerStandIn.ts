@@ -44,7 +44,7 @@ export type ProviderStandIn = {
 }
 
 /** What a receipt has to say. */
-export type ReceiptBase = {
+type ReceiptBase = {
   executionId: Receipt['executionId']
   sessionId: Receipt['sessionId']
   channelId: Hex
