@@ -3,8 +3,11 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test, vi } from 'vitest'
 import { recordModulesFile, spawnOrien } from './commands/fixtures/spawnOrien.ts'
+
+// Every test starts processes that load most of ORIEN.
+vi.setConfig({ testTimeout: 60_000 })
 
 const dir = mkdtempSync(join(tmpdir(), 'orien-command-'))
 afterAll(() => rmSync(dir, { recursive: true, force: true }))

@@ -1,9 +1,10 @@
 import { openAsBlob } from 'node:fs'
-import { type ProviderView, sessionId, type UsdcMicros } from '@orien/protocol'
+import { type ExecutionView, type ProviderView, sessionId, type UsdcMicros } from '@orien/protocol'
 import type { Orien, Session } from '@orien/sdk'
 import type { AgentOptions, Handler, Shell } from '../commands/bind.ts'
 import { interruptible } from '../commands/interrupt.ts'
 import { outcomeLine } from '../terminal/outcome.ts'
+import { printable } from '../terminal/terminal.ts'
 import { wrongUse } from '../terminal/wrongUse.ts'
 import { readUsdc } from './amount.ts'
 import { awaitSettlement } from './awaitSettlement.ts'
@@ -11,7 +12,7 @@ import { connectAgent } from './connect.ts'
 import { findProvider, readSessionId } from './find.ts'
 import { type LocalFile, parseFile, readLocalText } from './localFiles.ts'
 import { parseArguments } from './parseArguments.ts'
-import { saveOutputs } from './saveOutputs.ts'
+import { outputsOf, saveOutputs } from './saveOutputs.ts'
 import { streamRun } from './streamRun.ts'
 
 type Options = AgentOptions & {
@@ -37,8 +38,7 @@ export const runTool: Handler<Options> = async (shell, options, [target = '', to
     try {
       for (const { name, content } of files) await session.upload(name, content, { signal })
       const execution = await execute(shell, session, { tool, args, maxCostMicros }, signal)
-      const saved = options.out === undefined ? [] : await saveOutputs(session, execution, options.out)
-      for (const path of saved) shell.terminal.say(`saved ${path}`)
+      const saved = await bringHome(shell, session, execution, options.out)
       const final = place.isOurs
         ? await awaitSettlement(session, (line) => shell.terminal.say(line))
         : undefined
@@ -110,4 +110,22 @@ async function execute(
   const execution = await streamRun(session, request, { output }, signal)
   terminal.say(terminal.err.dim(outcomeLine(execution)))
   return execution
+}
+
+/** Saves what the run wrote where the person wants it, or says that there is something to be had. */
+async function bringHome(
+  { terminal }: Shell,
+  session: Session,
+  execution: ExecutionView,
+  dir: string | undefined,
+): Promise<string[]> {
+  if (dir === undefined) {
+    const names = outputsOf(execution).map(({ name }) => printable(name))
+    if (names.length > 0)
+      terminal.say(terminal.err.dim(`wrote ${names.join(', ')}; --out DIR brings it home`))
+    return []
+  }
+  const saved = await saveOutputs(session, execution, dir)
+  for (const path of saved) terminal.say(`saved ${path}`)
+  return saved
 }

@@ -1,7 +1,12 @@
 import { createHash } from 'node:crypto'
-import { type ExecutionView, OrienError, readReceipt } from '@orien/protocol'
+import { type ExecutionView, OrienError, type Receipt, readReceipt } from '@orien/protocol'
 import type { Session } from '@orien/sdk'
 import { saveFile } from './localFiles.ts'
+
+/** The files that a run wrote, as its receipt names them. */
+export function outputsOf({ receipt }: ExecutionView): Receipt['outputs'] {
+  return (receipt === undefined ? null : readReceipt(receipt))?.receipt.outputs ?? []
+}
 
 /**
  * Saves the files that a run wrote, as its receipt names them.
@@ -14,9 +19,8 @@ export async function saveOutputs(
   execution: ExecutionView,
   dir: string,
 ): Promise<string[]> {
-  const read = execution.receipt === undefined ? null : readReceipt(execution.receipt)
   const saved: string[] = []
-  for (const output of read?.receipt.outputs ?? []) {
+  for (const output of outputsOf(execution)) {
     saved.push(await saveFile(dir, output.name, checked(session.downloadPieces(output.name), output)))
   }
   return saved

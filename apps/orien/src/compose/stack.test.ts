@@ -12,6 +12,9 @@ import { pathsIn } from './dataDir.ts'
 import { missionPlace } from './missionPlace.ts'
 import { type Stack, startStack } from './stack.ts'
 
+// Some of these start several commands one after the other, each of them a process.
+vi.setConfig({ testTimeout: 60_000 })
+
 const dataDir = mkdtempSync(join(tmpdir(), 'orien-stack-'))
 const home = mkdtempSync(join(tmpdir(), 'orien-home-'))
 const warnings: string[] = []
@@ -76,7 +79,7 @@ test('a mission ends with a bill that the chain verifies, and with the rest refu
   expect(readFileSync(json.billPath, 'utf8')).toBe(mission.billText)
   const picture = readFileSync(join(pathsIn(dataDir).missions, json.sessionId, 'cover.png'))
   expect(picture.subarray(1, 4).toString()).toBe('PNG')
-}, 120_000)
+})
 
 describe('the command, as an agent uses it', () => {
   test('makes a wallet once, says so, and funds it on a local chain', async () => {
@@ -206,7 +209,7 @@ test('a node that dies is started again and is online again', async () => {
   await vi.waitUntil(async () => (await present()) === 0, { timeout: 20_000 })
   await vi.waitUntil(async () => (await present()) === 1, { timeout: 60_000 })
   expect(warnings.at(-1)).toMatch(/^the provider node is started again: it was ended by SIGKILL/)
-}, 90_000)
+}, 120_000)
 
 test('a database whose chain is gone is put aside with one loud line, and a fresh one is begun', async () => {
   await stack.stop()
@@ -218,9 +221,9 @@ test('a database whose chain is gone is put aside with one loud line, and a fres
   const { aside } = pathsIn(dataDir)
   const [folder = ''] = readdirSync(aside)
   expect(loud).toBe(
-    `STARTING FRESH: the chain that it belongs to is gone; the earlier data is in ${join(aside, folder)}`,
+    `STARTING FRESH: the data belongs to a chain or an escrow contract that is not there any more; it is now in ${join(aside, folder)}`,
   )
   expect(existsSync(join(aside, folder, 'postgres'))).toBe(true)
   expect(stack.provider?.id).not.toBe(formerId)
   expect(existsSync(pathsIn(dataDir).missions)).toBe(true)
-}, 120_000)
+})

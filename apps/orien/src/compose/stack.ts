@@ -51,11 +51,16 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   closers.defer(await lock(dir))
   const port = options.port === 0 ? await freePort() : options.port
   const host = await requirePort(port)
-  if (options.isFresh) await beginAnew(dir, clock, report, 'as you asked')
+  if (options.isFresh) await beginAnew(dir, clock, report, 'the earlier data is put aside as you asked')
   const environment = readEnvironment()
   const chainPort = options.chainPort === undefined ? 0 : await preferPort(options.chainPort)
   const foundation = await layFoundation({ environment, settings, dir, chainPort }, () =>
-    beginAnew(dir, clock, report, 'the chain that it belongs to is gone'),
+    beginAnew(
+      dir,
+      clock,
+      report,
+      'the data belongs to a chain or an escrow contract that is not there any more',
+    ),
   )
   closers.defer(foundation.stop)
   report.part('database', foundation.databaseLabel)
@@ -102,7 +107,7 @@ async function lock(dir: DataDir): Promise<() => void> {
 
 async function beginAnew(dir: DataDir, clock: Clock, report: Report, why: string): Promise<void> {
   const target = await moveAside(dir, clock.now())
-  if (target !== null) report.warn(`STARTING FRESH: ${why}; the earlier data is in ${target}`)
+  if (target !== null) report.warn(`STARTING FRESH: ${why}; it is now in ${target}`)
 }
 
 async function serve(

@@ -4,9 +4,12 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { mainFile, spawnOrien } from '../commands/fixtures/spawnOrien.ts'
 import { freePort } from './port.ts'
+
+// Every test starts processes that load most of ORIEN.
+vi.setConfig({ testTimeout: 60_000 })
 
 const dataDir = mkdtempSync(join(tmpdir(), 'orien-up-'))
 let port: number
@@ -74,5 +77,20 @@ test('ends with 0 when it is asked to, and leaves no process and no claim to be 
 test('the database of a stack that is not running can be audited too', async () => {
   const { code, stderr } = await spawnOrien(['reconcile', '--json', '--data-dir', dataDir])
   expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(/The chain was not asked/) })
+  expect(processesHere()).toEqual([])
+})
+
+test('a start that is interrupted takes back what it has started', async () => {
+  const args = [mainFile, 'up', '--no-node', '--port', String(port), '--data-dir', dataDir]
+  const env = { PATH: process.env.PATH ?? '', HOME: dataDir }
+  const starting = spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'pipe'] })
+  const exited = once(starting, 'exit')
+  const said: string[] = []
+  for await (const line of createInterface({ input: starting.stderr })) {
+    said.push(line)
+    // The first line comes before the first part is started.
+    if (said.length === 1) starting.kill('SIGINT')
+  }
+  expect({ code: (await exited)[0], last: said.at(-1) }).toEqual({ code: 1, last: 'interrupted' })
   expect(processesHere()).toEqual([])
 })

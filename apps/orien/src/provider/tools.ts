@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { loadTools } from '@orien/provider-node'
 import { describeArguments } from '../agent/parseArguments.ts'
 import type { Handler } from '../commands/bind.ts'
@@ -31,5 +32,5 @@ export const checkTools: Handler<object> = async ({ terminal, settings }, _optio
 
 /** The tools that come with the node. */
 function defaultManifest(): string {
-  return new URL('../tools/orien.tools.yaml', import.meta.resolve('@orien/provider-node')).pathname
+  return fileURLToPath(new URL('../tools/orien.tools.yaml', import.meta.resolve('@orien/provider-node')))
 }
