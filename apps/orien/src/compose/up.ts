@@ -14,8 +14,8 @@ const USUAL_CHAIN_PORT = 8545
 export const up: Handler<Options> = async (shell, options) => {
   const { terminal, settings } = shell
   if (options.mission && !options.node) throw wrongUse('A mission needs the node', 'Leave --no-node out.')
-  terminal.say(terminal.err.bold('ORIEN'))
   return interruptible(async (signal) => {
+    terminal.say(terminal.err.bold('ORIEN'))
     // Loaded after the first line: it is most of ORIEN, and a person should see that something happens.
     const { startStack } = await import('./stack.ts')
     const { showMission } = await import('../mission/showMission.ts')
