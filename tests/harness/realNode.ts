@@ -3,12 +3,14 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setInterval } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { type Hex, type Id, micros, openSession } from '@orien/protocol'
 import { initNode } from '@orien/provider-node'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
-import { vi } from 'vitest'
 import { createAgent, type Stack } from './stack.ts'
+
+const LOOK_EVERY_MS = 50
 
 const mainFile = fileURLToPath(new URL('../../apps/provider-node/src/main.ts', import.meta.url))
 
@@ -83,9 +85,8 @@ export async function startRealNode(stack: Stack, options: Options = {}): Promis
 async function untilReady(stack: Stack, id: Id<'provider'>, child: ChildProcess): Promise<void> {
   const { orien } = await createAgent(stack, 0n)
   const body = { providerId: id, budgetMicros: micros(10_000n), rail: 'escrow' as const }
-  const look = async () => {
-    if (child.exitCode === null) await orien.call(openSession, { body })
+  for await (const _tick of setInterval(LOOK_EVERY_MS)) {
+    if (child.exitCode !== null) throw new TypeError(`the node ended with ${child.exitCode}`)
+    if (await orien.call(openSession, { body }).catch(() => null)) return
   }
-  await vi.waitFor(look, { timeout: 60_000, interval: 50 })
-  if (child.exitCode !== null) throw new TypeError(`the node ended with ${child.exitCode}`)
 }

@@ -8,7 +8,13 @@ import { chains, type LocalChain, signerFromPrivateKey, startLocalChain } from '
 import { Orien } from '@orien/sdk'
 import { pino } from 'pino'
 import { generatePrivateKey, type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts'
-import { createTestDatabase, type TestDatabase } from './postgres.ts'
+import type { TestDatabase } from './postgres.ts'
+
+/** Only a test run has one to give; benchmarks bring their own. */
+async function testDatabase(): Promise<TestDatabase> {
+  const { createTestDatabase } = await import('./postgres.ts')
+  return createTestDatabase()
+}
 
 /** A coordinator with a database and a chain of its own, all real. */
 export type Stack = {
@@ -22,9 +28,10 @@ export type Stack = {
   stop: () => Promise<void>
 }
 
-export async function startStack(overrides: Partial<Config> = {}): Promise<Stack> {
+/** @param database of the caller's own; by default one of the test run's */
+export async function startStack(overrides: Partial<Config> = {}, database?: TestDatabase): Promise<Stack> {
   const dataDir = mkdtempSync(join(tmpdir(), 'orien-stack-'))
-  const [chain, database, port] = await Promise.all([startLocalChain(), createTestDatabase(), freePort()])
+  const [chain, used, port] = await Promise.all([startLocalChain(), database ?? testDatabase(), freePort()])
   const url = `http://127.0.0.1:${port}`
   const start = () =>
     startCoordinator({
@@ -41,7 +48,7 @@ export async function startStack(overrides: Partial<Config> = {}): Promise<Stack
         version: 'test',
         ...overrides,
       },
-      databaseUrl: database.url,
+      databaseUrl: used.url,
       chain: {
         profile: chains.local,
         rpcUrl: chain.rpcUrl,
@@ -55,7 +62,7 @@ export async function startStack(overrides: Partial<Config> = {}): Promise<Stack
   const stack: Stack = {
     url,
     chain,
-    database,
+    database: used,
     dataDir,
     coordinator: await start(),
     restart: async () => {
@@ -64,7 +71,7 @@ export async function startStack(overrides: Partial<Config> = {}): Promise<Stack
     },
     stop: async () => {
       await stack.coordinator.stop()
-      await database.drop()
+      await used.drop()
       await chain.stop()
       rmSync(dataDir, { recursive: true, force: true })
     },

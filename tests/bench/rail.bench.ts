@@ -1,0 +1,104 @@
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startEmbeddedPostgres } from '@orien/coordinator'
+import { micros } from '@orien/protocol'
+import { startRealNode } from '../harness/realNode.ts'
+import { createAgent, startStack } from '../harness/stack.ts'
+import type { BenchResult, BenchRow } from './row.ts'
+import { samplePair } from './sample.ts'
+
+const ROUNDS = 100
+
+const emptyTool = `
+tools:
+  - id: empty
+    description: Does nothing
+    arguments: { properties: {} }
+    executable: /usr/bin/true
+    argv: []
+    readOnlyPaths: [/usr/bin]
+    limits: { timeMs: 1000, memoryBytes: 67108864, processes: 4, diskBytes: 1048576, outputBytes: 1024 }
+`
+
+/** The sandbox alone, without meter, limits, filter or record: what isolation itself costs on this machine. */
+function bareSandbox(): Promise<void> {
+  const system = ['/usr', '/lib', '/lib64', '/bin'].flatMap((path) => ['--ro-bind-try', path, path])
+  const isolation = ['--unshare-all', '--die-with-parent', '--new-session', '--cap-drop', 'ALL', '--clearenv']
+  const args = [
+    ...isolation,
+    ...system,
+    '--proc',
+    '/proc',
+    '--dev',
+    '/dev',
+    '--tmpfs',
+    '/tmp',
+    '--',
+    '/usr/bin/true',
+  ]
+  return new Promise((resolve, reject) => {
+    const child = spawn('bwrap', args, { stdio: 'ignore' })
+    child.once('error', reject)
+    child.once('exit', (code) => (code === 0 ? resolve() : reject(new TypeError(`bwrap ended with ${code}`))))
+  })
+}
+
+async function paidCall(percentile: 'p50Ms' | 'p99Ms'): Promise<BenchResult> {
+  const dir = mkdtempSync(join(tmpdir(), 'orien-bench-'))
+  const toolsFile = join(dir, 'tools.yaml')
+  writeFileSync(toolsFile, emptyTool)
+  const postgres = await startEmbeddedPostgres({ dataDir: join(dir, 'postgres') })
+  const drop = async () => {}
+  const stack = await startStack({}, { url: postgres.url, drop, [Symbol.asyncDispose]: drop })
+  const node = await startRealNode(stack, { toolsFile })
+  try {
+    const { orien } = await createAgent(stack, 1_000_000_000n)
+    const session = await orien.openSession({
+      providerId: node.providerId,
+      budgetMicros: micros(500_000_000n),
+    })
+    const call = async () => {
+      const run = await session.execute({ tool: 'empty', args: {}, waitMs: 10_000 })
+      if (run.result?.status !== 'completed')
+        throw new TypeError(`the empty tool ended as ${run.result?.reason}`)
+    }
+    const { subject, reference } = await samplePair({
+      subject: call,
+      reference: bareSandbox,
+      rounds: ROUNDS,
+      warmUpRounds: 5,
+    })
+    const value = subject[percentile]
+    const referenceValue = reference[percentile]
+    return {
+      value,
+      referenceValue,
+      unit: 'ms',
+      note: `overhead ${(value - referenceValue).toFixed(1)} ms; the client signs and checks in the same process`,
+    }
+  } finally {
+    await node.stop()
+    await stack.stop()
+    await postgres.stop()
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
+
+const reference = 'bare bwrap with the same program'
+
+export const rows: BenchRow[] = [
+  {
+    name: 'HTTP execute of an empty tool, Prefer: wait, p50',
+    reference: `${reference}, p50`,
+    better: 'lower',
+    run: () => paidCall('p50Ms'),
+  },
+  {
+    name: 'HTTP execute of an empty tool, Prefer: wait, p99',
+    reference: `${reference}, p99`,
+    better: 'lower',
+    run: () => paidCall('p99Ms'),
+  },
+]
