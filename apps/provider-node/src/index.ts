@@ -1,4 +1,5 @@
 export type { ReadChannel } from './admission/channelWatch.ts'
+export { loadClaims, type OpenClaim } from './claims/loadClaims.ts'
 export { type InitialisedNode, type InitOptions, initNode } from './identity/initNode.ts'
 export { loadKeys, type NodeKeys } from './identity/keys.ts'
 export { loadProvider, type Provider } from './identity/providerFile.ts'

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { base64url, type Ed25519Sign, fromHex, type Hex, OrienError, toHex } from '@orien/protocol'
@@ -56,6 +57,16 @@ export function keysOf(secrets: NodeSecrets): NodeKeys {
   const { nodeSeed, operatorKey, apiToken } = secrets
   const node = { publicKey: publicKeyOfSeed(nodeSeed), sign: signWithSeed(nodeSeed) }
   return { node, operator: operatorOf(operatorKey), apiToken }
+}
+
+/** The token of the loopback interface alone; made if there is none, for a node that has no owner yet. */
+export async function loadOrMakeApiToken(dataDir: string, random: Random): Promise<string> {
+  const path = join(dataDir, FILES.apiToken)
+  if (!existsSync(path)) {
+    await mkdir(dataDir, { recursive: true, mode: 0o711 })
+    await writeSecretFile(path, `${base64url(random.bytes(32))}\n`)
+  }
+  return readSecretFile(path)
 }
 
 /** Stores the keys of a new node; those of an old one are never replaced. */

@@ -25,6 +25,9 @@ export type JournalOptions = {
   onFailure(error: unknown): void
 }
 
+/** Where the journal lies in a data directory. */
+export const JOURNAL_PATH = 'journal/journal.jsonl'
+
 const OPEN_FLAGS = constants.O_CREAT | constants.O_APPEND | constants.O_WRONLY
 const FILE_MODE = 0o600
 
@@ -38,7 +41,7 @@ type Entry = { line: string; isDurable: boolean; kept: PromiseWithResolvers<void
  */
 export async function openJournal(options: JournalOptions): Promise<Journal> {
   await mkdir(dirname(options.path), { recursive: true, mode: 0o700 })
-  const state = await replay(options.path)
+  const state = await readJournal(options.path)
   return new JournalFile(
     state,
     options,
@@ -46,7 +49,12 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
   )
 }
 
-async function replay(path: string): Promise<JournalState> {
+/**
+ * Reads a journal without opening it for writing.
+ *
+ * @throws OrienError `unreadable` for damage anywhere but in its last line
+ */
+export async function readJournal(path: string): Promise<JournalState> {
   const state = emptyState()
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return ''

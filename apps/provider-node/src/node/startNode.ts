@@ -9,7 +9,7 @@ import { createServer } from '../http/server.ts'
 import { loadKeys, type NodeKeys } from '../identity/keys.ts'
 import { lockDataDir } from '../identity/lockDataDir.ts'
 import { loadProvider, type Provider } from '../identity/providerFile.ts'
-import { type Journal, openJournal } from '../journal/journal.ts'
+import { JOURNAL_PATH, type Journal, openJournal } from '../journal/journal.ts'
 import { DEFAULT_TIMING, type Timing } from '../limits.ts'
 import { type Log, silentLog } from '../log.ts'
 import { type Random, systemRandom } from '../random.ts'
@@ -92,7 +92,7 @@ async function load(options: NodeOptions, closers: (() => Promise<void>)[]): Pro
   const keys = await loadKeys(dataDir)
   checkKeys(provider, keys)
   const journal = await openJournal({
-    path: join(dataDir, 'journal', 'journal.jsonl'),
+    path: join(dataDir, JOURNAL_PATH),
     nowMs: clock.nowMs,
     onFailure: (error) => {
       log.error({ event: 'journal.failed', err: error })

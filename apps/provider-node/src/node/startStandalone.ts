@@ -1,7 +1,8 @@
+import { mkdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { systemClock } from '../clock.ts'
 import { Standalone } from '../http/standalone.ts'
-import { loadKeys } from '../identity/keys.ts'
+import { loadOrMakeApiToken } from '../identity/keys.ts'
 import { lockDataDir } from '../identity/lockDataDir.ts'
 import { silentLog } from '../log.ts'
 import type { Spool } from '../output/spool.ts'
@@ -16,6 +17,7 @@ export type StandaloneNode = { apiUrl: string; apiToken: string; stop(): Promise
 
 /**
  * Starts the tools and the loopback interface without a coordinator: nobody connects, nobody pays, nothing is signed.
+ * The directory need not have been initialised by an owner.
  *
  * @throws OrienError as `startNode` does
  */
@@ -23,12 +25,13 @@ export async function startStandalone(
   options: Omit<NodeOptions, 'coordinatorUrl' | 'rpcUrl' | 'readChannel'>,
 ): Promise<StandaloneNode> {
   const { dataDir, clock = systemClock, random = systemRandom, log = silentLog } = options
+  await mkdir(dataDir, { recursive: true, mode: 0o711 })
   const closers = [await lockDataDir(dataDir)]
   const closeAll = async () => {
     for (const close of closers.splice(0).reverse()) await close()
   }
   try {
-    const keys = await loadKeys(dataDir)
+    const apiToken = await loadOrMakeApiToken(dataDir, random)
     const stage = await openStage(dataDir, { concurrency: availableParallelism(), ...options }, new Set())
     closers.push(stage.close)
     const outputs = new Map<string, Spool>()
@@ -46,9 +49,13 @@ export async function startStandalone(
       isolation: stage.isolation.isolationClass,
       ...stage.scheduler.counts(),
     })
-    const api = await listen({ ...options, random, log }, { keys, stage, history }, { health, standalone })
+    const api = await listen(
+      { ...options, random, log },
+      { keys: { apiToken }, stage, history },
+      { health, standalone },
+    )
     closers.push(api.close)
-    return { apiUrl: api.url, apiToken: keys.apiToken, stop: closeAll }
+    return { apiUrl: api.url, apiToken, stop: closeAll }
   } catch (error) {
     await closeAll()
     throw error
