@@ -32,7 +32,7 @@ const PARTS: readonly Part[] = [
   },
   ...webTypes,
   { name: 'tidy', command: 'vitest', args: ['run', '--project', 'tidy', '--reporter=dot'] },
-  { name: 'imports', command: 'depcruise', args: ['packages', 'apps', 'tests', 'scripts', 'examples'] },
+  { name: 'imports', command: 'depcruise', args: ['packages', 'apps', 'tests', 'scripts'] },
   { name: 'dead-code', command: 'knip', args: ['--no-progress', '--no-config-hints'] },
   { name: 'style', command: 'biome', args: ['check', '--error-on-warnings'] },
 ]

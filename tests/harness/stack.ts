@@ -79,7 +79,7 @@ export async function startStack(overrides: Partial<Config> = {}, database?: Tes
   return stack
 }
 
-export function freePort(): Promise<number> {
+function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer()
     probe.once('error', reject)

@@ -4,7 +4,7 @@ import { channelOf } from '../session/view.ts'
 import { type Joined, selectOpenWork } from './store.ts'
 
 /** Everything a node needs for one run. */
-export function workOf({ execution, session }: Joined, ctx: Pick<Context, 'chain'>): Dispatch | null {
+function workOf({ execution, session }: Joined, ctx: Pick<Context, 'chain'>): Dispatch | null {
   const channel = channelOf(session, ctx.chain)
   if (!channel) return null
   return {

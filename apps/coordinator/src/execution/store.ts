@@ -4,7 +4,7 @@ import type { Executor } from '../db/executor.ts'
 import { executions, logChunks, receipts, refusals, sessions } from '../db/schema.ts'
 
 export type ExecutionRow = typeof executions.$inferSelect
-export type SessionRow = typeof sessions.$inferSelect
+type SessionRow = typeof sessions.$inferSelect
 
 /** What the submit function decides about; see submit.sql. */
 export type Submission = {

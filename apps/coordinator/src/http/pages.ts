@@ -2,7 +2,7 @@ import { BILLABLE_STATES, ERRORS, type ErrorCode, OPERATIONS, STREAMS } from '@o
 import type { Context } from '../context.ts'
 
 /** Text in HTML. */
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return text
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')

@@ -14,7 +14,7 @@ export type Call = { caller: Caller; request: FastifyRequest; idempotencyKey: st
 export type HttpParts = { ctx: Context; authenticator: Authenticator }
 
 /** Reads a request by its operation. */
-export function readInput<Op extends Operation>(op: Op, request: FastifyRequest): OperationInput<Op> {
+function readInput<Op extends Operation>(op: Op, request: FastifyRequest): OperationInput<Op> {
   return {
     params: readPart('params', op.params, request.params),
     query: readPart('query', op.query, request.query),

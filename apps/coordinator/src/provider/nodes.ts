@@ -14,7 +14,7 @@ export type NodeHub = Nodes & {
 }
 
 /** A numbered conversation with a node. */
-export type Exchange = { requestId: number; send: (message: ToNode) => void; end: () => void }
+type Exchange = { requestId: number; send: (message: ToNode) => void; end: () => void }
 
 /** How long a node may take to answer a question. */
 const ANSWER_MS = 10_000

@@ -1,5 +1,5 @@
 import type { PublishedTool, Registration, SignedRegistration } from '@orien/protocol'
-import { and, asc, desc, eq, gt, ilike, inArray, isNull, lte, or, sql } from 'drizzle-orm'
+import { and, asc, eq, gt, ilike, inArray, isNull, lte, or, sql } from 'drizzle-orm'
 import type { Executor } from '../db/executor.ts'
 import { disputes, executions, providers, sessions } from '../db/schema.ts'
 
@@ -102,10 +102,6 @@ export async function selectProviders(db: Executor, filter: ProviderFilter): Pro
     )
     .orderBy(asc(providers.id))
     .limit(filter.limit)
-}
-
-export async function selectProvidersOf(db: Executor, payout: string): Promise<ProviderRow[]> {
-  return db.select().from(providers).where(eq(providers.payout, payout)).orderBy(desc(providers.registeredAt))
 }
 
 export async function selectTracks(db: Executor, ids: readonly string[]): Promise<Map<string, Track>> {

@@ -36,7 +36,7 @@ export async function beginEnd(
 }
 
 /** The last run is accounted for: what remains is to settle. A session that never touched the chain is settled at once. */
-export async function completeSession(ctx: Context, unit: Unit, row: SessionRow): Promise<SessionRow> {
+async function completeSession(ctx: Context, unit: Unit, row: SessionRow): Promise<SessionRow> {
   const next = sessionTransition(row.status as SessionStatus, { type: 'drained' })
   if (!next.ok || row.openExecutions > 0) return row
   const data = { consumedMicros: row.spentMicros.toString() }

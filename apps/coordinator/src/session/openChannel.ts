@@ -5,7 +5,7 @@ import { lockSession, type SessionRow, updateSession } from './store.ts'
 import { channelOf } from './view.ts'
 
 /** The signed deposit as it was stored. */
-export function storedDeposit(row: SessionRow): DepositAuthorization {
+function storedDeposit(row: SessionRow): DepositAuthorization {
   const stored = row.deposit as Omit<DepositAuthorization, 'valueMicros'> & { valueMicros: string }
   return { ...stored, valueMicros: micros(BigInt(stored.valueMicros)) }
 }

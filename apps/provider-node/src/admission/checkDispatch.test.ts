@@ -53,18 +53,10 @@ type Given = {
   state?: JournalState
   reading?: ChannelState | null
   openHoldsMicros?: bigint
-  highestVoucherMicros?: bigint
   nowMs?: number
 }
 
-async function judge({
-  work,
-  state,
-  reading,
-  openHoldsMicros = 0n,
-  highestVoucherMicros = 0n,
-  nowMs = AT,
-}: Given) {
+async function judge({ work, state, reading, openHoldsMicros = 0n, nowMs = AT }: Given) {
   const channels = watchChannels(
     async () => reading ?? null,
     systemClock,
