@@ -75,7 +75,8 @@ describe('the process that keeps the meter', () => {
   })
 
   it('that cannot run any more does not prolong the life of a tool: the node kills the namespace', async () => {
-    const run = bench.driver.run(bench.spec(['sleep', '60000'], { deadlineMs: 300 }), () => {})
+    // Long enough that the helper is stopped before its own clock ends the run, on a busy machine as well.
+    const run = bench.driver.run(bench.spec(['sleep', '60000'], { deadlineMs: 3_000 }), () => {})
     await run.started
     const [tool = 0] = await bench.alive()
     process.kill(await parentOf(tool), 'SIGSTOP')
@@ -86,13 +87,13 @@ describe('the process that keeps the meter', () => {
       signal: 'SIGKILL',
       sources: { wall: 'node' },
     })
-    expect(facts.effectiveMicros).toBeLessThanOrEqual(300_000)
+    expect(facts.effectiveMicros).toBeLessThanOrEqual(3_000_000)
     expect(await bench.alive()).toEqual([])
   })
 
   it('that is killed together with bubblewrap leaves nothing running when the run is told to be over', async () => {
     const bare = await openBench({ useCgroups: false })
-    const run = bare.driver.run(bare.spec(['daemons', '20', '0', '60000'], { deadlineMs: 300 }), () => {})
+    const run = bare.driver.run(bare.spec(['daemons', '20', '0', '60000'], { deadlineMs: 3_000 }), () => {})
     await run.started
     const [tool = 0] = await bare.alive()
     process.kill(await parentOf(tool), 'SIGSTOP')
