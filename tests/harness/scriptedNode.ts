@@ -46,6 +46,9 @@ type Answer = Extract<ToNode, { type: 'receiptAck' | 'receiptRefused' }>
  */
 export type ScriptedNode = {
   providerId: Id<'provider'>
+  owner: ScriptedOwner['account']
+  nodeKey: string
+  signBytes: ScriptedOwner['sign']
   /** Work in the order it came; each execution once. */
   dispatches: readonly Dispatch[]
   nextDispatch: (index: number) => Promise<Dispatch>
@@ -210,6 +213,9 @@ export async function startScriptedNode(stack: Stack): Promise<ScriptedNode> {
   await authorised(stack, providerId)
   return {
     providerId,
+    owner: owner.account,
+    nodeKey,
+    signBytes: sign,
     dispatches,
     nextDispatch: (index) => until(() => dispatches[index]),
     dispatchOf: (executionId) => until(() => dispatches.find((work) => work.executionId === executionId)),

@@ -14,7 +14,7 @@ import {
   toHex,
 } from '@orien/protocol'
 import { Orien, publicKeyOfSeed, signWithSeed } from '@orien/sdk'
-import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
+import { generatePrivateKey, type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts'
 import { z } from 'zod'
 import type { Stack } from './stack.ts'
 
@@ -22,6 +22,7 @@ import type { Stack } from './stack.ts'
 export type ScriptedOwner = {
   providerId: Id<'provider'>
   payout: Hex
+  account: PrivateKeyAccount
   operatorKey: Hex
   nodeKey: string
   sign: (data: Uint8Array) => Uint8Array
@@ -77,7 +78,7 @@ export async function registerScripted(
   })
   const sign = signWithSeed(seed)
   const offer = offerOf(stack, { providerId, nodeKey, payout, tools, rateMicrosPerMinute, sign })
-  return { providerId, payout, operatorKey, nodeKey, sign, offer }
+  return { providerId, payout, account: owner, operatorKey, nodeKey, sign, offer }
 }
 
 const SET_OPERATOR = [
