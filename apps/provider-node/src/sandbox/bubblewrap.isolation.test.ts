@@ -93,9 +93,11 @@ describe('an attack that works outside is contained inside', () => {
        const driver = createBubblewrapDriver({ stateDir })
        const limits = { timeMs: 5000, memoryBytes: 1 << 28, processes: 8, outputBytes: 1000 }
        const argv = [canary, 'try', 'descriptors']
+       const inside = []
        const run = driver.run({ executionId: 'x', workspaceDir, argv, env: {}, limits, deadlineMs: 5000, readOnlyPaths: [] },
-         ({ bytes }) => void process.stdout.write('inside ' + Buffer.from(bytes)))
+         ({ bytes }) => void inside.push(bytes))
        await run.finished
+       process.stdout.write('inside ' + Buffer.concat(inside))
        await driver.close()
        process.stdout.write('control ' + spawnSync(canary, ['try', 'descriptors']).stdout)`,
     )
