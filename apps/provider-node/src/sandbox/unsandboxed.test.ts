@@ -61,11 +61,11 @@ describe('the driver for development', () => {
     ['time_limit', { limits: { ...spec('').limits, timeMs: 100 } }, 100_000],
     ['deadline', { deadlineMs: 80 }, 80_000],
   ] as const)('stops at the %s and counts no more than that', async (stop, changes, effectiveMicros) => {
-    const facts = await run('setInterval(() => {}, 1000)', changes)
-    expect(facts).toMatchObject({ stop, signal: 'SIGKILL' })
-    expect(facts.effectiveMicros).toBeLessThanOrEqual(effectiveMicros)
-    // Node's timers count whole milliseconds and may fire within the last one.
-    expect(facts.effectiveMicros).toBeGreaterThan(effectiveMicros - 1_000)
+    expect(await run('setInterval(() => {}, 1000)', changes)).toMatchObject({
+      stop,
+      effectiveMicros,
+      signal: 'SIGKILL',
+    })
   })
 
   it('cuts output at its limit', async () => {

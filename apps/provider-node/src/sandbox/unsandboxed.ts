@@ -35,13 +35,11 @@ function end(run: Bare, stop: Stop): void {
 
 function watchTime(run: Bare, spec: RunSpec): void {
   const usedMs = Number(process.hrtime.bigint() - run.startNs) / NS_PER_MS
-  const limitMs = Math.min(spec.limits.timeMs, run.deadlineMs)
+  const leftMs = Math.min(spec.limits.timeMs, run.deadlineMs) - usedMs
   clearTimeout(run.timer)
-  run.timer = setTimeout(
-    () => end(run, run.deadlineMs < spec.limits.timeMs ? 'deadline' : 'time_limit'),
-    // Node's timers may fire up to a millisecond early.
-    Math.max(0, limitMs - usedMs) + 1,
-  )
+  if (leftMs <= 0) return end(run, run.deadlineMs < spec.limits.timeMs ? 'deadline' : 'time_limit')
+  // Node's timers keep another clock and may fire early: the rest is waited for, never given away.
+  run.timer = setTimeout(() => watchTime(run, spec), Math.ceil(leftMs))
 }
 
 async function pump(
