@@ -37,7 +37,10 @@ function watchTime(run: Bare, spec: RunSpec): void {
   const usedMs = Number(process.hrtime.bigint() - run.startNs) / NS_PER_MS
   const leftMs = Math.min(spec.limits.timeMs, run.deadlineMs) - usedMs
   clearTimeout(run.timer)
-  if (leftMs <= 0) return end(run, run.deadlineMs < spec.limits.timeMs ? 'deadline' : 'time_limit')
+  if (leftMs <= 0) {
+    end(run, run.deadlineMs < spec.limits.timeMs ? 'deadline' : 'time_limit')
+    return
+  }
   // Node's timers keep another clock and may fire early: the rest is waited for, never given away.
   run.timer = setTimeout(() => watchTime(run, spec), Math.ceil(leftMs))
 }
