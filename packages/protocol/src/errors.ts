@@ -160,6 +160,29 @@ export const ERRORS = {
     'Try again shortly with the same Idempotency-Key.',
     true,
   ),
+  database_busy: row(
+    503,
+    'The database is at a limit',
+    'Nothing was done. Try again shortly with the same Idempotency-Key.',
+    true,
+  ),
+  database_full: row(
+    503,
+    'The disk of the database is full',
+    'Try again later with the same Idempotency-Key; the operator has to make room.',
+    true,
+  ),
+  database_read_only: row(
+    503,
+    'The database accepts no writes',
+    'Try again later with the same Idempotency-Key; the operator has to connect the writable server.',
+    true,
+  ),
+  database_damaged: row(
+    503,
+    'The database cannot read or write its files',
+    'Tell the operator: disk and files have to be checked before anything is tried again.',
+  ),
   database_in_use: row(
     503,
     'The data directory belongs to a running process',

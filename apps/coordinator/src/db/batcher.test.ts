@@ -98,6 +98,31 @@ test('a connection lost while a poisonous batch is halved rejects the rest witho
   ])
 })
 
+test('a full disk rejects the whole batch as retryable, and no half of it is tried', async () => {
+  const { flush, call, calls } = heldFlush()
+  const batcher = createBatcher({ flush })
+  const results = [1, 2, 3, 4].map(batcher.submit)
+  ;(await call(0)).fail(Object.assign(new Error('No space left'), { code: '53100', severity: 'ERROR' }))
+  for (const result of results) {
+    await expect(result).rejects.toMatchObject({
+      code: 'database_full',
+      facts: { outcome: 'not_committed' },
+    })
+  }
+  expect(calls).toHaveLength(1)
+})
+
+test('a deadlock costs a batch nothing but two halves', async () => {
+  const { flush, call, calls } = heldFlush()
+  const batcher = createBatcher({ flush })
+  const results = [1, 2].map(batcher.submit)
+  ;(await call(0)).fail(Object.assign(new Error('deadlock detected'), { code: '40P01', severity: 'ERROR' }))
+  ;(await call(1)).answer()
+  ;(await call(2)).answer()
+  expect(await Promise.all(results)).toEqual([10, 20])
+  expect(calls.map((one) => one.items)).toEqual([[1, 2], [1], [2]])
+})
+
 test('a loss that knew better than "unknown" keeps its outcome', async () => {
   const known = new OrienError('database_unavailable', undefined, { outcome: 'not_committed' })
   const batcher = createBatcher({ flush: () => Promise.reject(known) })

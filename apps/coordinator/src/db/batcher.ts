@@ -1,5 +1,5 @@
 import { InvariantViolation, OrienError } from '@orien/protocol'
-import { databaseFailure } from './failure.ts'
+import { databaseFailure, isOutage } from './failure.ts'
 import { DATABASE_LIMITS } from './limits.ts'
 
 export type BatcherOptions<I, O> = {
@@ -21,8 +21,8 @@ export type BatcherOptions<I, O> = {
 export type Batcher<I, O> = {
   /**
    * @throws OrienError `overloaded` when too many items wait; nothing was done
-   * @throws OrienError `database_unavailable` when the connection was lost; `facts.outcome` is `unknown`
-   *   unless the flush knew better
+   * @throws OrienError the code of the failure when the database is away, full, read-only, damaged or too
+   *   slow; `facts.outcome` is `unknown` unless the flush or the server knew better
    */
   submit: (item: I) => Promise<O>
   /** Resolves when everything submitted before the call has its answer. */
@@ -122,8 +122,8 @@ function takeBatch<I, O>(
 
 /**
  * Gives every entry its own result. A batch that its data made fail is halved until the poisonous item is
- * alone: its neighbours cost 2·log2(n) further flushes, not n. A lost connection is never tried again
- * here, since the batch may have been committed.
+ * alone: its neighbours cost 2·log2(n) further flushes, not n. After a lost connection nothing is tried again
+ * here, since the batch may have been committed; nor on a full disk, where every half would fail as well.
  *
  * @returns the loss, so that a caller with more halves in hand stops as well
  */
@@ -152,7 +152,7 @@ async function settleFailure<I, O>(
   flush: (items: I[]) => Promise<O[]>,
   failure: unknown,
 ): Promise<OrienError | null> {
-  const loss = failure instanceof OrienError && failure.code === 'database_unavailable' ? failure : null
+  const loss = isOutage(failure) ? failure : null
   if (loss || batch.length === 1) {
     for (const entry of batch) entry.reject(failure)
     return loss

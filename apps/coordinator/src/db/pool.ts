@@ -1,4 +1,4 @@
-import { invariant } from '@orien/protocol'
+import { invariant, OrienError } from '@orien/protocol'
 import pg from 'pg'
 import { databaseFailure, type Outcome } from './failure.ts'
 import { DATABASE_LIMITS } from './limits.ts'
@@ -57,8 +57,9 @@ export function createPool(options: PoolOptions): pg.Pool {
  * Runs `work` in one transaction on one connection: committed when it returns, rolled back when it throws.
  * Nothing is tried twice; whether to is the caller's decision, who knows its idempotency key.
  *
- * @throws OrienError `database_unavailable` when the connection is lost; `facts.outcome` is `unknown` when
- *   that happened while committing, else `not_committed`
+ * @throws OrienError `database_unavailable` when the connection is lost, `database_busy`, `database_full`,
+ *   `database_read_only`, `database_damaged`, `timed_out`; `facts.outcome` is `unknown` when the answer to the
+ *   commit is what was lost, else `not_committed`
  * @example
  * const balance = await inTransaction(pool, (client) => client.query('SELECT …'))
  */
@@ -83,13 +84,16 @@ export async function inTransaction<T>(
     return result
   } catch (error) {
     const failure = databaseFailure(error, outcome)
-    isUsable = failure === error && (await isRolledBack(client))
+    isUsable = !isLost(failure) && (await isRolledBack(client))
     throw failure
   } finally {
     client.off('error', onCut)
     client.release(!isUsable)
   }
 }
+
+const isLost = (failure: unknown): boolean =>
+  failure instanceof OrienError && failure.code === 'database_unavailable'
 
 async function isRolledBack(client: pg.PoolClient): Promise<boolean> {
   try {
