@@ -8,6 +8,7 @@ import { systemClock } from './clock.ts'
 import type { Config } from './config.ts'
 import type { ChainTerms, Context, Rail } from './context.ts'
 import { createDatabase } from './db/executor.ts'
+import { createHealthProbe } from './db/health.ts'
 import { functionFilesBelow, migrateDatabase } from './db/migrate.ts'
 import { createPool } from './db/pool.ts'
 import { createBus } from './events/bus.ts'
@@ -44,6 +45,8 @@ export type Coordinator = {
 export type CoordinatorOptions = {
   config: Config
   databaseUrl: string
+  /** Whether the supervisor of an embedded PostgreSQL gave up on it. */
+  hasDatabaseGivenUp?: () => boolean
   chain: ChainSettings
   /** Gives local USDC in development. */
   faucet: Faucet | null
@@ -101,7 +104,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       await app.close()
       await recorder.drain()
       leadership.resign()
-      await pool.end()
+      await Promise.all([ctx.databaseHealth.close(), pool.end()])
     },
   }
 }
@@ -115,7 +118,8 @@ type Parts = {
   onPlanned: () => void
 }
 
-function createContext({ config }: CoordinatorOptions, parts: Parts): Context {
+function createContext(options: CoordinatorOptions, parts: Parts): Context {
+  const { config, databaseUrl, hasDatabaseGivenUp } = options
   const random = systemRandom(systemClock)
   const db = createDatabase(parts.pool)
   const bus = createBus()
@@ -124,6 +128,11 @@ function createContext({ config }: CoordinatorOptions, parts: Parts): Context {
     clock: systemClock,
     random,
     db,
+    databaseHealth: createHealthProbe({
+      url: databaseUrl,
+      clock: systemClock,
+      ...(hasDatabaseGivenUp && { hasGivenUp: hasDatabaseGivenUp }),
+    }),
     bus,
     nodes: parts.hub,
     outbox: createOutbox(random, parts.onPlanned),

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
 import type { Database, Unit } from './db/executor.ts'
+import type { HealthProbe } from './db/health.ts'
 import type { Bus } from './events/bus.ts'
 import type { WorkSelector } from './execution/store.ts'
 import type { CoordinatorKey } from './keys.ts'
@@ -68,6 +69,7 @@ export type Context = {
   clock: Clock
   random: Random
   db: Database
+  databaseHealth: HealthProbe
   bus: Bus
   nodes: Nodes
   outbox: Outbox

@@ -23,7 +23,6 @@ export type Database = {
   pool: pg.Pool
   /** @throws OrienError `database_unavailable` */
   write: <T>(work: (unit: Unit) => Promise<T>) => Promise<T>
-  isReachable: () => Promise<boolean>
 }
 
 export function createDatabase(pool: pg.Pool): Database {
@@ -38,10 +37,5 @@ export function createDatabase(pool: pg.Pool): Database {
       for (const effect of effects) effect()
       return result
     },
-    isReachable: () =>
-      pool.query('select 1').then(
-        () => true,
-        () => false,
-      ),
   }
 }

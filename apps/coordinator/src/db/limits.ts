@@ -10,6 +10,10 @@ export const DATABASE_LIMITS = {
   unansweredGraceMs: 5_000,
   /** A transaction that holds its locks and sends nothing. */
   idleTransactionTimeoutMs: 60_000,
+  /** The longest that health waits for the database before it calls it slow. */
+  healthCheckMs: 2_000,
+  /** How long a good answer about the database is given again. */
+  healthFreshMs: 500,
   /** From spawn to "ready", replay of the write-ahead log after a crash included. */
   startTimeoutMs: 120_000,
   /** Fast shutdown (SIGINT), which writes a checkpoint; beyond it: immediate shutdown (SIGQUIT). */

@@ -62,9 +62,9 @@ function sendPage(reply: FastifyReply, html: string) {
 }
 
 async function readHealth({ ctx }: HttpParts): Promise<api.OperationOutput<typeof api.getHealth>> {
-  const database = (await ctx.db.isReachable()) ? ('ok' as const) : ('down' as const)
+  const database = await ctx.databaseHealth.read()
   const chain = (await ctx.rail.isReachable().catch(() => false)) ? ('ok' as const) : ('down' as const)
-  const status = database === 'down' ? 'down' : chain === 'down' ? 'degraded' : 'ok'
+  const status = database !== 'ok' ? 'down' : chain === 'down' ? 'degraded' : 'ok'
   return {
     status,
     version: ctx.config.version,

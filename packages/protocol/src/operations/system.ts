@@ -7,6 +7,7 @@ import { apiKeyView, page } from '../views.ts'
 import { operation, pageQuery } from './operation.ts'
 
 const part = z.enum(['ok', 'down'])
+const databasePart = z.enum(['ok', 'down', 'slow', 'busy', 'read_only', 'full', 'damaged', 'crash_loop'])
 
 /** `GET /api/health` */
 export const getHealth = operation({
@@ -19,7 +20,7 @@ export const getHealth = operation({
   output: z.strictObject({
     status: z.enum(['ok', 'degraded', 'down']),
     version: z.string(),
-    database: part,
+    database: databasePart,
     bus: part,
     chain: part,
     providersOnline: z.int().min(0),
