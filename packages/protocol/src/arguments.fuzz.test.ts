@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type ArgumentSpec, type ArgumentsSpec, checkArguments, isWorkspacePath } from './arguments.ts'
+import type { ArgumentSpec } from './argumentSpec.ts'
+import { type ArgumentsSpec, checkArguments, isWorkspacePath } from './arguments.ts'
 import { LIMITS } from './limits.ts'
 
 const name = fc.constantFrom('a', 'code', 'width', 'scene', 'flags', 'constructor', 'toString')

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { argumentSpec } from './argumentSpec.ts'
 import {
   type ArgumentsSpec,
-  argumentSpec,
   argumentsJsonSchema,
   argumentsSpec,
   checkArguments,
@@ -189,5 +189,50 @@ describe('the specification of arguments', () => {
       required: ['language', 'code'],
     })
     expect(schema.properties).toMatchObject({ scene: { type: 'string', format: 'workspace-file' } })
+  })
+})
+
+describe('files, lists and formats', () => {
+  const media: ArgumentsSpec = {
+    properties: {
+      input: { type: 'file', extensions: ['.png', '.jpg'] },
+      output: { type: 'file', direction: 'output', extensions: ['.webp'], default: 'out.webp' },
+      frames: { type: 'array', items: { type: 'file', extensions: ['.png'] }, minItems: 1, maxItems: 3 },
+      levels: { type: 'array', items: { type: 'integer', minimum: 0, maximum: 9 }, maxItems: 2 },
+      modes: { type: 'array', items: { type: 'string', enum: ['a', 'b'] }, maxItems: 2 },
+      size: { type: 'string', format: 'size' },
+    },
+    required: [],
+  }
+  const judge = (args: Record<string, unknown>) => {
+    const result = checkArguments(media, args)
+    return result.ok ? null : result.issues.map(({ path, message }) => `${path} ${message}`).join('; ')
+  }
+
+  it.each([
+    [{ input: 'a/b.PNG', frames: ['1.png'], levels: [0, 9], modes: ['b'], size: '64x64' }, null],
+    [{ input: 'a.svg' }, 'args.input must end in .png, .jpg'],
+    [{ output: '../x.webp' }, 'args.output must be the name of a file in the workspace'],
+    [{ frames: [] }, 'args.frames must have at least 1 items'],
+    [{ frames: ['a.png', '/etc/passwd'] }, 'args.frames item 1 must be the name of a file in the workspace'],
+    [{ levels: [10] }, 'args.levels item 0 must be at most 9'],
+    [{ levels: ['1'] }, 'args.levels item 0 must be a whole number'],
+    [{ modes: ['c'] }, 'args.modes item 0 must be one of a, b'],
+    [{ size: '64x64;id' }, 'args.size must be a size'],
+  ])('%j: %s', (args, expected) => {
+    expect(judge(args)).toBe(expected)
+  })
+
+  it('are told to foreign clients as formats and patterns', () => {
+    expect(argumentsJsonSchema(media).properties).toMatchObject({
+      input: {
+        type: 'string',
+        format: 'workspace-file',
+        pattern: String.raw`\.(?:[pP][nN][gG]|[jJ][pP][gG])$`,
+      },
+      output: { type: 'string', format: 'workspace-output', default: 'out.webp' },
+      frames: { type: 'array', minItems: 1, items: { type: 'string', format: 'workspace-file' } },
+      size: { type: 'string', pattern: expect.stringContaining('x') },
+    })
   })
 })

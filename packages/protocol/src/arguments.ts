@@ -1,51 +1,8 @@
 import { z } from 'zod'
+import { type ArgumentSpec, argumentSpec, type ItemSpec } from './argumentSpec.ts'
 import type { Issue } from './errors.ts'
 import { LIMITS } from './limits.ts'
-
-const base = { description: z.string().max(500).optional() }
-
-/**
- * The types an argument of a tool can have. Each value becomes exactly one argv element or none; there is no type that
- * could become a second element or a shell word. A file's name cannot look like an option either; whether text or a
- * negative number may begin with a dash depends on where the manifest puts it (`--name=`, or after `--`), so the node
- * that holds the manifest decides.
- */
-export const argumentSpec = z.discriminatedUnion('type', [
-  z.strictObject({
-    type: z.literal('string'),
-    ...base,
-    minLength: z.int().min(0).optional(),
-    maxLength: z.int().min(1).max(LIMITS.argumentsBytes).optional(),
-    /** Allowed values; makes the argument an enumeration. */
-    enum: z.array(z.string().min(1)).min(1).max(200).optional(),
-    default: z.string().optional(),
-  }),
-  z.strictObject({
-    type: z.literal('integer'),
-    ...base,
-    minimum: z.int().optional(),
-    maximum: z.int().optional(),
-    default: z.int().optional(),
-  }),
-  z.strictObject({
-    type: z.literal('number'),
-    ...base,
-    minimum: z.number().optional(),
-    maximum: z.number().optional(),
-    default: z.number().optional(),
-  }),
-  z.strictObject({ type: z.literal('boolean'), ...base, default: z.boolean().optional() }),
-  /** A workspace-relative name of an existing file. */
-  z.strictObject({ type: z.literal('file'), ...base, default: z.string().optional() }),
-  z.strictObject({
-    type: z.literal('array'),
-    ...base,
-    items: z.strictObject({ type: z.literal('string'), maxLength: z.int().min(1).optional() }),
-    maxItems: z.int().min(1).max(1_000).default(100),
-  }),
-])
-/** See {@link argumentSpec}. */
-export type ArgumentSpec = z.output<typeof argumentSpec>
+import { formatJsonSchema, hasFormat } from './textFormats.ts'
 
 /** The arguments of a tool by name. */
 export const argumentsSpec = z
@@ -69,7 +26,7 @@ export const argumentsSpec = z
 export type ArgumentsSpec = z.output<typeof argumentsSpec>
 
 /** A checked argument. */
-export type ArgumentValue = string | number | boolean | readonly string[]
+export type ArgumentValue = string | number | boolean | readonly (string | number)[]
 
 /** Checked arguments, defaults filled in. */
 export type ToolArguments = Readonly<Record<string, ArgumentValue>>
@@ -94,46 +51,53 @@ export function isWorkspacePath(name: string): boolean {
   return name.split('/').every((part) => part !== '' && part !== '.' && part !== '..' && part.length <= 255)
 }
 
-function checkText(value: unknown, minLength: number, maxLength: number): string | null {
+type TextSpec = Extract<ItemSpec, { type: 'string' }>
+type NumberSpec = Extract<ItemSpec, { type: 'number' }>
+
+function textComplaint(spec: TextSpec, value: unknown): string | null {
+  if (spec.enum) return spec.enum.includes(value as string) ? null : `must be one of ${spec.enum.join(', ')}`
   if (typeof value !== 'string') return 'must be a string'
   if (!isWellFormed(value)) return 'must be valid Unicode without NUL'
+  const { minLength = 0, maxLength = LIMITS.argumentBytes, format } = spec
   if (value.length < minLength) return `must have at least ${minLength} characters`
-  return value.length > maxLength ? `must have at most ${maxLength} characters` : null
+  if (value.length > maxLength) return `must have at most ${maxLength} characters`
+  return format && !hasFormat(format, value) ? `must be a ${format}` : null
 }
 
-function checkNumber(
-  value: unknown,
-  spec: { minimum?: number | undefined; maximum?: number | undefined },
-): string | null {
+function numberComplaint({ minimum, maximum }: NumberSpec, value: unknown): string | null {
   if (typeof value !== 'number' || !Number.isFinite(value)) return 'must be a number'
-  if (spec.minimum !== undefined && value < spec.minimum) return `must be at least ${spec.minimum}`
-  return spec.maximum !== undefined && value > spec.maximum ? `must be at most ${spec.maximum}` : null
+  if (minimum !== undefined && value < minimum) return `must be at least ${minimum}`
+  return maximum !== undefined && value > maximum ? `must be at most ${maximum}` : null
+}
+
+function fileComplaint(extensions: readonly string[] | undefined, value: unknown): string | null {
+  if (typeof value !== 'string' || !isWorkspacePath(value))
+    return 'must be the name of a file in the workspace'
+  const isAllowed = !extensions || extensions.some((extension) => value.toLowerCase().endsWith(extension))
+  return isAllowed ? null : `must end in ${extensions.join(', ')}`
 }
 
 /** The complaint about one value, or null. */
-function complaint(spec: ArgumentSpec, value: unknown): string | null {
+function complaint(spec: ArgumentSpec | ItemSpec, value: unknown): string | null {
   switch (spec.type) {
-    case 'string': {
-      if (spec.enum)
-        return spec.enum.includes(value as string) ? null : `must be one of ${spec.enum.join(', ')}`
-      return checkText(value, spec.minLength ?? 0, spec.maxLength ?? LIMITS.argumentBytes)
-    }
+    case 'string':
+      return textComplaint(spec, value)
     case 'integer':
-      return Number.isSafeInteger(value) ? checkNumber(value, spec) : 'must be a whole number'
+      if (!Number.isSafeInteger(value)) return 'must be a whole number'
+      return numberComplaint({ ...spec, type: 'number' }, value)
     case 'number':
-      return checkNumber(value, spec)
+      return numberComplaint(spec, value)
     case 'boolean':
       return typeof value === 'boolean' ? null : 'must be true or false'
     case 'file':
-      return typeof value === 'string' && isWorkspacePath(value)
-        ? null
-        : 'must be the name of a file in the workspace'
+      return fileComplaint(spec.extensions, value)
     case 'array': {
       if (!Array.isArray(value)) return 'must be a list'
+      if (value.length < (spec.minItems ?? 0)) return `must have at least ${spec.minItems} items`
       if (value.length > spec.maxItems) return `must have at most ${spec.maxItems} items`
-      const longest = spec.items.maxLength ?? LIMITS.argumentBytes
-      const wrong = value.findIndex((item) => checkText(item, 0, longest) !== null)
-      return wrong === -1 ? null : `item ${wrong} ${checkText(value[wrong], 0, longest)}`
+      const complaints = value.map((item) => complaint(spec.items, item))
+      const wrong = complaints.findIndex((message) => message !== null)
+      return wrong === -1 ? null : `item ${wrong} ${complaints[wrong]}`
     }
   }
 }
@@ -185,10 +149,40 @@ function hasValidDefaults(properties: Readonly<Record<string, ArgumentSpec>>): b
 /** The JSON Schema (draft 2020-12) of a tool's arguments: what forms, MCP clients and model APIs read. */
 export function argumentsJsonSchema(spec: ArgumentsSpec): Record<string, unknown> {
   const properties = Object.fromEntries(
-    Object.entries(spec.properties).map(([name, property]) => {
-      if (property.type !== 'file') return [name, property]
-      return [name, { ...property, type: 'string', format: 'workspace-file' }]
-    }),
+    Object.entries(spec.properties).map(([name, property]) => [name, propertyJsonSchema(property)]),
   )
   return { type: 'object', properties, required: spec.required, additionalProperties: false }
+}
+
+function propertyJsonSchema(spec: ArgumentSpec | ItemSpec): Record<string, unknown> {
+  switch (spec.type) {
+    case 'string': {
+      const { format, ...rest } = spec
+      return format ? { ...rest, ...formatJsonSchema(format) } : rest
+    }
+    case 'file': {
+      const { extensions, ...rest } = spec
+      const isOutput = 'direction' in spec && spec.direction === 'output'
+      if ('direction' in rest) delete rest.direction
+      const format = isOutput ? 'workspace-output' : 'workspace-file'
+      return {
+        ...rest,
+        type: 'string',
+        format,
+        ...(extensions ? { pattern: endingPattern(extensions) } : {}),
+      }
+    }
+    case 'array':
+      return { ...spec, items: propertyJsonSchema(spec.items) }
+    default:
+      return spec
+  }
+}
+
+/** JSON Schema's patterns have no flags, so each letter stands in both cases. */
+function endingPattern(extensions: readonly string[]): string {
+  const endings = extensions.map((extension) =>
+    extension.slice(1).replaceAll(/[a-z]/g, (letter) => `[${letter}${letter.toUpperCase()}]`),
+  )
+  return `\\.(?:${endings.join('|')})$`
 }

@@ -1,3 +1,4 @@
+export * from './argumentSpec.ts'
 export * from './arguments.ts'
 export * from './bill.ts'
 export * from './bytes.ts'

@@ -97,11 +97,11 @@ describe('a tool’s limits', () => {
 })
 
 describe('a command line', () => {
-  it.each(['--width=', '-w=', '--with-dash='])('may prefix an option with %s', (prefix) => {
+  it.each(['--width=', '-w=', '--with-dash=', 'Width=', '+W'])('may prefix an option with %s', (prefix) => {
     expect(argvPart.safeParse({ kind: 'option', name: 'width', prefix }).success).toBe(true)
   })
 
-  it.each(['--width', 'width=', '--=', '-- x=', '--a=b=', ''])(
+  it.each(['--width', '-w', '+Width', '--=', '-- x=', '--a=b=', '=', ''])(
     'may not prefix an option with %j, from which a value could break out',
     (prefix) => {
       expect(argvPart.safeParse({ kind: 'option', name: 'width', prefix }).success).toBe(false)

@@ -35,19 +35,33 @@ export const publishedTool = z.strictObject({
 /** See {@link publishedTool}. */
 export type PublishedTool = z.output<typeof publishedTool>
 
+/** A fixed element in front of a value, such as `-i`. It appears when the value does. */
+const before = z
+  .string()
+  .regex(/^[-+]{1,2}[a-zA-Z][\w:-]*$/, 'must be an option such as -i')
+  .optional()
+
 /**
  * One part of a tool's command line. `literal` is fixed; `argument` is one element from one checked value
  * (a list: one element an item); `flag` appears when a boolean is true; `option` is `--name=value` in one element.
+ * `template` is one element made of several values, `scale={width}:{height}`, and appears when all of them are given;
+ * only numbers, enumerations and texts with a format may stand in it, so no value can bring a syntax of its own.
  */
 export const argvPart = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('literal'), value: z.string().max(4_096) }),
-  z.strictObject({ kind: z.literal('argument'), name: z.string() }),
+  z.strictObject({ kind: z.literal('argument'), name: z.string(), before }),
   z.strictObject({ kind: z.literal('flag'), name: z.string(), value: z.string() }),
   z.strictObject({
     kind: z.literal('option'),
     name: z.string(),
-    prefix: z.string().regex(/^--?[a-zA-Z][\w-]*=$/),
+    prefix: z
+      .string()
+      .regex(
+        /^(?:(?:--?)?[a-zA-Z][\w.:-]*=|[+][a-zA-Z])$/,
+        'must be a prefix such as --width=, Width= or +W',
+      ),
   }),
+  z.strictObject({ kind: z.literal('template'), value: z.string().min(1).max(4_096), before }),
 ])
 /** See {@link argvPart}. */
 export type ArgvPart = z.output<typeof argvPart>
@@ -75,4 +89,26 @@ export function publish(manifest: ToolManifest): PublishedTool {
 /** The hash that names a published tool: SHA-256 of its canonical JSON, hex. */
 export function manifestHash(tool: PublishedTool): string {
   return sha256Hex(canonicalJson(JSON.parse(JSON.stringify(tool)) as Json))
+}
+
+/** The file in which an owner declares tools, `orien.tools.yaml`. */
+export const toolsFile = z
+  .strictObject({
+    /** Tools that come with the node and are offered as they are. */
+    builtin: z.array(toolId).max(LIMITS.tools).default([]),
+    tools: z.array(toolManifest).max(LIMITS.tools).default([]),
+  })
+  .refine(({ builtin, tools }) => builtin.length + tools.length > 0, {
+    error: 'must offer at least one tool',
+  })
+  .refine(({ builtin, tools }) => builtin.length + tools.length <= LIMITS.tools, {
+    error: `must offer at most ${LIMITS.tools} tools`,
+  })
+/** See {@link toolsFile}. */
+export type ToolsFile = z.output<typeof toolsFile>
+
+/** The JSON Schema (draft 2020-12) of `orien.tools.yaml`, for editors and for `orien provider tools schema`. */
+export function toolsFileJsonSchema(): Record<string, unknown> {
+  const schema = z.toJSONSchema(toolsFile, { io: 'input' })
+  return { ...schema, title: 'ORIEN tools', description: 'The tools that a provider node offers.' }
 }

@@ -1,4 +1,6 @@
 import type { ArgumentSpec, ArgvPart, ToolManifest } from '@orien/protocol'
+import { namesOf } from '../argv/build.ts'
+import { templatePieces } from '../argv/template.ts'
 
 /** What a schema cannot say about one tool: the place inside the file, and what is wrong there. */
 export type ManifestFault = { path: (string | number)[]; message: string }
@@ -16,18 +18,51 @@ export function manifestFaults(tools: readonly ToolManifest[]): ManifestFault[] 
   return faults
 }
 
-function partFault(part: ArgvPart, spec: ArgumentSpec | undefined): string | null {
-  if (part.kind === 'literal') return null
+type NamedPart = Exclude<ArgvPart, { kind: 'literal' | 'template' }>
+
+function partFault(part: NamedPart, spec: ArgumentSpec | undefined): string | null {
   if (!spec) return `names no argument: ${part.name}`
   if (part.kind === 'flag' && spec.type !== 'boolean') return 'a flag needs a boolean argument'
   if (part.kind === 'option' && spec.type === 'boolean') return 'a boolean needs a flag'
   return null
 }
 
+/** Text without a format may hold anything, and a list has no single value. */
+const isClosed = (spec: ArgumentSpec): boolean =>
+  spec.type === 'integer' ||
+  spec.type === 'number' ||
+  (spec.type === 'string' && (spec.enum !== undefined || spec.format !== undefined))
+
+/** A format never begins with a dash; an enumeration or a number may. */
+const mayBeginWithDash = (spec: ArgumentSpec): boolean =>
+  spec.type === 'string'
+    ? (spec.enum ?? []).some((value) => value.startsWith('-'))
+    : !('minimum' in spec && spec.minimum !== undefined && spec.minimum >= 0)
+
+function templateFault(template: string, tool: ToolManifest): string | null {
+  const pieces = templatePieces(template)
+  const names = namesOf({ kind: 'template', value: template })
+  if (names.length === 0) return 'names no argument; a fixed element is a literal'
+  for (const name of names) {
+    const spec = property(tool, name)
+    if (!spec) return `names no argument: ${name}`
+    if (!isClosed(spec))
+      return `${name} may not stand in a template: only numbers, enumerations and texts with a format`
+  }
+  const first = pieces[0]
+  const opener = first && 'name' in first ? property(tool, first.name) : undefined
+  if (opener && mayBeginWithDash(opener))
+    return 'may begin with a dash: give the first argument a minimum of 0'
+  return null
+}
+
 function partFaults(tool: ToolManifest): ManifestFault[] {
-  return tool.argv.flatMap((part, index) => {
-    const message = part.kind === 'literal' ? null : partFault(part, property(tool, part.name))
-    return message ? [{ path: ['argv', index, 'name'], message }] : []
+  return tool.argv.flatMap((part, index): ManifestFault[] => {
+    if (part.kind === 'literal') return []
+    const field = part.kind === 'template' ? 'value' : 'name'
+    const message =
+      part.kind === 'template' ? templateFault(part.value, tool) : partFault(part, property(tool, part.name))
+    return message ? [{ path: ['argv', index, field], message }] : []
   })
 }
 
@@ -38,7 +73,7 @@ function stdinFaults(tool: ToolManifest): ManifestFault[] {
 }
 
 function argumentFaults(tool: ToolManifest): ManifestFault[] {
-  const used = new Set(tool.argv.flatMap((part) => (part.kind === 'literal' ? [] : [part.name])))
+  const used = new Set(tool.argv.flatMap(namesOf))
   if (tool.stdin !== undefined) used.add(tool.stdin)
   const names = Object.keys(tool.arguments.properties)
   return names
@@ -55,7 +90,7 @@ function textFaults(tool: ToolManifest): ManifestFault[] {
     [['executable'], tool.executable],
     ...Object.entries(tool.env).map(([name, value]): [string[], string] => [['env', name], value]),
     ...tool.argv.flatMap((part, index): [(string | number)[], string][] =>
-      part.kind === 'literal' || part.kind === 'flag' ? [[['argv', index, 'value'], part.value]] : [],
+      'value' in part ? [[['argv', index, 'value'], part.value]] : [],
     ),
   ]
   return texts.flatMap(([path, text]) =>

@@ -87,3 +87,35 @@ describe('reading a tool manifest', () => {
     expect(() => readManifest('a: &a [1]\ntools: [*a, *a]\n', 'x')).toThrow(/alias/i)
   })
 })
+
+describe('a template in a manifest', () => {
+  const withTemplate = (value: string, spec: string) =>
+    tool(`    arguments: { properties: { n: ${spec} } }
+    argv:
+      - { kind: template, value: "${value}" }
+`)
+
+  test.each([
+    ['x={n}', '{ type: integer }'],
+    ['x={n}', '{ type: string, format: size }'],
+    ['{n}%', '{ type: number, minimum: 0 }'],
+    ['{n}', '{ type: string, enum: [a, b] }'],
+  ])('%j of %s is sound', (value, spec) => {
+    expect(issuesOf(withTemplate(value, spec))).toEqual([])
+  })
+
+  test.each([
+    ['x={n}', '{ type: string }', 'may not stand in a template'],
+    ['x={n}', '{ type: file }', 'may not stand in a template'],
+    ['{n}', '{ type: integer }', 'may begin with a dash'],
+    ['{n}', '{ type: string, enum: [-rf] }', 'may begin with a dash'],
+    ['x={m}{n}', '{ type: integer }', 'names no argument: m'],
+    ['fixed', '{ type: integer }', 'names no argument'],
+  ])('%j of %s is refused with its line: %s', (value, spec, message) => {
+    const [first] = issuesOf(withTemplate(value, spec))
+    expect(first).toEqual({
+      path: expect.stringMatching(/^orien\.tools\.yaml:\d+:\d+ tools\[0\]/),
+      message: expect.stringContaining(message),
+    })
+  })
+})
