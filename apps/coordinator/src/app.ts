@@ -32,6 +32,7 @@ import { collectClaims } from './settlement/claim.ts'
 import { createOutbox } from './settlement/outbox.ts'
 import { type RelayerChain, relayOnce } from './settlement/relayer.ts'
 import { selectOldestUnpaid } from './settlement/store.ts'
+import { signatureEngine } from './signatures.ts'
 
 /** A running coordinator. */
 export type Coordinator = {
@@ -94,7 +95,12 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     leadership,
   )
   const sweeper = startLoop({ name: 'sweep', everyMs: config.sweepEveryMs, log }, () => sweep(ctx))
-  log.info({ event: 'coordinator.ready', url: config.baseUrl, chainId: terms.chainId })
+  log.info({
+    event: 'coordinator.ready',
+    url: config.baseUrl,
+    chainId: terms.chainId,
+    signatures: signatureEngine,
+  })
   return {
     url: config.baseUrl,
     publicKey: ctx.key.publicKey,

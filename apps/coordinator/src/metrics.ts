@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { signatureEngine } from './signatures.ts'
 
 /** What the coordinator counts. Names follow Prometheus' conventions; durations are seconds. */
 export type Metrics = {
@@ -39,6 +40,9 @@ export function createMetrics(live: LiveFigures): Metrics {
     'orien_oldest_unpaid_seconds',
     'Age of the oldest session that has ended and is not settled',
     live.oldestUnpaidSeconds,
+  )
+  gauge('orien_native_signatures', '1 with libsecp256k1, 0 with JavaScript, thirty times slower', () =>
+    signatureEngine === 'native' ? 1 : 0,
   )
   return {
     registry,

@@ -1,4 +1,5 @@
 import { OrienError } from '@orien/protocol'
+import { secp256k1Engine } from '@orien/sdk'
 import { type Logger, pino } from 'pino'
 import { type Config, readConfig } from './config.ts'
 import { startNode } from './node/startNode.ts'
@@ -32,7 +33,12 @@ async function main(): Promise<void> {
     const config = readConfig()
     log = createLog(config.logLevel)
     const node = await start(config, log)
-    log.info({ event: 'node.started', apiUrl: node.apiUrl, standalone: config.standalone })
+    log.info({
+      event: 'node.started',
+      apiUrl: node.apiUrl,
+      standalone: config.standalone,
+      signatures: secp256k1Engine,
+    })
     let isStopping = false
     const stop = (signal: string) => {
       if (isStopping) return

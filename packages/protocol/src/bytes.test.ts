@@ -27,6 +27,19 @@ describe('base64url', () => {
     expect(bytes.fromBase64url('')).toEqual(new Uint8Array())
   })
 
+  it('is read alike by the runtime and by the portable table, long or short, whole or damaged', () => {
+    const good = fc.uint8Array({ minLength: 60, maxLength: 400 }).map(bytes.base64url)
+    const strange = fc.constantFrom('=', '+', '/', ' ', '\n', 'é', 'A', '_', '-', '')
+    fc.assert(
+      fc.property(good, fc.nat(500), strange, (text, at, put) => {
+        const damaged = text.slice(0, at) + put + text.slice(at + 1)
+        for (const given of [text, damaged, `${text}=`, text.slice(1)]) {
+          expect(bytes.fromBase64url(given)).toEqual(bytes.fromBase64urlPortable(given))
+        }
+      }),
+    )
+  })
+
   it('of any text is read or refused, and what is read has that text alone', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.base64String()), (text) => {

@@ -21,6 +21,23 @@ export const boolWord = (value: boolean): Word => ({ kind: 'bool', value })
 /** A dynamic string as EIP-712 encodes it: its Keccak-256. */
 export const stringWord = (value: string): Word => ({ kind: 'bytes32', value: keccak(utf8(value)) })
 
+/** Results kept of the few domains and types there are: five of the eight hashes of a voucher never change. */
+const MAX_KEPT = 64
+
+/** Remembers what a pure function gave, up to {@link MAX_KEPT} results. */
+function remember<T>(make: (key: string) => T): (key: string) => T {
+  const kept = new Map<string, T>()
+  return (key) => {
+    const known = kept.get(key)
+    if (known !== undefined) return known
+    const made = make(key)
+    if (kept.size < MAX_KEPT) kept.set(key, made)
+    return made
+  }
+}
+
+const typeWord = remember(stringWord)
+
 function hexOf(word: Word): string {
   switch (word.kind) {
     case 'address':
@@ -48,7 +65,16 @@ export function hashWords(words: readonly Word[]): Hex {
 export type TypedDomain = { name: string; version: string; chainId: number; verifyingContract?: Hex }
 
 /** The EIP-712 domain separator. */
-export function domainSeparator(domain: TypedDomain): Hex {
+export function domainSeparator({ name, version, chainId, verifyingContract }: TypedDomain): Hex {
+  return separatorOf(JSON.stringify([name, version, chainId, verifyingContract]))
+}
+
+const separatorOf = remember((key) => {
+  const [name, version, chainId, contract] = JSON.parse(key) as [string, string, number, Hex | null]
+  return hashDomain({ name, version, chainId, ...(contract ? { verifyingContract: contract } : {}) })
+})
+
+function hashDomain(domain: TypedDomain): Hex {
   const contract = domain.verifyingContract
   const type = `EIP712Domain(string name,string version,uint256 chainId${contract ? ',address verifyingContract' : ''})`
   return hashWords([
@@ -67,6 +93,6 @@ export function domainSeparator(domain: TypedDomain): Hex {
  * @param words its members in order
  */
 export function typedDigest(domain: TypedDomain, type: string, words: readonly Word[]): Hex {
-  const struct = hashWords([stringWord(type), ...words])
+  const struct = hashWords([typeWord(type), ...words])
   return keccak(fromHex(`0x1901${domainSeparator(domain).slice(2)}${struct.slice(2)}`))
 }

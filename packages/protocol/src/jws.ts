@@ -49,6 +49,21 @@ function readPart(part: string): Json | null {
   }
 }
 
+/** The last header that was read: a chain of receipts repeats one header, so it is read once and then compared. */
+let lastHeader: { part: string; typ: JwsType; publicKey: string } | null = null
+
+/** The key that a header names; null unless it is exactly the header of the wanted type. */
+function readHeader(typ: JwsType, part: string): string | null {
+  if (lastHeader?.part === part && lastHeader.typ === typ) return lastHeader.publicKey
+  const header = readPart(part)
+  if (!header || typeof header !== 'object' || Array.isArray(header)) return null
+  const { alg, kid, typ: actual, ...unknown } = header as Record<string, Json>
+  if (alg !== 'EdDSA' || actual !== typ || typeof kid !== 'string' || Object.keys(unknown).length > 0)
+    return null
+  lastHeader = { part, typ, publicKey: kid }
+  return kid
+}
+
 /**
  * Takes a compact JWS of the wanted type apart.
  *
@@ -57,16 +72,12 @@ function readPart(part: string): Json | null {
 export function decodeJws(typ: JwsType, jws: string): DecodedJws | null {
   const [headerPart, payloadPart, signaturePart, ...rest] = jws.split('.')
   if (!headerPart || !payloadPart || !signaturePart || rest.length > 0) return null
-  const header = readPart(headerPart)
+  const publicKey = readHeader(typ, headerPart)
   const payload = readPart(payloadPart)
   const signature = fromBase64url(signaturePart)
-  if (!header || typeof header !== 'object' || Array.isArray(header) || payload === null) return null
-  if (signature?.length !== 64) return null
-  const { alg, kid, typ: actual, ...unknown } = header as Record<string, Json>
-  if (alg !== 'EdDSA' || actual !== typ || typeof kid !== 'string' || Object.keys(unknown).length > 0)
-    return null
+  if (publicKey === null || payload === null || signature?.length !== 64) return null
   return {
-    publicKey: kid,
+    publicKey,
     payload,
     signature,
     // Of a chain of receipts only the last signature has to be checked: the others never need these bytes.

