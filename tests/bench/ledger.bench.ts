@@ -130,6 +130,7 @@ function recording({ session, execution, previous, hash, grant, cost, cumulative
     session,
     execution,
     provider: `prv_${'0'.repeat(26)}`,
+    nodeKey: 'k',
     channel: session,
     sequence: grant,
     previous,

@@ -83,6 +83,8 @@ export function signReceipt(value: Receipt, nodeKey: string, sign: Ed25519Sign):
 export type ReadReceipt = {
   receipt: Receipt
   hash: string
+  /** The key that it names, base64url. Whose key that is only the registration tells. */
+  nodeKey: string
   verify: (nodeKey: string, verify: Ed25519Verify) => boolean
 }
 
@@ -94,6 +96,7 @@ export function readReceipt(jws: string): ReadReceipt | null {
   return {
     receipt: parsed.data,
     hash: jwsHash(jws),
+    nodeKey: decoded.publicKey,
     verify: (nodeKey, verify) => isSignedBy(decoded, nodeKey, verify),
   }
 }

@@ -199,7 +199,9 @@ export const executions = pgTable(
     leaseUntil: at('lease_until').notNull(),
   },
   (table) => [
-    uniqueIndex('executions_key').on(table.sessionId, table.idempotencyKey),
+    // One expression, not two columns: a plan made while the table is empty takes `executions_session` for two, and
+    // then reads every run of the session for each new one.
+    uniqueIndex('executions_key').on(sql`(${table.sessionId} || ' ' || ${table.idempotencyKey})`),
     index('executions_session').on(table.sessionId, table.id),
     index('executions_lease').on(table.leaseUntil).where(sql`${table.holdStatus} = 'open'`),
     check(
@@ -231,7 +233,7 @@ export const receipts = pgTable(
       .references(() => executions.id),
     sessionId: text('session_id').notNull(),
     sequence: integer('sequence').notNull(),
-    hash: text('hash').notNull().unique(),
+    hash: text('hash').notNull(),
     jws: text('jws').notNull(),
     countersignature: text('countersignature').notNull(),
     costMicros: money('cost_micros').notNull(),

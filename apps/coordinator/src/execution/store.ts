@@ -29,10 +29,18 @@ export type Submission = {
 /** What it decided. */
 export type Submitted = {
   outcome: 'accepted' | 'replayed' | 'refused'
-  execution?: string
-  code?: string
-  facts?: Record<string, unknown>
-  event?: { session: string; sequence: number }
+  execution: string
+  code: string | null
+  facts: Record<string, unknown>
+  /** Of the event that was written, if one was. */
+  sequence: number | null
+  grant: number
+  hold: string
+  deadlineMs: number
+  voucher: string
+  voucherSignature: string
+  channelStatus: SessionRow['channelStatus']
+  createdAt: string
 }
 
 export async function submitAll(pool: pg.Pool, items: readonly Submission[]): Promise<Submitted[]> {
@@ -82,7 +90,7 @@ export async function selectExecution(db: Executor, id: string): Promise<Joined 
 
 export async function selectByKey(db: Executor, sessionId: string, key: string): Promise<Joined | undefined> {
   const [row] = await joined(db).where(
-    and(eq(executions.sessionId, sessionId), eq(executions.idempotencyKey, key)),
+    sql`${executions.sessionId} || ' ' || ${executions.idempotencyKey} = ${`${sessionId} ${key}`}`,
   )
   return row
 }

@@ -76,9 +76,9 @@ export async function submitExecution(
     throw error
   }
   const decided = await submitter.submit(submission)
-  if (decided.event) ctx.bus.publish(session.id, { kind: 'event', sequence: decided.event.sequence })
+  if (decided.sequence !== null) ctx.bus.publish(session.id, { kind: 'event', sequence: decided.sequence })
   if (decided.outcome === 'refused') throw refusal(decided.code, decided.facts)
-  const row = await selectExecution(ctx.db.read, decided.execution ?? '')
+  const row = await selectExecution(ctx.db.read, decided.execution)
   if (!row) throw new OrienError('internal_error')
   if (decided.outcome === 'accepted') await setOff(ctx, row)
   return viewExecution(row)
@@ -89,7 +89,7 @@ async function setOff(ctx: Context, row: Joined): Promise<void> {
   else await ctx.dispatcher.send({ executionId: row.execution.id })
 }
 
-function refusal(code: string | undefined, facts: Record<string, unknown> = {}): OrienError {
+function refusal(code: string | null, facts: Record<string, unknown> = {}): OrienError {
   return new OrienError((code ?? 'internal_error') as ErrorCode, undefined, facts)
 }
 

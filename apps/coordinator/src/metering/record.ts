@@ -10,7 +10,6 @@ import {
 import type { Context } from '../context.ts'
 import { type Batcher, createBatcher } from '../db/batcher.ts'
 import { verifyEd25519 } from '../keys.ts'
-import { selectProvider } from '../provider/store.ts'
 import { beginEnd, completeIfDrained } from '../session/end.ts'
 import { lockSession } from '../session/store.ts'
 import { type Recorded, type Recording, recordAll } from './store.ts'
@@ -48,7 +47,7 @@ async function judge(ctx: Context, recorder: Recorder, jws: string): Promise<Rec
   const read = readReceipt(jws)
   if (!read) return { accepted: false, code: 'validation_failed', detail: 'This is not a receipt' }
   const { executionId } = read.receipt
-  const fault = await findFault(ctx, read)
+  const fault = findFault(read)
   if (fault) return { accepted: false, executionId, ...fault }
   const recording = recordingOf(ctx, jws, read)
   const recorded = await recorder.submit(recording)
@@ -57,13 +56,13 @@ async function judge(ctx: Context, recorder: Recorder, jws: string): Promise<Rec
     case 'accepted':
       return { accepted: true, executionId, countersignature: recording.countersignature }
     case 'replayed':
-      return { accepted: true, executionId, countersignature: recorded.countersignature ?? '' }
+      return { accepted: true, executionId, countersignature: recorded.countersignature }
     case 'refused':
       return {
         accepted: false,
         executionId,
         code: recorded.code ?? 'receipt_mismatch',
-        detail: recorded.detail ?? '',
+        detail: recorded.detail,
       }
     case 'disputed':
       return {
@@ -75,11 +74,10 @@ async function judge(ctx: Context, recorder: Recorder, jws: string): Promise<Rec
   }
 }
 
-/** What the receipt alone gives away: another key, or a price that does not follow from its own figures. */
-async function findFault(ctx: Context, read: ReadReceipt): Promise<{ code: string; detail: string } | null> {
-  const { receipt } = read
-  const provider = await selectProvider(ctx.db.read, receipt.providerId)
-  if (!provider || !read.verify(provider.nodeKey, verifyEd25519)) {
+/** What the receipt alone gives away: a false signature, or figures that do not follow from one another. */
+function findFault({ receipt, nodeKey, verify }: ReadReceipt): { code: string; detail: string } | null {
+  // Whether this key is its provider's is decided with everything else that the rows say; see decide.sql.
+  if (!verify(nodeKey, verifyEd25519)) {
     return { code: 'signature_invalid', detail: 'The receipt is not signed by the node of its provider' }
   }
   const isRejected = receipt.reason === 'rejected'
@@ -87,22 +85,32 @@ async function findFault(ctx: Context, read: ReadReceipt): Promise<{ code: strin
   if (
     receipt.costMicros !== cost ||
     receipt.costMicros > receipt.holdMicros ||
-    receipt.effectiveMs > receipt.deadlineMs
+    receipt.effectiveMs > receipt.deadlineMs ||
+    !isPlain(receipt)
   ) {
     return {
       code: 'receipt_mismatch',
-      detail: 'The cost does not follow from rate and time, or exceeds the hold',
+      detail: 'The cost does not follow from rate and time, or exceeds the hold, or a figure is absurd',
     }
   }
   return null
 }
 
-function recordingOf(ctx: Context, jws: string, { receipt, hash }: ReadReceipt): Recording {
+const MAX_INT4 = 2 ** 31 - 1
+
+/** Whether the figures that nothing else bounds fit their columns: one that does not would break its whole batch. */
+function isPlain({ cpuMs, exitCode, startedAt, endedAt }: Receipt): boolean {
+  const isYear = (instant: string) => instant >= '0001'
+  return cpuMs <= MAX_INT4 && Math.abs(exitCode ?? 0) <= MAX_INT4 && isYear(startedAt) && isYear(endedAt)
+}
+
+function recordingOf(ctx: Context, jws: string, { receipt, hash, nodeKey }: ReadReceipt): Recording {
   const observedMs = ctx.dispatcher.observedMs(receipt.executionId)
   return {
     execution: receipt.executionId,
     session: receipt.sessionId,
     provider: receipt.providerId,
+    nodeKey,
     channel: receipt.channelId,
     sequence: receipt.sequence,
     previous: receipt.previous,
@@ -133,7 +141,7 @@ function recordingOf(ctx: Context, jws: string, { receipt, hash }: ReadReceipt):
 
 async function followUp(ctx: Context, receipt: Receipt, recorded: Recorded): Promise<void> {
   const { sessionId, executionId } = receipt
-  if (recorded.sequence !== undefined) {
+  if (recorded.sequence !== null) {
     ctx.bus.publish(sessionId, { kind: 'event', sequence: recorded.sequence, ended: executionId })
   }
   if (recorded.outcome === 'accepted') {

@@ -8,6 +8,8 @@ export type Recording = {
   execution: string
   session: string
   provider: string
+  /** That the receipt names and that its signature was checked with. */
+  nodeKey: string
   channel: string
   sequence: number
   previous: string
@@ -38,12 +40,13 @@ export type Recording = {
 /** What became of it. */
 export type Recorded = {
   outcome: 'accepted' | 'replayed' | 'refused' | 'disputed'
-  code?: string
-  detail?: string
-  countersignature?: string
+  code: string | null
+  detail: string
+  countersignature: string
   session: string
-  sequence?: number
-  drained?: boolean
+  /** Of the event that was written, if one was. */
+  sequence: number | null
+  drained: boolean
 }
 
 export async function recordAll(pool: pg.Pool, items: readonly Recording[]): Promise<Recorded[]> {

@@ -1,0 +1,125 @@
+-- Decides about receipts, item by item in the order given, and changes nothing; record.sql holds the locks and writes.
+-- What one receipt captures and releases is counted for the next one of its session: the session's figures run on in
+-- the output columns. Runs are distinct within a batch; one twice breaks a unique index, and the batch is split.
+create or replace function receipt_decide(items jsonb)
+returns table (
+  ordinal bigint, outcome text, code text, detail text, countersignature text, execution text,
+  -- The session after this item. `event` is the number of its last event, `is_told` whether that is this item's.
+  session text, spent bigint, held bigint, open_runs int, effective_total bigint, chain int, head text, event int,
+  is_told boolean, drained boolean,
+  -- As it was reported.
+  jws text, tool text, status text, reason text, cost bigint, effective_ms int, cpu_ms int, max_rss bigint, exit_code int,
+  started_at timestamptz, ended_at timestamptz
+)
+language plpgsql stable
+set plan_cache_mode = force_generic_plan set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off
+as $$
+declare
+  item record;
+  observed numeric;
+  released bigint;
+begin
+  for item in
+    select i.*, p.node_key as registered_key, k.hash as known_hash, k.countersignature as known_countersignature,
+        s.id as found, s.status as session_status, s.provider_id, s.channel_id, s.rate_micros_per_minute,
+        s.budget_micros, s.authorised_micros, s.spent_micros, s.held_micros, s.open_executions,
+        s.effective_ms as session_effective_ms, s.receipt_sequence, s.receipt_head, s.last_event,
+        e.session_id as run_session, e.tool as run_tool, e.manifest_hash, e.grant_number, e.hold_micros, e.deadline_ms,
+        e.hold_status, e.status as run_status, e.created_at, d.execution_id is not null as is_disputed
+      from rows from (jsonb_to_recordset(items) as (
+          execution text, session text, provider text, "nodeKey" text, channel text, sequence bigint, previous text,
+          hash text, jws text, countersignature text, tool text, manifest text, "grant" bigint, rate bigint, hold bigint,
+          "deadlineMs" bigint, status text, reason text, cost bigint, cumulative bigint, "effectiveMs" int, "cpuMs" int,
+          "maxRss" bigint, "exitCode" int, "startedAt" timestamptz, "endedAt" timestamptz, "observedMs" numeric,
+          "toleranceMs" numeric, "tolerancePerMille" numeric))
+        with ordinality as i (execution, session, provider, node_key, channel, sequence, previous, hash, jws,
+          countersignature, tool, manifest, grant_claimed, rate, hold, deadline_claimed, status, reason, cost, cumulative,
+          effective_ms, cpu_ms, max_rss, exit_code, started_at, ended_at, observed_ms, tolerance_ms,
+          tolerance_per_mille, ordinal)
+      left join providers p on p.id = i.provider
+      left join receipts k on k.execution_id = i.execution
+      left join sessions s on s.id = i.session
+      left join executions e on e.id = i.execution
+      left join disputes d on d.execution_id = i.execution
+      order by i.session, i.ordinal
+  loop
+    ordinal := item.ordinal; execution := item.execution; countersignature := item.countersignature; jws := item.jws;
+    tool := item.tool; status := item.status; reason := item.reason; cost := item.cost;
+    effective_ms := item.effective_ms; cpu_ms := item.cpu_ms; max_rss := item.max_rss; exit_code := item.exit_code;
+    started_at := item.started_at; ended_at := item.ended_at;
+    outcome := 'refused'; code := null; detail := ''; is_told := false; drained := false;
+    if session is distinct from item.session then
+      session := item.session; spent := item.spent_micros; held := item.held_micros; open_runs := item.open_executions;
+      effective_total := item.session_effective_ms; chain := item.receipt_sequence; head := item.receipt_head;
+      event := item.last_event;
+    end if;
+
+    if item.registered_key is distinct from item.node_key then
+      code := 'signature_invalid';
+      detail := 'The receipt is not signed by the node of its provider';
+    elsif item.known_hash = item.hash then
+      outcome := 'replayed';
+      countersignature := item.known_countersignature;
+      return next;
+      continue;
+    elsif item.known_hash is not null then
+      code := 'receipt_replayed';
+      detail := 'another receipt of this run was recorded';
+    elsif item.found is null or item.run_session is distinct from item.session then
+      code := 'receipt_mismatch';
+      detail := 'there is no such run in this session';
+    elsif item.provider_id <> item.provider then
+      -- Its signature is right, but for another node: whoever knows a dispatch could otherwise bill for it.
+      code := 'receipt_mismatch';
+      detail := 'the run was sent to another provider';
+    elsif item.run_tool <> item.tool or item.manifest_hash <> item.manifest or item.grant_number <> item.grant_claimed
+       or item.hold_micros <> item.hold or item.deadline_ms <> item.deadline_claimed
+       or item.rate_micros_per_minute <> item.rate or item.channel_id is distinct from item.channel then
+      code := 'receipt_mismatch';
+      detail := 'tool, grant, hold, deadline, rate or channel differ from the dispatch';
+    elsif item.is_disputed then
+      code := 'receipt_disputed';
+      detail := 'a receipt of this run is in dispute';
+    elsif chain + 1 <> item.sequence or head <> item.previous then
+      code := 'receipt_out_of_order';
+      detail := 'the next receipt of the session is number ' || (chain + 1);
+    elsif spent + cost <> item.cumulative then
+      code := 'receipt_mismatch';
+      detail := 'the cumulative amount is not the sum so far';
+    end if;
+    if code is not null then
+      return next;
+      continue;
+    end if;
+
+    -- The caller's own clock from dispatch to receipt; after a restart only the row remembers when it began.
+    observed := coalesce(item.observed_ms, extract(epoch from clock_timestamp() - item.created_at) * 1000);
+    released := case when item.hold_status = 'open' then item.hold_micros else 0 end;
+    if effective_ms > observed + item.tolerance_ms + observed * item.tolerance_per_mille / 1000 then
+      code := 'implausible_duration';
+      detail := format('%s ms were reported, %s ms were observed', effective_ms, round(observed));
+    elsif spent + held - released + cost > least(item.budget_micros, item.authorised_micros) then
+      code := 'uncovered';
+      detail := 'the hold had expired and what is left does not cover the cost';
+    end if;
+    is_told := true;
+    event := event + 1;
+    if code is not null then
+      outcome := 'disputed';
+      return next;
+      continue;
+    end if;
+
+    outcome := 'accepted';
+    spent := spent + cost;
+    held := held - released;
+    effective_total := effective_total + effective_ms;
+    chain := item.sequence;
+    head := item.hash;
+    if item.hold_status = 'open' then
+      open_runs := open_runs - 1;
+    end if;
+    drained := item.session_status = 'ending' and open_runs = 0;
+    return next;
+  end loop;
+end $$;
