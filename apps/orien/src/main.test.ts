@@ -33,6 +33,9 @@ const COMMANDS = [
   'provider start',
   'provider status',
   'provider tools',
+  'provider tools check',
+  'provider tools propose',
+  'provider tools schema',
 ]
 
 describe('help', () => {

@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { LIMITS, OrienError } from '@orien/protocol'
-import { loadTools } from './manifest/loadTools.ts'
+import { BUILTIN_MANIFEST, loadTools } from './manifest/loadTools.ts'
 import type { ToolSet } from './manifest/tools.ts'
 import { openSpools, type Spools } from './output/spool.ts'
 import { createScheduler, type Scheduler } from './run/scheduler.ts'
@@ -80,7 +79,7 @@ export async function openStage(
 /** The owner's own list where there is one, else the tools that come with the node. */
 function defaultManifest(dataDir: string): string {
   const own = join(dataDir, MANIFEST_NAME)
-  return existsSync(own) ? own : fileURLToPath(new URL(`../tools/${MANIFEST_NAME}`, import.meta.url))
+  return existsSync(own) ? own : BUILTIN_MANIFEST
 }
 
 async function chooseDriver(

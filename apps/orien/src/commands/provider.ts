@@ -22,6 +22,10 @@ export function defineProviderCommands(program: Command, bind: Bind): void {
     .option('--rate <usdc>', 'USDC for an effective minute')
     .option('--owner-key-file <file>', "the owner's wallet: signs now, is paid later, is not kept here")
     .option('--new-owner <file>', 'make a wallet for the owner in a new file, mode 0600')
+    .option(
+      '--tools <names>',
+      'what to offer: all, or names such as ffmpeg,builtin (see `provider tools propose`)',
+    )
     .option('--coordinator <url>', 'the coordinator (default: ORIEN_URL or http://localhost:3000)')
     .option('--rpc-url <url>', "the node's own way to the chain (default: ORIEN_RPC_URL)")
   const example = 'orien provider init --name "My workstation" --rate 0.60 --new-owner ~/owner.key'
@@ -47,11 +51,49 @@ export function defineProviderCommands(program: Command, bind: Bind): void {
     return (await import('../provider/status.ts')).providerStatus
   })
 
+  defineToolsCommands(provider, bind)
+}
+
+const MANIFEST = [
+  '[manifest]',
+  "a tool manifest (default: the node's own, else the tools that come with it)",
+] as const
+
+function defineToolsCommands(provider: Command, bind: Bind): void {
   const tools = provider
     .command('tools')
-    .argument('[manifest]', 'a tool manifest; the tools that come with the node when none is given')
-    .description('check a tool manifest on this machine and list its tools')
-  bind(withExample(tools, 'orien provider tools\norien provider tools orien.tools.yaml'), async () => {
-    return (await import('../provider/tools.ts')).checkTools
+    .description('what this machine offers')
+    .addHelpText('after', '\nExample:\n  orien provider tools\n  orien provider tools check orien.tools.yaml')
+
+  const list = tools
+    .command('list', { isDefault: true })
+    .argument(...MANIFEST)
+    .description('list the tools of a manifest as this machine would run them')
+    .option(...DATA_DIR)
+  bind(withExample(list, 'orien provider tools list'), async () => {
+    return (await import('../provider/tools.ts')).listTools
+  })
+
+  const check = tools
+    .command('check')
+    .argument(...MANIFEST)
+    .description('explain every mistake of a manifest, with its line')
+    .option(...DATA_DIR)
+  bind(withExample(check, 'orien provider tools check orien.tools.yaml'), async () => {
+    return (await import('../provider/checkTools.ts')).checkTools
+  })
+
+  const propose = tools
+    .command('propose')
+    .description('look which known software is installed, and write a manifest that offers it')
+    .option(...DATA_DIR)
+    .option('--write <names>', 'write the manifest: all, or names such as ffmpeg,povray,builtin')
+  bind(withExample(propose, 'orien provider tools propose --write ffmpeg,builtin'), async () => {
+    return (await import('../provider/proposeTools.ts')).proposeManifest
+  })
+
+  const schema = tools.command('schema').description('print the JSON Schema of orien.tools.yaml')
+  bind(withExample(schema, 'orien provider tools schema > orien.tools.schema.json'), async () => {
+    return (await import('../provider/toolsSchema.ts')).printToolsSchema
   })
 }

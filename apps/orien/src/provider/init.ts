@@ -2,15 +2,17 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { type Hex, OrienError } from '@orien/protocol'
-import { initNode } from '@orien/provider-node'
+import { initNode, proposeTools } from '@orien/provider-node'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { readUsdc } from '../agent/amount.ts'
 import { coordinatorOf } from '../agent/connect.ts'
 import { createKeyFile, readKeyFile } from '../agent/keyFile.ts'
 import { readPlace } from '../agent/place.ts'
-import type { Handler } from '../commands/bind.ts'
+import type { Handler, Shell } from '../commands/bind.ts'
 import { exactUsdc } from '../terminal/amounts.ts'
 import { wrongUse } from '../terminal/wrongUse.ts'
+import { type Choice, chosenOf, foundIn, showProposals, writeToolsFile } from './proposeTools.ts'
+import { TOOLS_FILE } from './tools.ts'
 
 type Options = {
   dataDir: string
@@ -18,6 +20,7 @@ type Options = {
   rate?: string
   ownerKeyFile?: string
   newOwner?: string
+  tools?: string
   coordinator?: string
   rpcUrl?: string
 }
@@ -41,6 +44,7 @@ export const initProvider: Handler<Options> = async (shell, options) => {
       'Add --rpc-url: it believes nobody else about a channel.',
     )
   }
+  const choice = await chooseTools(shell, options)
   const ownerKey = await openOwner(answers)
   const ownerAccount = privateKeyToAccount(ownerKey)
   const { chainId, escrow, token } = place
@@ -53,6 +57,7 @@ export const initProvider: Handler<Options> = async (shell, options) => {
     rpcUrl,
     coordinatorUrl,
   })
+  if (choice) await writeToolsFile(options.dataDir, choice)
   if (terminal.isJson) terminal.printJson({ ...made, rateMicrosPerMinute, dataDir: options.dataDir })
   else {
     terminal.print(made.providerId)
@@ -66,6 +71,25 @@ export const initProvider: Handler<Options> = async (shell, options) => {
     terminal.say('Next: orien provider start')
   }
   return 0
+}
+
+/** What to offer: as told, or as a person answers; else the node offers the tools that come with it. */
+async function chooseTools(shell: Shell, { dataDir, tools }: Options): Promise<Choice | null> {
+  const isAsking = tools === undefined && !shell.terminal.isJson && process.stdin.isTTY
+  if ((tools === undefined && !isAsking) || existsSync(join(dataDir, TOOLS_FILE))) return null
+  const proposals = await proposeTools()
+  const found = foundIn(proposals)
+  if (tools !== undefined) return chosenOf(found, tools)
+  showProposals(shell, proposals)
+  const prompt = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    const answer = await prompt.question(
+      'What to offer (all, none, or names; builtin: the tools that come with ORIEN)? [all] ',
+    )
+    return chosenOf(found, answer.trim() === '' ? 'all' : answer)
+  } finally {
+    prompt.close()
+  }
 }
 
 type Answers = { name: string; rate: string } & Pick<Options, 'ownerKeyFile' | 'newOwner'>

@@ -1,19 +1,17 @@
-import { fileURLToPath } from 'node:url'
-import { loadTools } from '@orien/provider-node'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { BUILTIN_MANIFEST, loadTools } from '@orien/provider-node'
 import { describeArguments } from '../agent/parseArguments.ts'
-import type { Handler } from '../commands/bind.ts'
+import type { Handler, Shell } from '../commands/bind.ts'
 import { shortBytes, shortTime } from '../terminal/amounts.ts'
 
-/** `orien provider tools`: says what is wrong in a manifest, by line, or what it offers on this machine. */
-export const checkTools: Handler<object> = async ({ terminal, settings }, _options, [manifest]) => {
-  const searchPath = settings.childEnvironment.PATH ?? ''
-  const tools = await loadTools(manifest ?? defaultManifest(), {
-    searchPath,
-    known: { node: process.execPath },
-  })
-  const items = [...tools.values()].map(({ published, hash, executable }) => {
-    return { ...published, manifestHash: hash, executable }
-  })
+/** The name of the file in which an owner declares tools. */
+export const TOOLS_FILE = 'orien.tools.yaml'
+
+/** `orien provider tools`: what the manifest offers on this machine. */
+export const listTools: Handler<{ dataDir: string }> = async (shell, { dataDir }, [manifest]) => {
+  const { terminal } = shell
+  const items = await offeredTools(shell, manifest ?? manifestOf(dataDir))
   if (terminal.isJson) {
     terminal.printJson({ items })
     return 0
@@ -30,7 +28,17 @@ export const checkTools: Handler<object> = async ({ terminal, settings }, _optio
   return 0
 }
 
-/** The tools that come with the node. */
-function defaultManifest(): string {
-  return fileURLToPath(new URL('../tools/orien.tools.yaml', import.meta.resolve('@orien/provider-node')))
+/** The manifest that a node in this directory offers: its owner's, or the one that comes with the node. */
+export function manifestOf(dataDir: string): string {
+  const own = join(dataDir, TOOLS_FILE)
+  return existsSync(own) ? own : BUILTIN_MANIFEST
+}
+
+/** Loads a manifest as the node would. */
+export async function offeredTools({ settings }: Shell, manifest: string) {
+  const machine = { searchPath: settings.childEnvironment.PATH ?? '', known: { node: process.execPath } }
+  const tools = await loadTools(manifest, machine)
+  return [...tools.values()].map(({ published, hash, executable }) => {
+    return { ...published, manifestHash: hash, executable }
+  })
 }

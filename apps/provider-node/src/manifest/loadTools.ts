@@ -1,17 +1,40 @@
 import { readFile, realpath, stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
-import { OrienError } from '@orien/protocol'
+import { fileURLToPath } from 'node:url'
+import { OrienError, type ToolsFile } from '@orien/protocol'
 import { NODE_LIMITS } from '../limits.ts'
 import { readManifest } from './readManifest.ts'
 import { type Machine, resolveTools } from './resolveTools.ts'
 import type { ToolSet } from './tools.ts'
+
+/** Declares the tools that come with the node. */
+export const BUILTIN_MANIFEST = fileURLToPath(new URL('../../tools/orien.tools.yaml', import.meta.url))
+
+type SearchedMachine = Omit<Machine, 'manifestDir'>
 
 /**
  * Loads a tool manifest and finds its executables on this machine.
  *
  * @throws OrienError `setup_failed` when a file is missing, `validation_failed` with line numbers for mistakes in it
  */
-export async function loadTools(path: string, machine: Omit<Machine, 'manifestDir'>): Promise<ToolSet> {
+export async function loadTools(path: string, machine: SearchedMachine): Promise<ToolSet> {
+  const { file, dir } = await readToolsFile(path)
+  const own = await resolveTools(file.tools, { ...machine, manifestDir: dir })
+  if (file.builtin.length === 0) return own
+  const { file: shipped, dir: manifestDir } = await readToolsFile(BUILTIN_MANIFEST)
+  const chosen = file.builtin.map((id) => {
+    const tool = shipped.tools.find((candidate) => candidate.id === id)
+    if (tool) return tool
+    const known = shipped.tools.map((candidate) => candidate.id).join(', ')
+    throw new OrienError(
+      'validation_failed',
+      `${basename(path)}: no tool ${id} comes with the node (${known} do)`,
+    )
+  })
+  return new Map([...(await resolveTools(chosen, { ...machine, manifestDir })), ...own])
+}
+
+async function readToolsFile(path: string): Promise<{ file: ToolsFile; dir: string }> {
   const name = basename(path)
   const missing = (cause: unknown) => {
     throw new OrienError('setup_failed', `the tool manifest ${name} cannot be read`, {}, { cause })
@@ -20,6 +43,5 @@ export async function loadTools(path: string, machine: Omit<Machine, 'manifestDi
   const { size } = await stat(real).catch(missing)
   if (size > NODE_LIMITS.manifestBytes)
     throw new OrienError('setup_failed', `${name} is larger than a manifest`)
-  const manifests = readManifest(await readFile(real, 'utf8').catch(missing), name)
-  return resolveTools(manifests, { ...machine, manifestDir: dirname(real) })
+  return { file: readManifest(await readFile(real, 'utf8').catch(missing), name), dir: dirname(real) }
 }

@@ -1,4 +1,4 @@
-import type { ArgumentSpec, ArgvPart, ToolManifest } from '@orien/protocol'
+import type { ArgumentSpec, ArgvPart, ToolManifest, ToolsFile } from '@orien/protocol'
 import { namesOf } from '../argv/build.ts'
 import { templatePieces } from '../argv/template.ts'
 
@@ -6,9 +6,13 @@ import { templatePieces } from '../argv/template.ts'
 export type ManifestFault = { path: (string | number)[]; message: string }
 
 /** Mistakes across fields: a name that leads nowhere, or is given twice, or to the wrong kind of argument. */
-export function manifestFaults(tools: readonly ToolManifest[]): ManifestFault[] {
+export function manifestFaults({ builtin, tools }: ToolsFile): ManifestFault[] {
   const faults: ManifestFault[] = []
   const seen = new Set<string>()
+  builtin.forEach((id, index) => {
+    if (seen.has(id)) faults.push({ path: ['builtin', index], message: 'is named twice' })
+    seen.add(id)
+  })
   tools.forEach((tool, index) => {
     const own = [...partFaults(tool), ...stdinFaults(tool), ...argumentFaults(tool), ...textFaults(tool)]
     if (seen.has(tool.id)) own.push({ path: ['id'], message: 'is the id of an earlier tool' })

@@ -29,7 +29,7 @@ function issuesOf(text: string): { path: string; message: string }[] {
 
 describe('reading a tool manifest', () => {
   test('a sound manifest gives its tools, defaults filled in', () => {
-    expect(readManifest(sound, 'x')).toMatchObject([
+    expect(readManifest(sound, 'x').tools).toMatchObject([
       { id: 'echo', network: 'none', env: {}, readOnlyPaths: [] },
     ])
   })

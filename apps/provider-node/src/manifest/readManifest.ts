@@ -1,9 +1,6 @@
-import { type Issue, OrienError, type ToolManifest, toolManifest } from '@orien/protocol'
+import { type Issue, OrienError, type ToolsFile, toolsFile } from '@orien/protocol'
 import { type Document, isNode, LineCounter, parseDocument } from 'yaml'
-import { z } from 'zod'
 import { manifestFaults } from './manifestFaults.ts'
-
-const manifestFile = z.strictObject({ tools: z.array(toolManifest).min(1).max(100) })
 
 /** A YAML bomb would grow through aliases; a manifest needs none. */
 const MAX_ALIASES = 0
@@ -36,7 +33,7 @@ const nameOf = (path: readonly PropertyKey[]) =>
  * @param name how the file is called in messages
  * @throws OrienError `validation_failed`; each issue's path is `file:line:column field`
  */
-export function readManifest(text: string, name: string): ToolManifest[] {
+export function readManifest(text: string, name: string): ToolsFile {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, merge: false })
   const place = placeOf(document, lines)
@@ -47,7 +44,7 @@ export function readManifest(text: string, name: string): ToolManifest[] {
       return { path: `${name}:${line}:${col}`, message: message.split('\n')[0] ?? 'is not YAML' }
     }),
   )
-  const parsed = manifestFile.safeParse(plainValue(document, name))
+  const parsed = toolsFile.safeParse(plainValue(document, name))
   const at = (path: readonly PropertyKey[]) => `${name}:${place(path)} ${nameOf(path)}`
   if (!parsed.success) {
     refuse(
@@ -56,12 +53,11 @@ export function readManifest(text: string, name: string): ToolManifest[] {
     )
     throw new OrienError('validation_failed', `${name} is not a list of tools`)
   }
-  const { tools } = parsed.data
   refuse(
     name,
-    manifestFaults(tools).map(({ path, message }) => ({ path: at(path), message })),
+    manifestFaults(parsed.data).map(({ path, message }) => ({ path: at(path), message })),
   )
-  return tools
+  return parsed.data
 }
 
 function plainValue(document: Document, name: string): unknown {

@@ -29,13 +29,13 @@ export async function resolveTools(manifests: readonly ToolManifest[], machine: 
 
 async function resolveTool(manifest: ToolManifest, machine: Machine): Promise<Tool> {
   const inPlace = (text: string) => text.replaceAll(MANIFEST_DIR, machine.manifestDir)
-  const executable = await findExecutable(inPlace(manifest.executable), machine)
-  if (!executable)
+  const found = await findExecutable(inPlace(manifest.executable), machine)
+  if (!found)
     throw new OrienError('setup_failed', `tool ${manifest.id}: there is no executable ${manifest.executable}`)
   const readOnlyPaths = await Promise.all(
     manifest.readOnlyPaths.map(async (path) => {
-      const found = resolve(machine.manifestDir, inPlace(path))
-      if (await exists(found)) return found
+      const shown = resolve(machine.manifestDir, inPlace(path))
+      if (await exists(shown)) return shown
       throw new OrienError('setup_failed', `tool ${manifest.id}: there is no ${path}`)
     }),
   )
@@ -43,10 +43,14 @@ async function resolveTool(manifest: ToolManifest, machine: Machine): Promise<To
     part.kind === 'literal' ? { ...part, value: inPlace(part.value) } : part,
   )
   const env = Object.fromEntries(Object.entries(manifest.env).map(([name, value]) => [name, inPlace(value)]))
-  return makeTool({ ...manifest, argv, env }, { executable, readOnlyPaths })
+  return makeTool({ ...manifest, argv, env }, { executable: found.real, readOnlyPaths })
 }
 
-async function findExecutable(name: string, machine: Machine): Promise<string | null> {
+/** An executable: where its name was found, and what lies there when links are followed. */
+export type Found = { path: string; real: string }
+
+/** Looks an executable's name up as a manifest means it. */
+export async function findExecutable(name: string, machine: Machine): Promise<Found | null> {
   const known = Object.hasOwn(machine.known, name) ? machine.known[name] : undefined
   if (known !== undefined) return executableAt(known)
   if (isAbsolute(name)) return executableAt(name)
@@ -60,11 +64,11 @@ async function findExecutable(name: string, machine: Machine): Promise<string | 
 }
 
 /** Links are followed now, so that nobody turns one elsewhere later. */
-async function executableAt(path: string): Promise<string | null> {
+async function executableAt(path: string): Promise<Found | null> {
   try {
     const real = await realpath(path)
     await access(real, constants.X_OK)
-    return (await stat(real)).isFile() ? real : null
+    return (await stat(real)).isFile() ? { path, real } : null
   } catch {
     return null
   }

@@ -19,7 +19,8 @@ export const HELPER_PATH = '/orien-init'
 const SYSTEM_LIBRARIES = ['/usr/lib', '/usr/lib64', '/usr/lib32', '/usr/libx32']
 /** Links into /usr on merged systems, directories elsewhere. */
 const LIBRARY_LINKS = ['/lib', '/lib64', '/lib32', '/libx32']
-const SYSTEM_FILES = ['/etc/ld.so.cache', '/usr/share/zoneinfo']
+/** On Debian libraries such as libblas.so.3 are links through /etc/alternatives, which holds nothing else. */
+const SYSTEM_FILES = ['/etc/ld.so.cache', '/etc/alternatives', '/usr/share/zoneinfo']
 
 /** Facts about the host that the arguments depend on; read once per driver. */
 export type HostLayout = {
