@@ -1,24 +1,20 @@
 /**
- * Runs the benchmark rows one after the other and prints each figure beside its reference.
+ * Runs the benchmark rows one after the other and prints each figure beside its reference and its target.
  *
- *     node scripts/bench.ts [--json] [part of a row's name...]
+ *     node scripts/bench.ts [--list] [--json] [--save FILE] [--compare FILE] [part of a row's name...]
  *
- * The table (or the JSON) goes to stdout, progress to stderr. A row that throws or misses its goal fails the run.
+ * The table (or the JSON) goes to stdout, progress to stderr. `--save` keeps the JSON for a later `--compare`. Only a row
+ * that throws fails the run: on a machine that others use a missed target proves nothing.
  */
-import { globSync } from 'node:fs'
+import { globSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, loadavg } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import { type BenchResult, type BenchRow, ratioOf } from '../tests/bench/row.ts'
-
-type Line = { name: string; reference: string } & (
-  | ({ isGood: boolean; ratio: number; goalRatio?: number } & BenchResult)
-  | { isGood: false; problem: string }
-)
+import { type BenchResult, type BenchRow, isMet, ratioOf } from '../tests/bench/row.ts'
+import { type BenchLine, benchTable, type EarlierFigures } from '../tests/bench/table.ts'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const HEADINGS = ['', 'figure', 'reference', 'times better', 'measured against']
 
 async function loadRows(names: string[]): Promise<BenchRow[]> {
   const files = globSync('tests/bench/*.bench.ts', { cwd: root }).sort()
@@ -27,66 +23,64 @@ async function loadRows(names: string[]): Promise<BenchRow[]> {
   return rows.filter((row) => names.length === 0 || names.some((name) => row.name.includes(name)))
 }
 
-async function measure(row: BenchRow): Promise<Line> {
-  const { name, reference, goalRatio } = row
+async function measure(row: BenchRow): Promise<BenchLine> {
+  const { name, reference, better, target } = row
+  const startedMs = performance.now()
+  const facts = { name, reference, better, ...(target ? { target } : {}) }
+  const tookSeconds = () => Math.round((performance.now() - startedMs) / 100) / 10
   try {
-    const result = await row.run()
+    const result: BenchResult = await row.run()
+    const met = isMet(row, result)
     const ratio = ratioOf(row, result)
-    const isGood = Number.isFinite(ratio) && ratio >= (goalRatio ?? 0)
-    return { name, reference, ...result, ratio, isGood, ...(goalRatio === undefined ? {} : { goalRatio }) }
+    return { ...facts, ...result, ratio, ...(met === undefined ? {} : { met }), tookSeconds: tookSeconds() }
   } catch (error) {
-    return { name, reference, isGood: false, problem: error instanceof Error ? error.message : String(error) }
+    return {
+      ...facts,
+      problem: error instanceof Error ? error.message : String(error),
+      tookSeconds: tookSeconds(),
+    }
   }
 }
 
-/** Three significant digits: more would pretend to a precision that no shared machine has. */
-function figure(value: number, unit: string): string {
-  const text =
-    Math.abs(value) >= 1000 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(3)))
-  return `${text} ${unit}`
+function readEarlier(file: string): EarlierFigures {
+  const saved = JSON.parse(readFileSync(file, 'utf8')) as { rows: BenchLine[] }
+  return new Map(saved.rows.flatMap((line) => ('ratio' in line ? [[line.name, line]] : [])))
 }
 
-function cells(line: Line): string[] {
-  if ('problem' in line) return [line.name, 'FAILED', '', '', line.problem]
-  const goal = line.goalRatio === undefined ? '' : ` (goal ${line.goalRatio}${line.isGood ? '' : ', MISSED'})`
-  const note = line.note === undefined ? '' : `; ${line.note}`
-  return [
-    line.name,
-    figure(line.value, line.unit),
-    figure(line.referenceValue, line.unit),
-    `${figure(line.ratio, '×')}${goal}`,
-    `${line.reference}${note}`,
-  ]
-}
-
-function table(lines: Line[]): string {
-  const all = [HEADINGS, ...lines.map(cells)]
-  const widths = HEADINGS.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)))
-  const isText = (column: number) => column === 0 || column === HEADINGS.length - 1
-  const pad = (text: string, column: number) => {
-    const width = widths[column] ?? 0
-    return isText(column) ? text.padEnd(width) : text.padStart(width)
-  }
-  return all.map((row) => row.map(pad).join('  ').trimEnd()).join('\n')
-}
-
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } })
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    list: { type: 'boolean' },
+    json: { type: 'boolean' },
+    save: { type: 'string' },
+    compare: { type: 'string' },
+  },
+})
 const rows = await loadRows(positionals)
-const lines: Line[] = []
-for (const row of rows) {
+const lines: BenchLine[] = []
+if (values.list) for (const row of rows) console.log(row.name)
+else for (const row of rows) lines.push(await announced(row))
+
+async function announced(row: BenchRow): Promise<BenchLine> {
   console.error(`measuring ${row.name} ...`)
-  lines.push(await measure(row))
+  return measure(row)
 }
+
 const machine = {
   cores: availableParallelism(),
   loadAverage: Number(loadavg()[0]?.toFixed(2)),
   node: process.version,
 }
-const isGood = lines.length > 0 && lines.every((line) => line.isGood)
-if (values.json) console.log(JSON.stringify({ machine, rows: lines }))
-else {
-  console.log(table(lines))
-  console.log(`\n${machine.cores} cores, load ${machine.loadAverage} at the end, Node ${machine.node}`)
+const totalSeconds = Math.round(lines.reduce((sum, line) => sum + line.tookSeconds, 0))
+const json = JSON.stringify({ machine, totalSeconds, rows: lines }, null, 2)
+if (values.save) writeFileSync(values.save, `${json}\n`)
+if (values.json) console.log(json)
+else if (!values.list) {
+  const earlier = values.compare ? readEarlier(values.compare) : undefined
+  console.log(benchTable(lines, earlier))
+  const of = `${machine.cores} cores, load ${machine.loadAverage} at the end, Node ${machine.node}`
+  console.log(`\n${lines.length} rows in ${totalSeconds} s; ${of}`)
 }
+const isGood = rows.length > 0 && lines.every((line) => !('problem' in line))
 // A row may leave a server of its own behind: the table is complete, so nothing is worth waiting for.
 process.stdout.write('', () => process.exit(isGood ? 0 : 1))

@@ -5,7 +5,8 @@ export type BenchResult = { value: number; referenceValue: number; unit: string;
  * One line of the benchmark table. A figure alone says nothing about a machine that nobody knows, so every row
  * brings a reference and measures it itself.
  *
- * A file `tests/bench/<subject>.bench.ts` exports `rows: BenchRow[]`; `npm run bench` finds it by its name.
+ * A file `tests/bench/<subject>.bench.ts` exports `rows: BenchRow[]`; `npm run bench` finds it by its name. Every row
+ * sets up what it needs and can be run alone.
  */
 export type BenchRow = {
   /** What is measured: "empty tool, warm sandbox, dispatch to exit, p50". */
@@ -14,12 +15,20 @@ export type BenchRow = {
   reference: string
   /** Which direction is better; the table's ratio is always "times better than the reference". */
   better: 'lower' | 'higher'
-  /** The ratio below which the benchmark fails. Leave it out where a loaded machine would decide. */
-  goalRatio?: number
+  /** What is aimed at: a figure in the row's unit, or a ratio to the reference. Missing it is shown, not a failure. */
+  target?: { value: number } | { ratio: number }
   run: () => Promise<BenchResult>
 }
 
 /** How many times better than its reference a figure is; below 1 it is worse. */
 export function ratioOf(row: Pick<BenchRow, 'better'>, result: BenchResult): number {
   return row.better === 'higher' ? result.value / result.referenceValue : result.referenceValue / result.value
+}
+
+/** Whether a row reached what it aims at; undefined when it aims at nothing. */
+export function isMet(row: Pick<BenchRow, 'better' | 'target'>, result: BenchResult): boolean | undefined {
+  if (!row.target) return undefined
+  if ('ratio' in row.target) return ratioOf(row, result) >= row.target.ratio
+  const { value } = row.target
+  return row.better === 'higher' ? result.value >= value : result.value <= value
 }

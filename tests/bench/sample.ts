@@ -8,10 +8,19 @@ type Pair = {
   warmUpRounds?: number
 }
 
-async function durationMs(run: () => Promise<unknown>): Promise<number> {
+/** Measures by the wall clock. */
+export async function wallMs(run: () => Promise<unknown>): Promise<number> {
   const startedMs = performance.now()
   await run()
   return performance.now() - startedMs
+}
+
+/** Measures by this process's own processor time, which other work on the machine stretches less than the wall clock. */
+export async function processorMs(run: () => Promise<unknown>): Promise<number> {
+  const started = process.cpuUsage()
+  await run()
+  const { user, system } = process.cpuUsage(started)
+  return (user + system) / 1_000
 }
 
 /** Sums a list of durations up. */
@@ -37,8 +46,42 @@ export async function samplePair(pair: Pair): Promise<{ subject: Durations; refe
     await pair.subject()
   }
   for (let round = 0; round < pair.rounds; round++) {
-    referenceMs.push(await durationMs(pair.reference))
-    subjectMs.push(await durationMs(pair.subject))
+    referenceMs.push(await wallMs(pair.reference))
+    subjectMs.push(await wallMs(pair.subject))
   }
   return { subject: summarise(subjectMs), reference: summarise(referenceMs) }
+}
+
+type Rates<T> = {
+  /** Items that each call works through. */
+  count: number
+  rounds: number
+  /** {@link processorMs} for what only computes, {@link wallMs} for what waits. */
+  clock: (run: () => Promise<unknown>) => Promise<number>
+  /** Makes a round's input before the clock runs. */
+  prepare: () => T
+  subject: (input: T) => Promise<unknown>
+  reference: (input: T) => unknown
+}
+
+/**
+ * Items per second of two things measured alternately, each at the median of its rounds, after one round to warm up.
+ *
+ * @example
+ * const { value, referenceValue } = await rateBeside({ count: 1_000, rounds: 5, clock: wallMs, prepare, subject, reference })
+ */
+export async function rateBeside<T>(rates: Rates<T>): Promise<{ value: number; referenceValue: number }> {
+  const { count, rounds, clock, prepare, subject, reference } = rates
+  const subjectMs: number[] = []
+  const referenceMs: number[] = []
+  for (let round = 0; round <= rounds; round += 1) {
+    const input = prepare()
+    const bareMs = await clock(async () => reference(input))
+    const wholeMs = await clock(() => subject(input))
+    if (round === 0) continue
+    referenceMs.push(bareMs)
+    subjectMs.push(wholeMs)
+  }
+  const perSecond = (durationsMs: number[]) => (count / summarise(durationsMs).p50Ms) * 1_000
+  return { value: perSecond(subjectMs), referenceValue: perSecond(referenceMs) }
 }

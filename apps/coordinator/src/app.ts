@@ -28,6 +28,7 @@ import { createRecorder } from './metering/record.ts'
 import { createMetrics } from './metrics.ts'
 import { createNodeHub, type NodeHub } from './provider/nodes.ts'
 import { systemRandom } from './random.ts'
+import { createAccruer } from './session/accrue.ts'
 import { collectClaims } from './settlement/claim.ts'
 import { createOutbox } from './settlement/outbox.ts'
 import { type RelayerChain, relayOnce } from './settlement/relayer.ts'
@@ -82,7 +83,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const app = await createServer({
     ctx,
     authenticator: createAuthenticator(ctx),
-    batches: { submitter: createSubmitter(ctx), recorder },
+    batches: { submitter: createSubmitter(ctx), recorder, accruer: createAccruer(ctx) },
     hub,
     faucet: options.faucet,
     onNode: (socket: WebSocket) => hub.attach(ctx, socket, handlers),

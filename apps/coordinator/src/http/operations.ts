@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { createKey, listKeys, revokeKey } from '../access/keys.ts'
 import { createChallenge, verifyChallenge } from '../access/signIn.ts'
+import type { Unit } from '../db/executor.ts'
 import { cancelExecution } from '../execution/cancel.ts'
 import { getExecution, listExecutions, waitForExecution } from '../execution/read.ts'
 import { type Submitter, submitExecution } from '../execution/submit.ts'
@@ -11,6 +12,7 @@ import { type Recorder, recordReceipt, reportError } from '../metering/record.ts
 import { deleteProvider, recordHeartbeat, setProviderDisabled } from '../provider/change.ts'
 import { getProvider, listProviders } from '../provider/read.ts'
 import { registerProvider } from '../provider/register.ts'
+import type { Accruer } from '../session/accrue.ts'
 import { endSession } from '../session/end.ts'
 import { openSession } from '../session/open.ts'
 import { getSession, listSessions } from '../session/read.ts'
@@ -24,7 +26,10 @@ import { readIdempotencyKey, readPart, readWaitMs } from './input.ts'
 import { authorise, type Call, type HttpParts, serve, serveOnce } from './route.ts'
 
 /** What the routes of executions and receipts need besides the context. */
-export type Batches = { submitter: Submitter; recorder: Recorder }
+export type Batches = { submitter: Submitter; recorder: Recorder; accruer: Accruer }
+
+type Act = typeof api.actOnSession
+type ActVerb = (unit: Unit, input: api.OperationInput<Act>, call: Call) => Promise<api.OperationOutput<Act>>
 
 export function serveAccess(app: FastifyInstance, parts: HttpParts): void {
   const { ctx, authenticator } = parts
@@ -56,12 +61,12 @@ export function serveProviders(app: FastifyInstance, parts: HttpParts): void {
   )
 }
 
-export function serveSessions(app: FastifyInstance, parts: HttpParts): void {
+export function serveSessions(app: FastifyInstance, parts: HttpParts, { accruer }: Batches): void {
   const { ctx } = parts
   serve(app, parts, api.listSessions, ({ query }, { caller }) => listSessions(ctx, caller, query))
   serveOnce(app, parts, api.openSession, (unit, { body }, { caller }) => openSession(ctx, unit, caller, body))
   serve(app, parts, api.getSession, ({ params }, { caller }) => getSession(ctx, caller, params.id))
-  serveOnce(app, parts, api.actOnSession, (unit, { params: { id }, body }, { caller }) => {
+  const act: ActVerb = (unit, { params: { id }, body }, { caller }) => {
     switch (body.action) {
       case 'start':
         return startSession(ctx, unit, caller, id, body)
@@ -72,7 +77,13 @@ export function serveSessions(app: FastifyInstance, parts: HttpParts): void {
       case 'end':
         return endSession(ctx, unit, caller, id)
     }
-  })
+  }
+  // A voucher is cumulative, so it needs no key to be safe to repeat; without one it shares a commit with others.
+  serveOnce(app, parts, api.actOnSession, act, ({ params: { id }, body }, { caller }) =>
+    body.action === 'voucher'
+      ? accruer.accrue(caller, id, body.voucher).then(() => getSession(ctx, caller, id))
+      : undefined,
+  )
   serve(app, parts, api.endSession, ({ params }, { caller }) =>
     ctx.db.write((unit) => endSession(ctx, unit, caller, params.id)),
   )

@@ -63,14 +63,21 @@ export function serve<Op extends Operation>(
   route(app, parts, op, async (input, call) => z.encode(op.output, (await verb(input, call)) as never))
 }
 
-/** Serves a mutation whose verb writes in the transaction that also keeps its Idempotency-Key. */
+/**
+ * Serves a mutation whose verb writes in the transaction that also keeps its Idempotency-Key.
+ *
+ * @param unkeyed takes requests that carry no key and need none, outside of any transaction; undefined for the others
+ */
 export function serveOnce<Op extends Operation>(
   app: FastifyInstance,
   parts: HttpParts,
   op: Op,
   verb: (unit: Unit, input: OperationInput<Op>, call: Call) => Promise<OperationOutput<Op>>,
+  unkeyed?: (input: OperationInput<Op>, call: Call) => Promise<OperationOutput<Op>> | undefined,
 ): void {
   route(app, parts, op, async (input, call) => {
+    const done = call.idempotencyKey === undefined ? unkeyed?.(input, call) : undefined
+    if (done) return z.encode(op.output, (await done) as never)
     const { params, body } = call.request
     const request = {
       actor: call.caller.agentId,

@@ -56,7 +56,7 @@ export async function createServer(parts: ServerParts): Promise<FastifyInstance>
   observe(app, ctx.metrics)
   serveAccess(app, parts)
   serveProviders(app, parts)
-  serveSessions(app, parts)
+  serveSessions(app, parts, parts.batches)
   serveExecutions(app, parts, parts.batches)
   serveMoney(app, parts, parts.batches)
   serveStreams(app, parts)

@@ -10,14 +10,18 @@ import type { Executor } from '../db/executor.ts'
 import { lockSession, type SessionRow, selectSession, selectSessions } from './store.ts'
 import { viewSessions } from './view.ts'
 
-function requireAgent(row: SessionRow | undefined, caller: Caller): SessionRow {
+function requireAgent(row: SessionRow | undefined, caller: Pick<Caller, 'agentId'>): SessionRow {
   // Another agent's session is not found rather than forbidden: its existence is nobody's business.
   if (!row || row.agentId !== caller.agentId) throw new OrienError('not_found', 'There is no such session')
   return row
 }
 
 /** @throws OrienError `not_found` unless it is the caller's */
-export async function sessionRow(ctx: Context, caller: Caller, id: string): Promise<SessionRow> {
+export async function sessionRow(
+  ctx: Pick<Context, 'db'>,
+  caller: Pick<Caller, 'agentId'>,
+  id: string,
+): Promise<SessionRow> {
   return requireAgent(await selectSession(ctx.db.read, id), caller)
 }
 

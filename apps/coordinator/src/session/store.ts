@@ -1,4 +1,5 @@
 import { and, desc, eq, inArray, lt, sql } from 'drizzle-orm'
+import type pg from 'pg'
 import type { Executor } from '../db/executor.ts'
 import { credentials, disputes, sessions, transactions } from '../db/schema.ts'
 
@@ -126,4 +127,19 @@ export async function selectEnded(
     .orderBy(desc(sessions.endedAt))
     .limit(FORGET_AT_MOST)
   return rows.map(({ id, status }) => ({ id, isOver: status !== 'ending' }))
+}
+
+/** A verified voucher on its way to its session; see accrue.sql. */
+export type Accrual = { session: string; cumulative: string; signature: string }
+
+/** What the session was, and the number of the event that tells of the voucher, if it raised anything. */
+export type Accrued = { status?: string; budget?: string; event?: number }
+
+export async function accrueAll(pool: pg.Pool, items: readonly Accrual[]): Promise<Accrued[]> {
+  const { rows } = await pool.query<{ answers: Accrued[] }>({
+    name: 'voucher_accrue',
+    text: 'select voucher_accrue($1::jsonb) as answers',
+    values: [JSON.stringify(items)],
+  })
+  return rows[0]?.answers ?? []
 }

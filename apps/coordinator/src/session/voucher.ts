@@ -1,6 +1,7 @@
 import {
   type ChannelTerms,
   channelId,
+  type Hex,
   OrienError,
   type SessionView,
   type UsdcMicros,
@@ -30,7 +31,17 @@ export function checkVoucher(
       depositMicros: depositMicros.toString(),
     })
   }
-  const digest = voucherDigest(terms, channelId(terms), voucher.cumulativeMicros)
+  checkSigner(terms, channelId(terms), voucher)
+}
+
+/**
+ * Checks a voucher's signature alone.
+ *
+ * @param id of the channel, which follows from the terms
+ * @throws OrienError `voucher_invalid`
+ */
+export function checkSigner(terms: ChannelTerms, id: Hex, voucher: Voucher): void {
+  const digest = voucherDigest(terms, id, voucher.cumulativeMicros)
   if (recoverSigner(digest, voucher.signature) !== terms.authorizedSigner) {
     throw new OrienError(
       'voucher_invalid',
