@@ -8,8 +8,9 @@ const WORKSPACES = {
   'packages/protocol': [],
   'packages/rails': ['packages/protocol', 'packages/contracts'],
   'packages/sdk': ['packages/protocol', 'packages/contracts'],
-  'apps/coordinator': ['packages/protocol', 'packages/rails'],
-  'apps/provider-node': ['packages/protocol', 'packages/sdk'],
+  'packages/tracing': [],
+  'apps/coordinator': ['packages/protocol', 'packages/rails', 'packages/tracing'],
+  'apps/provider-node': ['packages/protocol', 'packages/sdk', 'packages/tracing'],
   'apps/web': ['packages/protocol', 'packages/sdk'],
   'apps/orien': ['packages/', 'apps/'],
 }

@@ -19,6 +19,7 @@ const wrong: Record<string, { text: string; rules: string[] }> = {
   'packages/sdk/src/rail.ts': { text: "import '@orien/rails'", rules: ['arrow-sdk'] },
   'packages/rails/src/agent.ts': { text: "import '@orien/sdk'", rules: ['arrow-rails'] },
   'packages/rails/src/agent.test.ts': { text: "import '@orien/sdk'", rules: ['arrow-rails-tests'] },
+  'packages/tracing/src/span.ts': { text: "import '@orien/protocol'", rules: ['arrow-tracing'] },
   'apps/coordinator/src/agent.ts': { text: "import '@orien/sdk'", rules: ['arrow-coordinator'] },
   'apps/provider-node/src/pay.ts': { text: "import '@orien/rails'", rules: ['arrow-provider-node'] },
   'apps/web/src/page.ts': { text: "import '@orien/coordinator'", rules: ['arrow-web'] },
@@ -43,6 +44,7 @@ const right: Record<string, string> = {
   'packages/protocol/src/index.ts': "import 'zod'",
   'packages/rails/src/index.ts': "import '@orien/protocol'\nimport '@orien/contracts'",
   'packages/sdk/src/index.ts': "import '@orien/protocol'\nimport '@orien/contracts'",
+  'packages/tracing/src/index.ts': 'export const a = 1',
   'packages/sdk/src/right.ts': "import type {} from './left.ts'",
   'packages/sdk/src/run.test.ts': "import 'development'",
   'apps/coordinator/src/index.ts': "import '@orien/protocol'\nimport '@orien/rails'",
@@ -62,6 +64,7 @@ const workspaces = [
   'packages/protocol',
   'packages/rails',
   'packages/sdk',
+  'packages/tracing',
   'apps/coordinator',
 ]
 const allWorkspaces = [...workspaces, 'apps/provider-node', 'apps/web', 'apps/orien', 'tests']

@@ -25,7 +25,10 @@ export type Settings = {
   childEnvironment: Readonly<Record<string, string>>
 }
 
-const PASSED_ON = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'] as const
+const PASSED_ON = [
+  ...['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'],
+  'OTEL_EXPORTER_OTLP_ENDPOINT',
+] as const
 
 /** Reads the environment. An empty variable counts as absent. */
 export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {

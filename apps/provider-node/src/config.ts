@@ -12,6 +12,8 @@ export type Config = {
   rpcUrl?: string
   searchPath?: string
   concurrency?: number
+  /** Where traces go; `OTEL_EXPORTER_OTLP_ENDPOINT`. */
+  tracesEndpoint?: string
   logLevel: string
 }
 
@@ -68,6 +70,7 @@ export function readConfig(
     coordinatorUrl: values.coordinator ?? env.ORIEN_URL,
     rpcUrl: values['rpc-url'] ?? env.ORIEN_RPC_URL,
     searchPath: env.PATH,
+    tracesEndpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT,
     concurrency: wholeNumber('--concurrency', values.concurrency, 1, 1_024),
   }
   return {

@@ -4,6 +4,7 @@ import { channelTerms, voucher } from './channel.ts'
 import { executionId, providerId, sessionId } from './ids.ts'
 import { toolId } from './manifest.ts'
 import { usdcMicros } from './money.ts'
+import { traceparent } from './runReport.ts'
 import { instant } from './time.ts'
 
 /** What a node signs (JWS `orien-node+jws`) to open its connection, bound to the coordinator's nonce. */
@@ -39,7 +40,8 @@ export const toNode = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('challenge'), nonce: z.string() }),
   z.strictObject({ type: z.literal('welcome'), providerId, serverTime: instant, heartbeatEveryMs: z.int() }),
   z.strictObject({ type: z.literal('refused'), code: z.string(), detail: z.string() }),
-  z.strictObject({ type: z.literal('dispatch'), work: dispatch }),
+  /** `traceparent` only while the coordinator traces. */
+  z.strictObject({ type: z.literal('dispatch'), work: dispatch, traceparent: traceparent.optional() }),
   z.strictObject({ type: z.literal('cancel'), executionId }),
   /** Stop everything of a session; no new work will come for it. */
   z.strictObject({ type: z.literal('endSession'), sessionId }),
@@ -103,7 +105,13 @@ export const fromNode = z.discriminatedUnion('type', [
     data: z.string(),
   }),
   z.strictObject({ type: z.literal('meter'), executionId, effectiveMs: z.int().min(0) }),
-  z.strictObject({ type: z.literal('receipt'), executionId, jws: z.string() }),
+  /** `report` is read by `readRunReport`: a bad one must not cost the receipt. */
+  z.strictObject({
+    type: z.literal('receipt'),
+    executionId,
+    jws: z.string(),
+    report: z.unknown().optional(),
+  }),
   z.strictObject({ type: z.literal('claim'), requestId, signature, claimMicros: usdcMicros }),
   z.strictObject({ type: z.literal('failure'), requestId, code: z.string(), detail: z.string() }),
   z.strictObject({

@@ -7,11 +7,13 @@ import type { Spool } from '../output/spool.ts'
 import { START } from '../output/spool.ts'
 import type { History } from '../run/history.ts'
 import type { Workspaces } from '../run/workspaces.ts'
+import type { NodeMetrics } from '../telemetry/metrics.ts'
 import type { Standalone } from './standalone.ts'
 
 /** What the interface shows and does. */
 export type RoutesContext = {
   health(): Record<string, unknown>
+  metrics: Pick<NodeMetrics, 'page' | 'requests'>
   tools: ToolSet
   history: History
   workspaces: Workspaces
@@ -42,6 +44,10 @@ export function serveRoutes(app: FastifyInstance, context: RoutesContext): void 
     return record
   }
   app.get('/health', async () => context.health())
+  app.get('/metrics', async (_request, reply) => {
+    const { contentType, text } = await context.metrics.page()
+    return reply.type(contentType).send(text)
+  })
   app.get('/tools', async () => ({
     items: [...tools.values()].map(({ published, hash }) => ({
       ...published,

@@ -185,7 +185,7 @@ describe('the journal', () => {
     await work(journal, session)
     await accept(journal, session)
     const again = await openIt()
-    expect(await recoverRuns(issuerOf(again), Date.parse(AT))).toBe(1)
+    expect(await recoverRuns(issuerOf(again), Date.parse(AT))).toHaveLength(1)
     const state = again.state.sessions.get(session.sessionId)
     expect(state?.head).toMatchObject({ sequence: 2, cumulativeMicros: micros(0n) })
     const last = [...again.state.pendingReceipts.values()].at(-1)

@@ -1,4 +1,4 @@
-import type { Id } from '@orien/protocol'
+import type { Id, RunReport } from '@orien/protocol'
 import type { JournalState } from '../journal/state.ts'
 import { type Cursor, type Spool, START } from '../output/spool.ts'
 import type { Connection } from './connection.ts'
@@ -14,6 +14,8 @@ type Entry = {
   sent: Cursor
   /** The receipt is in the journal. */
   isSigned: boolean
+  /** Told beside the receipt; not kept over a restart. */
+  report?: RunReport | undefined
   /** On the present connection. */
   isLogSent: boolean
   isReceiptSent: boolean
@@ -51,10 +53,11 @@ export class Delivery {
   }
 
   /** The receipt is on the disk; it goes out after the output. */
-  signed(executionId: string): void {
+  signed(executionId: string, report?: RunReport): void {
     const entry = this.#entries.get(executionId)
     if (!entry || entry.isSigned) return
     entry.isSigned = true
+    entry.report = report
     const chain = this.#chains.get(entry.sessionId)
     if (chain) chain.push(entry)
     else this.#chains.set(entry.sessionId, [entry])
@@ -151,7 +154,9 @@ export class Delivery {
     const receipt = this.#state.pendingReceipts.get(entry.executionId)
     // Gone with its session: nobody waits for it any more.
     if (!receipt) return
-    entry.isReceiptSent = to.send({ type: 'receipt', executionId: entry.executionId, jws: receipt.jws })
+    const { executionId, report } = entry
+    const told = report ? { report } : {}
+    entry.isReceiptSent = to.send({ type: 'receipt', executionId, jws: receipt.jws, ...told })
   }
 }
 

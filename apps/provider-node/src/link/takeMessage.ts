@@ -53,7 +53,7 @@ export function takeMessage(
 function takeWork(takers: Takers, message: Work, connection: Connection): void {
   switch (message.type) {
     case 'dispatch':
-      takers.runs.dispatch(message.work)
+      takers.runs.dispatch(message.work, message.traceparent)
       return
     case 'cancel':
       takers.runs.stopRun(message.executionId, 'cancelled')

@@ -48,12 +48,20 @@ export function startChores(context: ChoresContext): Chores {
     await context.workspaces.destroyIdle(timing.workspaceIdleMs, isOpen)
     await context.renewOffer()
   }
-  const fail = (error: unknown) => log.error({ event: 'chore.failed', err: error })
-  const stopGuard = repeat(clock, timing.channelFreshMs, () => guardChannels(guarded).catch(fail))
-  const stopSweep = repeat(clock, timing.sweepEveryMs, () => sweep().catch(fail))
-  void drop().catch(fail)
+  /** One line a run, also of one that fails; the next one comes all the same. */
+  async function run(job: string, task: () => Promise<void>): Promise<void> {
+    const startMs = clock.monotonicMs()
+    const tell = () => ({ event: 'job', job, durationMs: Math.round(clock.monotonicMs() - startMs) })
+    await task().then(
+      () => log.info({ ...tell(), status: 'done' }),
+      (error: unknown) => log.error({ ...tell(), status: 'failed', err: error }),
+    )
+  }
+  const stopGuard = repeat(clock, timing.channelFreshMs, () => run('guard', () => guardChannels(guarded)))
+  const stopSweep = repeat(clock, timing.sweepEveryMs, () => run('sweep', sweep))
+  void run('drop settled', drop)
   return {
-    dropSettled: () => void drop().catch(fail),
+    dropSettled: () => void run('drop settled', drop),
     stop: () => {
       stopGuard()
       stopSweep()

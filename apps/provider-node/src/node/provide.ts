@@ -1,4 +1,5 @@
 import { makeJws } from '@orien/protocol'
+import type { Tracing } from '@orien/tracing'
 import { type ReadChannel, watchChannels } from '../admission/channelWatch.ts'
 import { type Clock, instantOf, pause } from '../clock.ts'
 import { createTransfers, type Transfers } from '../files/transfers.ts'
@@ -20,6 +21,8 @@ import type { History } from '../run/history.ts'
 import { type WatchedWorkspaces, watchWorkspaces } from '../run/idleWorkspaces.ts'
 import { Runs } from '../run/runs.ts'
 import type { ToolStage } from '../stage.ts'
+import { createNodeMetrics, type NodeMetrics } from '../telemetry/metrics.ts'
+import { runEvent } from '../telemetry/tellRun.ts'
 import { startChores } from './chores.ts'
 import { currentOffer } from './currentOffer.ts'
 import { VERSION } from './version.ts'
@@ -36,12 +39,14 @@ export type ProvideContext = {
   clock: Clock
   random: Random
   timing: Timing
+  tracing: Tracing
   log: Log
 }
 
 /** Paid work under way. */
 export type Providing = {
   runs: Pick<Runs, 'counts'>
+  metrics: NodeMetrics
   linkStatus(): LinkStatus
   /** Resolves when the coordinator has let the node in for the first time. */
   live: Promise<void>
@@ -68,13 +73,19 @@ export async function provide(context: ProvideContext): Promise<Providing> {
     isolation: stage.isolation.isolationClass,
   }
   const recovered = await recoverRuns(issuer, clock.nowMs())
-  if (recovered > 0) log.warn({ event: 'runs.recovered', count: recovered })
+  for (const { subject, outcome } of recovered) log.warn(runEvent(issuer, subject, outcome))
   const delivery = new Delivery(journal.state)
   await restoreDelivery(context, delivery)
   const workspaces = watchWorkspaces(stage.workspaces, clock)
   const channels = watchChannels(context.readChannel, clock, timing, stopping.signal)
   const judge = { tools: stage.tools, state: journal.state, channels, nowMs: clock.nowMs }
-  const runs = new Runs({ ...context, ...stage, workspaces, issuer, judge, delivery })
+  const metrics: NodeMetrics = createNodeMetrics(() => ({
+    ...runs.counts(),
+    ...receiptFigures(journal),
+    sessions: journal.state.sessions.size,
+    isLinked: link.status().state === 'live',
+  }))
+  const runs = new Runs({ ...context, ...stage, workspaces, issuer, judge, delivery, metrics })
   const link = new Link(
     linkOf(
       context,
@@ -92,6 +103,7 @@ export async function provide(context: ProvideContext): Promise<Providing> {
   const chores = startChores({ runs, journal, channels, workspaces, renewOffer, clock, timing, log })
   return {
     runs,
+    metrics,
     linkStatus: () => link.status(),
     live: link.live,
     stop: async () => {
@@ -102,6 +114,13 @@ export async function provide(context: ProvideContext): Promise<Providing> {
       await link.stop()
     },
   }
+}
+
+/** Receipts that somebody has still to take, and those that nobody will. */
+export function receiptFigures({ state }: Pick<Journal, 'state'>) {
+  const pending = [...state.pendingReceipts.values()]
+  const refusedReceipts = pending.filter(({ refusal }) => refusal).length
+  return { unacknowledgedReceipts: pending.length - refusedReceipts, refusedReceipts }
 }
 
 /** Receipts of earlier processes that nobody has acknowledged go out again, in their order, the very same bytes. */

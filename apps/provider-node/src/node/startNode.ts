@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { type Id, OrienError } from '@orien/protocol'
 import { readChannelState } from '@orien/sdk'
+import { openTracing, type Tracing } from '@orien/tracing'
 import type { ReadChannel } from '../admission/channelWatch.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { type RoutesContext, serveRoutes } from '../http/routes.ts'
@@ -30,6 +31,8 @@ export type NodeOptions = Partial<StageOptions> & {
   port?: number
   /** Called when the node cannot go on, because it could not remember what it signs. It should be stopped. */
   onFailure?: (error: unknown) => void
+  /** Base address of an OTLP/HTTP receiver; without one nothing is traced. */
+  tracesEndpoint?: string
   timing?: Partial<Timing>
   clock?: Clock
   random?: Random
@@ -51,7 +54,14 @@ export type RunningNode = {
 }
 
 /** The options with their defaults, and what was loaded by them. */
-type Loaded = { provider: Provider; keys: NodeKeys; journal: Journal; stage: ToolStage; history: History }
+type Loaded = {
+  provider: Provider
+  keys: NodeKeys
+  journal: Journal
+  stage: ToolStage
+  history: History
+  tracing: Tracing
+}
 
 /**
  * Starts a provider node. It serves strangers only where the sandbox has proved itself.
@@ -70,7 +80,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     const providing = await provide(provideContext(options, loaded))
     closers.push(() => providing.stop())
     const health = () => healthOf(loaded, providing)
-    const api = await listen(options, loaded, { health })
+    const { metrics } = providing
+    const api = await listen(options, loaded, { health, metrics })
     closers.push(api.close)
     return {
       providerId: loaded.provider.registration.providerId,
@@ -103,7 +114,10 @@ async function load(options: NodeOptions, closers: (() => Promise<void>)[]): Pro
   const keptOutput = new Set(journal.state.pendingReceipts.keys())
   const stage = await openStage(dataDir, { concurrency: availableParallelism(), ...options }, keptOutput)
   closers.push(stage.close)
-  return { provider, keys, journal, stage, history: createHistory() }
+  const service = { service: 'orien-node', version: VERSION }
+  const tracing = await openTracing({ endpoint: options.tracesEndpoint, ...service })
+  closers.push(tracing.stop)
+  return { provider, keys, journal, stage, history: createHistory(), tracing }
 }
 
 /** Keys of another node would sign receipts that nobody accepts. */
@@ -157,11 +171,13 @@ function healthOf({ provider, journal, stage }: Loaded, providing: Providing): R
 
 /** Binds the loopback interface. Nothing of it can be reached from another machine, and no tool has a network. */
 export async function listen(
-  { port = 0, random = systemRandom, log = silentLog }: Pick<NodeOptions, 'port' | 'random' | 'log'>,
+  options: Pick<NodeOptions, 'port' | 'clock' | 'random' | 'log'>,
   { keys, stage, history }: { keys: Pick<NodeKeys, 'apiToken'>; stage: ToolStage; history: History },
-  served: Pick<RoutesContext, 'health' | 'standalone'>,
+  served: Pick<RoutesContext, 'health' | 'metrics' | 'standalone'>,
 ): Promise<{ url: string; close(): Promise<void> }> {
-  const app = createServer({ apiToken: keys.apiToken, random, log })
+  const { port = 0, clock = systemClock, random = systemRandom, log = silentLog } = options
+  const { metrics } = served
+  const app = createServer({ apiToken: keys.apiToken, clock, random, log, metrics })
   serveRoutes(app, { tools: stage.tools, workspaces: stage.workspaces, history, ...served })
   const url = await app.listen({ host: '127.0.0.1', port }).catch((cause: unknown) => {
     throw new OrienError('setup_failed', `port ${port} is not free`, {}, { cause })

@@ -9,8 +9,12 @@ import type { Spool } from '../output/spool.ts'
 import { systemRandom } from '../random.ts'
 import { createHistory } from '../run/history.ts'
 import { openStage } from '../stage.ts'
+import { createNodeMetrics } from '../telemetry/metrics.ts'
 import { listen, type NodeOptions } from './startNode.ts'
 import { VERSION } from './version.ts'
+
+/** Nobody to sign for, and nobody to sign to. */
+const ALONE = { sessions: 0, unacknowledgedReceipts: 0, refusedReceipts: 0, isLinked: false }
 
 /** A node that works for its owner alone. */
 export type StandaloneNode = { apiUrl: string; apiToken: string; stop(): Promise<void> }
@@ -39,6 +43,7 @@ export async function startStandalone(
       outputs.delete(id)
       stage.spools.remove(id).catch((error: unknown) => log.warn({ event: 'output.unremoved', err: error }))
     })
+    const metrics = createNodeMetrics(() => ({ ...stage.scheduler.counts(), ...ALONE }))
     const standalone = new Standalone({ ...stage, history, outputs, clock, random, log })
     closers.push(() => standalone.stop())
     const health = () => ({
@@ -50,9 +55,9 @@ export async function startStandalone(
       ...stage.scheduler.counts(),
     })
     const api = await listen(
-      { ...options, random, log },
+      { ...options, clock, random, log },
       { keys: { apiToken }, stage, history },
-      { health, standalone },
+      { health, metrics, standalone },
     )
     closers.push(api.close)
     return { apiUrl: api.url, apiToken, stop: closeAll }

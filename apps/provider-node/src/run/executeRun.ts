@@ -18,6 +18,7 @@ export type ExecuteContext = Stage & {
 
 /** A refusal is told in the run's output, too: a receipt has no room for sentences. */
 export async function refuseRun(run: OpenRun, { code, detail }: Refusal): Promise<Outcome> {
+  run.refusalCode = code
   await explain(run, `rejected: ${code}: ${detail}`)
   return freeOutcome('rejected', await run.spool.end())
 }
@@ -50,6 +51,7 @@ export async function executeRun(
         },
       },
     )
+    run.timeline.runMs = facts.effectiveMicros / 1_000
     if (facts.detail) await explain(run, facts.detail)
     const log = await run.spool.end()
     if (!hasStarted) return freeOutcome(run.stop ?? 'sandbox_error', log)
@@ -59,6 +61,7 @@ export async function executeRun(
     if (!(error instanceof OrienError)) throw error
     // An input that is not there is the agent's mistake; anything else before exec is the provider's.
     const isInput = error.code === 'not_found' || error.code === 'workspace_path_refused'
+    run.refusalCode = error.code
     await explain(run, `${error.code}: ${error.message}`)
     return freeOutcome(isInput ? 'rejected' : 'sandbox_error', await run.spool.end())
   } finally {
@@ -70,6 +73,7 @@ export async function executeRun(
 function startMeter({ clock, delivery, history, timing }: ExecuteContext, run: OpenRun): () => void {
   const { executionId, deadlineMs } = run.work
   const beganMs = clock.monotonicMs()
+  run.timeline.startedMs = beganMs
   run.startedAt = instantOf(clock.nowMs())
   delivery.started(executionId, run.startedAt)
   history.update(executionId, { status: 'running', startedAt: run.startedAt })

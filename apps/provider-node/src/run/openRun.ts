@@ -3,12 +3,18 @@ import type { Spool } from '../output/spool.ts'
 import { argumentsHash } from '../receipts/argumentsHash.ts'
 import type { ReceiptSubject } from '../receipts/issueReceipt.ts'
 import type { NodeStop } from '../receipts/outcome.ts'
+import type { Timeline } from '../telemetry/timeline.ts'
 
 /** A dispatch from its arrival to its signed receipt. */
 export type OpenRun = {
   readonly work: Dispatch
   readonly subject: ReceiptSubject
   readonly spool: Spool
+  readonly timeline: Timeline
+  /** Its place in the coordinator's trace. */
+  readonly traceparent: string | undefined
+  /** Why it was refused, when it was. */
+  refusalCode?: string
   /** Its voucher was good for it: from here on the hold counts against the session's next vouchers. */
   isReserved: boolean
   /** The first reason to stop it, by whoever was first. */
@@ -30,7 +36,11 @@ function hashOf(work: Dispatch): string {
   }
 }
 
-export function openRunOf(work: Dispatch, spool: Spool): OpenRun {
+export function openRunOf(
+  work: Dispatch,
+  spool: Spool,
+  { receivedMs, traceparent }: { receivedMs: number; traceparent?: string | undefined },
+): OpenRun {
   const { executionId, sessionId, tool, grant, holdMicros, deadlineMs, rateMicrosPerMinute } = work
   const subject: ReceiptSubject = {
     executionId,
@@ -44,7 +54,7 @@ export function openRunOf(work: Dispatch, spool: Spool): OpenRun {
     rateMicrosPerMinute,
     channelId: channelId(work.channel),
   }
-  return { work, subject, spool, isReserved: false }
+  return { work, subject, spool, timeline: { receivedMs }, traceparent, isReserved: false }
 }
 
 /** The hash that the session's chain starts at. */

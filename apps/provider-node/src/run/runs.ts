@@ -4,10 +4,10 @@ import { type CheckedWork, isRefusal, type Refusal } from '../admission/checkDis
 import { instantOf } from '../clock.ts'
 import type { Journal } from '../journal/journal.ts'
 import { NODE_LIMITS } from '../limits.ts'
-import type { Log } from '../log.ts'
 import type { Spools } from '../output/spool.ts'
 import { type Interval, type Issuer, issueReceipt } from '../receipts/issueReceipt.ts'
 import { freeOutcome, type NodeStop, type Outcome } from '../receipts/outcome.ts'
+import { type Telling, tellRun } from '../telemetry/tellRun.ts'
 import { type ExecuteContext, executeRun, refuseRun } from './executeRun.ts'
 import type { RunRecord } from './history.ts'
 import { inOrder, type Order } from './inOrder.ts'
@@ -15,14 +15,14 @@ import { type OpenRun, offerHashOf, openRunOf } from './openRun.ts'
 import type { Scheduler } from './scheduler.ts'
 
 /** Everything a paid run touches. */
-export type RunsContext = ExecuteContext & {
-  journal: Journal
-  issuer: Issuer
-  judge: Judge
-  spools: Spools
-  scheduler: Scheduler
-  log: Log
-}
+export type RunsContext = ExecuteContext &
+  Telling & {
+    journal: Journal
+    issuer: Issuer
+    judge: Judge
+    spools: Spools
+    scheduler: Scheduler
+  }
 
 /** The paid runs of a node: from a dispatch to a signed receipt, whatever happens in between. */
 export class Runs {
@@ -38,15 +38,15 @@ export class Runs {
   }
 
   /** Every dispatch ends in exactly one receipt, however often it comes. */
-  dispatch(work: Dispatch): void {
-    const { journal, spools, history, delivery, log } = this.#context
+  dispatch(work: Dispatch, traceparent?: string): void {
+    const { journal, spools, history, delivery, clock, log } = this.#context
     const { executionId, sessionId } = work
     if (this.#isDraining || this.#isKnown(work)) return
     if (this.#isFlood(work)) {
       log.warn({ event: 'run.flood', executionId })
       return
     }
-    const run = openRunOf(work, spools.create(executionId))
+    const run = openRunOf(work, spools.create(executionId), { receivedMs: clock.monotonicMs(), traceparent })
     if (this.#earlyCancels.delete(executionId)) run.stop = 'cancelled'
     this.#open.set(executionId, run)
     if (!journal.state.sessions.has(sessionId))
@@ -144,9 +144,10 @@ export class Runs {
   }
 
   #enqueue(run: OpenRun, checked: CheckedWork): void {
-    const { scheduler, log } = this.#context
+    const { scheduler, clock, log } = this.#context
     const { sessionId, executionId } = run.work
     scheduler.enqueue(sessionId, executionId, async () => {
+      run.timeline.beganMs = clock.monotonicMs()
       const outcome = await executeRun(this.#context, run, checked).catch(async (error: unknown) => {
         log.error({ event: 'run.broken', executionId, err: error })
         return freeOutcome('sandbox_error', await run.spool.end())
@@ -174,8 +175,7 @@ export class Runs {
     }
     this.#open.delete(executionId)
     history.update(executionId, summaryOf(outcome, interval))
-    delivery.signed(executionId)
-    log.info(eventOf(run, outcome))
+    delivery.signed(executionId, tellRun(this.#context, issuer, run, outcome, clock.monotonicMs()))
     if (this.#open.size > 0) return
     this.#idle.resolve()
     this.#idle = Promise.withResolvers<void>()
@@ -194,10 +194,4 @@ function summaryOf(outcome: Outcome, interval: Interval): Partial<RunRecord> {
   const { status, reason, exitCode, effectiveMs, cpuMs, maxRssBytes, outputs } = outcome
   const figures = { exitCode, effectiveMs, cpuMs, maxRssBytes }
   return { status, ...figures, outputs, ...interval, ...(reason ? { reason } : {}) }
-}
-
-function eventOf({ work }: OpenRun, { status, reason, exitCode, effectiveMs, costMicros }: Outcome): object {
-  const { executionId, sessionId, tool } = work
-  const run = { executionId, sessionId, tool, status, reason, exitCode, effectiveMs }
-  return { event: 'run.finished', ...run, costMicros: costMicros.toString() }
 }
