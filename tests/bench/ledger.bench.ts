@@ -5,10 +5,14 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createPool, startEmbeddedPostgres } from '@orien/coordinator'
 import { costMicros, durationMs, makeId, micros } from '@orien/protocol'
+import { systemClock } from '../../apps/coordinator/src/clock.ts'
 import { createDatabase } from '../../apps/coordinator/src/db/executor.ts'
 import { functionFilesBelow, migrateDatabase } from '../../apps/coordinator/src/db/migrate.ts'
 import { createSubmitter } from '../../apps/coordinator/src/execution/submit.ts'
 import { createRecorder } from '../../apps/coordinator/src/metering/record.ts'
+import { createFigureReader } from '../../apps/coordinator/src/telemetry/figures.ts'
+import type { LiveFigures } from '../../apps/coordinator/src/telemetry/gauges.ts'
+import { createMetrics } from '../../apps/coordinator/src/telemetry/metrics.ts'
 import { runPgbench } from './pgbench.ts'
 import type { BenchResult, BenchRow } from './row.ts'
 
@@ -16,6 +20,19 @@ const sourceDir = fileURLToPath(new URL('../../apps/coordinator/src', import.met
 const SECONDS = 6
 const SESSIONS = 256
 const RATE = micros(600_000n)
+
+const unasked = () => new Promise<never>(() => {})
+const nothingStored = createFigureReader(systemClock, unasked, unasked)
+
+/** The verbs count what they do, as they do in a coordinator; nobody asks for the page. */
+const NOTHING_LIVE: LiveFigures = {
+  nodesOnline: () => 0,
+  subscribers: () => 0,
+  trails: () => 0,
+  pool: () => ({ totalCount: 0, idleCount: 0, waitingCount: 0 }),
+  refresh: async () => {},
+  figures: nothingStored.figures,
+}
 
 type Ledger = { url: string; runOne: (session: number) => Promise<void>; stop: () => Promise<void> }
 
@@ -30,9 +47,9 @@ async function openLedger(): Promise<Ledger> {
   })
   const pool = createPool({ url: postgres.url })
   const ids = await insertSessions(pool)
-  const db = createDatabase(pool)
-  const submitter = createSubmitter({ db })
-  const recorder = createRecorder({ db })
+  const parts = { db: createDatabase(pool), clock: systemClock, metrics: createMetrics(NOTHING_LIVE) }
+  const submitter = createSubmitter(parts)
+  const recorder = createRecorder(parts)
   const chains = ids.map(() => ({
     sequence: 0,
     head: '0'.repeat(64),

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { openTracing, type Tracing } from '@orien/tracing'
 import type pg from 'pg'
 import { type Logger, pino } from 'pino'
 import type { WebSocket } from 'ws'
@@ -16,24 +17,24 @@ import { createDispatcher } from './execution/dispatch.ts'
 import { createLogSink } from './execution/logs.ts'
 import { extendLeases } from './execution/store.ts'
 import { createSubmitter } from './execution/submit.ts'
+import { type ChainProbe, createChainProbe } from './health/chainHealth.ts'
 import { nodeTraffic } from './http/nodeTraffic.ts'
 import { createServer } from './http/server.ts'
 import type { Faucet } from './http/system.ts'
 import { createLeadership } from './jobs/leader.ts'
 import { type Loop, startLoop } from './jobs/loop.ts'
-import { touchAlive } from './jobs/store.ts'
+import { touchAlive, touchRelayer } from './jobs/store.ts'
 import { sweep } from './jobs/sweep.ts'
 import { loadCoordinatorKey } from './keys.ts'
 import { createRecorder } from './metering/record.ts'
-import { createMetrics } from './metrics.ts'
 import { createNodeHub, type NodeHub } from './provider/nodes.ts'
 import { systemRandom } from './random.ts'
 import { createAccruer } from './session/accrue.ts'
 import { collectClaims } from './settlement/claim.ts'
 import { createOutbox } from './settlement/outbox.ts'
 import { type RelayerChain, relayOnce } from './settlement/relayer.ts'
-import { selectOldestUnpaid } from './settlement/store.ts'
 import { signatureEngine } from './signatures.ts'
+import { openTelemetry } from './telemetry/openTelemetry.ts'
 
 /** A running coordinator. */
 export type Coordinator = {
@@ -73,7 +74,12 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   let relayer: Loop | null = null
   const wakeRelayer = () => relayer?.wake()
   const hub = createNodeHub()
-  const ctx = createContext(options, { log, pool, hub, terms, rail, onPlanned: wakeRelayer })
+  const { profile, signer } = options.chain
+  const chainHealth = createChainProbe({ client, profile, relayer: signer.address }, systemClock)
+  const { tracesEndpoint: endpoint, version } = config
+  const tracing = await openTracing({ endpoint, service: 'orien-coordinator', version })
+  const parts = { log, pool, hub, terms, rail, chainHealth, tracing, onPlanned: wakeRelayer }
+  const ctx = createContext(options, parts)
   const downMs = await touchAlive(ctx.db.read)
   if (downMs !== null) await extendLeases(ctx.db.read, downMs)
 
@@ -90,12 +96,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   })
   await app.listen({ host: config.host, port: config.port })
   const leadership = createLeadership(pool)
-  relayer = startRelayer(
-    ctx,
-    { client, profile: options.chain.profile, signer: options.chain.signer },
-    leadership,
-  )
-  const sweeper = startLoop({ name: 'sweep', everyMs: config.sweepEveryMs, log }, () => sweep(ctx))
+  relayer = startRelayer(ctx, { client, profile, signer }, leadership)
+  const sweeper = startLoop(ctx, { job: 'sweep', everyMs: config.sweepEveryMs }, () => sweep(ctx))
   log.info({
     event: 'coordinator.ready',
     url: config.baseUrl,
@@ -111,7 +113,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       await app.close()
       await recorder.drain()
       leadership.resign()
-      await Promise.all([ctx.databaseHealth.close(), pool.end()])
+      await Promise.all([ctx.databaseHealth.close(), pool.end(), tracing.stop()])
     },
   }
 }
@@ -122,6 +124,8 @@ type Parts = {
   hub: NodeHub
   terms: ChainTerms
   rail: Rail
+  chainHealth: ChainProbe
+  tracing: Tracing
   onPlanned: () => void
 }
 
@@ -144,29 +148,33 @@ function createContext(options: CoordinatorOptions, parts: Parts): Context {
     nodes: parts.hub,
     outbox: createOutbox(random, parts.onPlanned),
     chain: parts.terms,
+    chainHealth: parts.chainHealth,
     rail: parts.rail,
     key: loadCoordinatorKey(join(config.dataDir, 'coordinator.key'), random),
     log: parts.log,
-    metrics: createMetrics({
-      nodesOnline: () => parts.hub.online().length,
-      subscribers: bus.subscribers,
-      oldestUnpaidSeconds: () => selectOldestUnpaid(db.read),
-    }),
   }
-  return { ...base, dispatcher: createDispatcher(base) }
+  const observed = { ...base, ...openTelemetry({ ...base, pool: parts.pool, tracing: parts.tracing }) }
+  return { ...observed, dispatcher: createDispatcher(observed) }
 }
 
 /** How often the chain is looked at while something is under way. */
 const RELAY_EVERY_MS = 250
+/** How often the leader says that it finishes its passes. */
+const BEAT_EVERY_MS = 5_000
 
 function startRelayer(
   ctx: Context,
   chain: RelayerChain,
   leadership: ReturnType<typeof createLeadership>,
 ): Loop {
-  return startLoop({ name: 'relayer', everyMs: RELAY_EVERY_MS, log: ctx.log }, async () => {
+  let beatAtMs = Number.NEGATIVE_INFINITY
+  return startLoop(ctx, { job: 'relayer', everyMs: RELAY_EVERY_MS }, async () => {
     if (!(await leadership.isLeader())) return false
     await collectClaims(ctx)
-    return relayOnce(ctx, chain)
+    const hasMoved = await relayOnce(ctx, chain)
+    if (ctx.clock.monotonicMs() - beatAtMs < BEAT_EVERY_MS) return hasMoved
+    await touchRelayer(ctx.db.read)
+    beatAtMs = ctx.clock.monotonicMs()
+    return hasMoved
   })
 }

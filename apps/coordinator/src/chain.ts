@@ -71,6 +71,5 @@ function createRail(client: ChainClient, profile: ChainProfile, terms: ChainTerm
       if (head.status === 'unreachable') throw unavailable(head.detail)
       return head.latestSeconds
     },
-    isReachable: async () => (await readHead(client, profile)).status === 'read',
   }
 }

@@ -17,6 +17,8 @@ export type Config = {
   /** How often the sweeps run. */
   sweepEveryMs: number
   logLevel: string
+  /** Base address of an OTLP/HTTP receiver; without one nothing is traced. */
+  tracesEndpoint?: string | undefined
   version: string
 }
 
@@ -27,6 +29,7 @@ const environment = z.object({
   DATABASE_URL: z.string().optional(),
   ORIEN_CHAIN: z.enum(['local', 'arc', 'arc-testnet']).default('local'),
   ORIEN_RPC_URL: z.url().optional(),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z.url().optional(),
 })
 
 /** What the environment says; everything else comes from the command line. */

@@ -1,4 +1,5 @@
 import type { FromNode, Hex, Id, ToNode } from '@orien/protocol'
+import type { Tracing } from '@orien/tracing'
 import type { Logger } from 'pino'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
@@ -6,9 +7,12 @@ import type { Database, Unit } from './db/executor.ts'
 import type { HealthProbe } from './db/health.ts'
 import type { Bus } from './events/bus.ts'
 import type { WorkSelector } from './execution/store.ts'
+import type { ChainProbe } from './health/chainHealth.ts'
 import type { CoordinatorKey } from './keys.ts'
-import type { Metrics } from './metrics.ts'
 import type { Random } from './random.ts'
+import type { FigureReader } from './telemetry/figures.ts'
+import type { Metrics } from './telemetry/metrics.ts'
+import type { Trails } from './telemetry/trails.ts'
 
 /** The chain that sessions settle on, as far as everyone needs to know it. */
 export type ChainTerms = {
@@ -70,6 +74,7 @@ export type Context = {
   random: Random
   db: Database
   databaseHealth: HealthProbe
+  chainHealth: ChainProbe
   bus: Bus
   nodes: Nodes
   outbox: Outbox
@@ -78,6 +83,9 @@ export type Context = {
   key: CoordinatorKey
   log: Logger
   metrics: Metrics
+  figures: FigureReader
+  trails: Trails
+  tracing: Tracing
   dispatcher: Dispatcher
 }
 
@@ -90,7 +98,6 @@ export type Rail = {
   simulate: (call: { to: Hex; data: Hex }) => Promise<{ ok: true } | { ok: false; error: string }>
   /** Unix seconds of the latest block. */
   now: () => Promise<number>
-  isReachable: () => Promise<boolean>
 }
 
 /** Carries accepted work to nodes. The row is the truth; what is sent twice runs once. */

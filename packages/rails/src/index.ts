@@ -10,6 +10,7 @@ export {
 } from './chain/chains.ts'
 export { type ChainClient, connectChain } from './chain/connect.ts'
 export { CHAIN_LIMITS } from './chain/limits.ts'
+export { type GasReading, readChainId, readGasBalance } from './chain/readGas.ts'
 export { finalBlockAt, type Head, readHead } from './chain/readHead.ts'
 export type { ContractCall } from './escrow/contractCall.ts'
 export {

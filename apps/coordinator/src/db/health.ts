@@ -6,7 +6,7 @@ import { DATABASE_LIMITS } from './limits.ts'
 import { createPool, inTransaction } from './pool.ts'
 
 /** What a coordinator can do with its database; anything but `ok` means that it cannot serve. */
-export type DatabaseHealth =
+type DatabaseHealth =
   | 'ok'
   | 'down'
   | 'slow'

@@ -28,11 +28,16 @@ function workOf({ execution, session }: Joined, ctx: Pick<Context, 'chain'>): Di
 }
 
 /** Sends runs to nodes and remembers, by this process's clock, since when it could have been running. */
-export function createDispatcher(ctx: Pick<Context, 'db' | 'nodes' | 'chain' | 'clock'>): Dispatcher {
+export function createDispatcher(
+  ctx: Pick<Context, 'db' | 'nodes' | 'chain' | 'clock' | 'trails'>,
+): Dispatcher {
   const sentAtMs = new Map<string, number>()
   const sendOne = (row: Joined) => {
     const work = workOf(row, ctx)
-    if (!work || !ctx.nodes.send(row.session.providerId, { type: 'dispatch', work })) return
+    if (!work || !ctx.nodes.isOnline(row.session.providerId)) return
+    const traceparent = ctx.trails.sent(work.executionId)
+    const traced = traceparent === undefined ? {} : { traceparent }
+    if (!ctx.nodes.send(row.session.providerId, { type: 'dispatch', work, ...traced })) return
     if (!sentAtMs.has(work.executionId)) sentAtMs.set(work.executionId, ctx.clock.monotonicMs())
     const mustStop = row.execution.cancelRequestedAt !== null || row.session.status === 'ending'
     if (mustStop) ctx.nodes.send(row.session.providerId, { type: 'cancel', executionId: work.executionId })

@@ -1,6 +1,7 @@
 import { LIMITS } from '@orien/protocol'
 import type { Context } from '../context.ts'
-import { type Batcher, createBatcher } from '../db/batcher.ts'
+import type { Batcher } from '../db/batcher.ts'
+import { observedBatcher } from '../telemetry/observedBatcher.ts'
 import { insertLogs, type LogChunk, selectExecution, selectLogs } from './store.ts'
 
 /** Takes the output of runs in, bounded, and tells when a run's output is stored. */
@@ -19,8 +20,8 @@ type Target = {
   last: Promise<void>
 }
 
-export function createLogSink(ctx: Pick<Context, 'db' | 'bus' | 'log'>): LogSink {
-  const writer: Batcher<LogChunk, null> = createBatcher<LogChunk, null>({
+export function createLogSink(ctx: Pick<Context, 'db' | 'bus' | 'log' | 'metrics' | 'clock'>): LogSink {
+  const writer: Batcher<LogChunk, null> = observedBatcher<LogChunk, null>(ctx, 'log', {
     flush: async (chunks) => {
       await insertLogs(ctx.db.read, chunks)
       return chunks.map(() => null)

@@ -14,13 +14,14 @@ import {
   type ToolArguments,
 } from '@orien/protocol'
 import type { Caller, Context } from '../context.ts'
-import { type Batcher, createBatcher } from '../db/batcher.ts'
+import type { Batcher } from '../db/batcher.ts'
 import { selectProvider } from '../provider/store.ts'
 import { openChannel, tryDeposit } from '../session/openChannel.ts'
 import { sessionRow } from '../session/read.ts'
 import type { SessionRow } from '../session/store.ts'
 import { channelOf } from '../session/view.ts'
 import { checkVoucher } from '../session/voucher.ts'
+import { observedBatcher } from '../telemetry/observedBatcher.ts'
 import {
   type Joined,
   type Submission,
@@ -38,8 +39,8 @@ type Body = OperationInput<typeof operation>['body']
 export type Submitter = Batcher<Submission, Submitted>
 
 /** One per process: concurrent executes share a commit. */
-export function createSubmitter(ctx: Pick<Context, 'db'>): Submitter {
-  return createBatcher<Submission, Submitted>({
+export function createSubmitter(ctx: Pick<Context, 'db' | 'metrics' | 'clock'>): Submitter {
+  return observedBatcher<Submission, Submitted>(ctx, 'submit', {
     flush: (items) => submitAll(ctx.db.pool, items),
     keyOf: (item) => `${item.session} ${item.key}`,
   })
@@ -62,8 +63,9 @@ export async function submitExecution(
   ctx: Context,
   submitter: Submitter,
   caller: Caller,
-  input: { sessionId: string; key: string; body: Body },
+  input: { sessionId: string; key: string; body: Body; traceparent?: string | undefined },
 ): Promise<ExecutionView> {
+  const beganMs = ctx.clock.monotonicMs()
   const session = await sessionRow(ctx, caller, input.sessionId)
   const hash = hashOf(input.body)
   let submission: Submission
@@ -80,7 +82,12 @@ export async function submitExecution(
   if (decided.outcome === 'refused') throw refusal(decided.code, decided.facts)
   const row = await selectExecution(ctx.db.read, decided.execution)
   if (!row) throw new OrienError('internal_error')
-  if (decided.outcome === 'accepted') await setOff(ctx, row)
+  if (decided.outcome === 'accepted') {
+    const { tool, holdMicros } = row.execution
+    const facts = { providerId: row.session.providerId, tool, holdMicros }
+    ctx.trails.accepted(row.execution.id, { beganMs, parent: input.traceparent, facts })
+    await setOff(ctx, row)
+  }
   return viewExecution(row)
 }
 

@@ -1,4 +1,4 @@
-import type { FromNode } from '@orien/protocol'
+import { type FromNode, readRunReport } from '@orien/protocol'
 import type { Context } from '../context.ts'
 import type { LogSink } from '../execution/logs.ts'
 import { recordStarted, relayMeter, sessionOfRun } from '../execution/report.ts'
@@ -55,9 +55,10 @@ async function takeReceipt(
   message: Extract<FromNode, { type: 'receipt' }>,
 ): Promise<void> {
   const { executionId, jws } = message
+  ctx.trails.arrived(executionId, readRunReport(message.report))
   // The output first: whoever hears of the end may read all of it.
   await logs.stored(executionId)
-  const answer = await recordReceipt(ctx, recorder, jws)
+  const answer = await recordReceipt(ctx, recorder, jws).finally(() => ctx.trails.departed(executionId))
   logs.forget(executionId)
   if (answer.accepted) {
     ctx.nodes.send(providerId, { type: 'receiptAck', executionId, countersignature: answer.countersignature })

@@ -23,6 +23,7 @@ import { makeBill } from '../settlement/bill.ts'
 import { getEarnings } from '../settlement/earnings.ts'
 import { listPayments, pay } from '../settlement/payments.ts'
 import { readIdempotencyKey, readPart, readWaitMs } from './input.ts'
+import { traceparentOf } from './observe.ts'
 import { authorise, type Call, type HttpParts, serve, serveOnce } from './route.ts'
 
 /** What the routes of executions and receipts need besides the context. */
@@ -104,7 +105,12 @@ export function serveExecutions(app: FastifyInstance, parts: HttpParts, { submit
       typeof api.execute
     >['body']
     const key = readIdempotencyKey(request.headers['idempotency-key']) ?? ctx.random.id('request')
-    const accepted = await submitExecution(ctx, submitter, caller, { sessionId: params.id, key, body })
+    const accepted = await submitExecution(ctx, submitter, caller, {
+      sessionId: params.id,
+      key,
+      body,
+      traceparent: traceparentOf(request),
+    })
     const waitMs = readWaitMs(request.headers.prefer)
     const view = waitMs > 0 ? await waitFor(parts, reply, caller, accepted, waitMs) : accepted
     const isOver = view.status === 'completed' || view.status === 'failed'

@@ -1,6 +1,7 @@
 import { InvariantViolation, OrienError, toProblem } from '@orien/protocol'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { databaseFailure } from '../db/failure.ts'
+import { note } from './observe.ts'
 
 /** Fastify's own refusals in our terms. https://fastify.dev/docs/latest/Reference/Errors/ */
 function fromFastify(error: FastifyError): OrienError | null {
@@ -37,6 +38,7 @@ function codedError(error: unknown): OrienError | null {
 export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const coded = codedError(error)
   if (!coded) request.log.error({ err: error, requestId: request.id }, 'unforeseen error')
+  note(request, { code: coded?.code ?? 'internal_error' })
   const problem = toProblem(coded ?? new OrienError('internal_error'), request.id)
   if (coded?.code === 'rate_limited' || problem.status === 503) reply.header('retry-after', '1')
   reply.code(problem.status).type('application/problem+json').send(JSON.stringify(problem))

@@ -6,6 +6,7 @@ import { once } from '../access/once.ts'
 import type { Caller, Context } from '../context.ts'
 import type { Unit } from '../db/executor.ts'
 import { readIdempotencyKey, readPart } from './input.ts'
+import { note } from './observe.ts'
 
 /** Whom and what a verb is called for, besides its input. */
 export type Call = { caller: Caller; request: FastifyRequest; idempotencyKey: string | undefined }
@@ -27,6 +28,7 @@ function readInput<Op extends Operation>(op: Op, request: FastifyRequest): Opera
  */
 export async function authorise({ authenticator }: HttpParts, request: FastifyRequest): Promise<Caller> {
   const caller = await authenticator.authenticate(request.headers.authorization)
+  note(request, { agentId: caller.agentId })
   if (request.method !== 'GET' && !caller.scopes.includes('spend')) {
     throw new OrienError('forbidden', 'This key may only read')
   }

@@ -2,9 +2,9 @@ import rateLimit from '@fastify/rate-limit'
 import { LIMITS, NODE_SOCKET_PATH, OPERATIONS, OrienError, STREAMS } from '@orien/protocol'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import { type WebSocket, WebSocketServer } from 'ws'
-import type { Metrics } from '../metrics.ts'
 import type { NodeHub } from '../provider/nodes.ts'
 import { serveFiles } from './files.ts'
+import { observe, observeUnrouted } from './observe.ts'
 import {
   type Batches,
   serveAccess,
@@ -41,19 +41,22 @@ export async function createServer(parts: ServerParts): Promise<FastifyInstance>
     keepAliveTimeout: 75_000,
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 1_024 },
-    frameworkErrors: (error, request, reply) => sendProblem(error, request, reply),
+    frameworkErrors: (error, request, reply) => {
+      observeUnrouted(ctx, request, reply)
+      sendProblem(error, request, reply)
+    },
   })
   readJson(app)
   app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply))
   app.setNotFoundHandler((request, reply) =>
     sendProblem(missing(request.method, request.url), request, reply),
   )
+  observe(app, ctx)
   await app.register(rateLimit, {
     max: ctx.config.requestsPerMinute,
     timeWindow: 60_000,
     errorResponseBuilder: () => new OrienError('rate_limited'),
   })
-  observe(app, ctx.metrics)
   serveAccess(app, parts)
   serveProviders(app, parts)
   serveSessions(app, parts, parts.batches)
@@ -91,24 +94,6 @@ function missing(method: string, url: string): OrienError {
   if (allowed.length === 0 || allowed.includes(method))
     return new OrienError('not_found', 'There is nothing at this path')
   return new OrienError('method_not_allowed', undefined, { allowed })
-}
-
-function observe(app: FastifyInstance, metrics: Metrics): void {
-  app.addHook('onResponse', (request, reply, done) => {
-    const route = request.routeOptions.url ?? 'none'
-    metrics.requests.inc({ route, method: request.method, status: reply.statusCode })
-    metrics.requestSeconds.observe({ route }, reply.elapsedTime / 1_000)
-    // One wide event a request; never a body, a header or a query.
-    request.log.info({
-      event: 'request',
-      requestId: request.id,
-      method: request.method,
-      route,
-      status: reply.statusCode,
-      ms: Math.round(reply.elapsedTime * 10) / 10,
-    })
-    done()
-  })
 }
 
 function acceptNodes(app: FastifyInstance, onNode: (socket: WebSocket) => void): void {

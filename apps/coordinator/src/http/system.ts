@@ -1,6 +1,7 @@
 import * as api from '@orien/protocol'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { z } from 'zod'
+import { readHealth } from '../health/readHealth.ts'
 import { homePage, referencePage } from './pages.ts'
 import { type HttpParts, serve } from './route.ts'
 
@@ -15,8 +16,8 @@ export function serveSystem(app: FastifyInstance, parts: HttpParts, faucet: Fauc
   const { baseUrl, version, isProduction } = ctx.config
   const document = JSON.stringify(api.openApiDocument(baseUrl, version))
   app.get(api.getHealth.path, async (_request, reply) => {
-    const health = await readHealth(parts)
-    reply.code(health.database === 'ok' ? 200 : 503)
+    const health = await readHealth(ctx)
+    reply.code(health.status === 'down' ? 503 : 200)
     return z.encode(api.getHealth.output, health)
   })
   serve(app, parts, api.initialise, async ({ body }) => {
@@ -49,9 +50,10 @@ export function serveSystem(app: FastifyInstance, parts: HttpParts, faucet: Fauc
     token: ctx.chain.token,
     rpcUrl: isProduction ? undefined : ctx.chain.rpcUrl,
   }))
-  app.get('/metrics', async (_request, reply) =>
-    reply.type(ctx.metrics.registry.contentType).send(await ctx.metrics.registry.metrics()),
-  )
+  app.get('/metrics', async (_request, reply) => {
+    const { contentType, text } = await ctx.metrics.page()
+    return reply.type(contentType).send(text)
+  })
 }
 
 const PAGE_POLICY =
@@ -59,18 +61,4 @@ const PAGE_POLICY =
 
 function sendPage(reply: FastifyReply, html: string) {
   return reply.type('text/html; charset=utf-8').header('content-security-policy', PAGE_POLICY).send(html)
-}
-
-async function readHealth({ ctx }: HttpParts): Promise<api.OperationOutput<typeof api.getHealth>> {
-  const database = await ctx.databaseHealth.read()
-  const chain = (await ctx.rail.isReachable().catch(() => false)) ? ('ok' as const) : ('down' as const)
-  const status = database !== 'ok' ? 'down' : chain === 'down' ? 'degraded' : 'ok'
-  return {
-    status,
-    version: ctx.config.version,
-    database,
-    bus: 'ok',
-    chain,
-    providersOnline: ctx.nodes.online().length,
-  }
 }

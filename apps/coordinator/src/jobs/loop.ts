@@ -1,4 +1,4 @@
-import type { Logger } from 'pino'
+import type { Context } from '../context.ts'
 
 /** Work that is done again and again, one pass at a time. */
 export type Loop = {
@@ -10,10 +10,12 @@ export type Loop = {
 
 /**
  * Runs `pass` every `everyMs`, at once when woken, and again at once while it says that it moved something.
- * A pass that fails is logged and tried again at the next turn.
+ * A pass that fails is tried again at the next turn. Each pass is one line: that of one which moved nothing is for
+ * `debug`, or an idle coordinator would fill its log with four of them a second.
  */
 export function startLoop(
-  { name, everyMs, log }: { name: string; everyMs: number; log: Logger },
+  { log, metrics, clock }: Pick<Context, 'log' | 'metrics' | 'clock'>,
+  { job, everyMs }: { job: 'relayer' | 'sweep'; everyMs: number },
   pass: () => Promise<boolean>,
 ): Loop {
   let isStopped = false
@@ -31,10 +33,23 @@ export function startLoop(
   const run = async () => {
     while (!isStopped) {
       isWoken = false
-      const hasMoved = await pass().catch((err: unknown) => {
-        log.error({ event: 'job.failed', job: name, err })
-        return false
-      })
+      const startMs = clock.monotonicMs()
+      const tell = (status: 'moved' | 'idle' | 'failed') => {
+        const durationMs = Math.round((clock.monotonicMs() - startMs) * 10) / 10
+        metrics.jobSeconds.observe({ job, status }, durationMs / 1_000)
+        return { event: 'job', job, status, durationMs }
+      }
+      const hasMoved = await pass().then(
+        (moved) => {
+          if (moved) log.info(tell('moved'))
+          else log.debug(tell('idle'))
+          return moved
+        },
+        (err: unknown) => {
+          log.error({ ...tell('failed'), err })
+          return false
+        },
+      )
       if (!hasMoved) await rest()
     }
   }

@@ -13,3 +13,10 @@ export async function touchAlive(db: Executor): Promise<number | null> {
   const ms = rows[0]?.before_ms
   return ms === null || ms === undefined ? null : Math.round(Number(ms))
 }
+
+/** Says that the leader of the relayer finished a pass. */
+export async function touchRelayer(db: Executor): Promise<void> {
+  await db.execute(sql`
+    insert into facts (name, value, at) values ('relayer', 'true', clock_timestamp())
+      on conflict (name) do update set at = clock_timestamp()`)
+}

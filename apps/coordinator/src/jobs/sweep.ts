@@ -5,6 +5,7 @@ import { foldAccounts } from '../ledger/store.ts'
 import { beginEnd, completeIfDrained } from '../session/end.ts'
 import { openChannel } from '../session/openChannel.ts'
 import { lockSession, selectDisputedActive, selectDrained } from '../session/store.ts'
+import { tellLost } from '../telemetry/tellExecution.ts'
 import { touchAlive } from './store.ts'
 
 const BATCH = 500
@@ -19,6 +20,7 @@ export async function sweep(ctx: Context): Promise<boolean> {
   for (const { session, execution, sequence, drained } of expired) {
     ctx.bus.publish(session, { kind: 'event', sequence, ended: execution })
     ctx.dispatcher.forget(execution)
+    tellLost(ctx, { executionId: execution, sessionId: session })
     if (drained) await completeIfDrained(ctx, session)
   }
   for (const sessionId of await selectUnopened(ctx.db.read)) await openChannel(ctx, sessionId)

@@ -8,18 +8,20 @@ import {
   readReceipt,
 } from '@orien/protocol'
 import type { Context } from '../context.ts'
-import { type Batcher, createBatcher } from '../db/batcher.ts'
+import type { Batcher } from '../db/batcher.ts'
 import { verifyEd25519 } from '../keys.ts'
 import { beginEnd, completeIfDrained } from '../session/end.ts'
 import { lockSession } from '../session/store.ts'
+import { observedBatcher } from '../telemetry/observedBatcher.ts'
+import { tellExecution } from '../telemetry/tellExecution.ts'
 import { type Recorded, type Recording, recordAll } from './store.ts'
 
 /** Records receipts in batches. */
 export type Recorder = Batcher<Recording, Recorded>
 
 /** One per process: receipts that arrive together share a commit. */
-export function createRecorder(ctx: Pick<Context, 'db'>): Recorder {
-  return createBatcher<Recording, Recorded>({
+export function createRecorder(ctx: Pick<Context, 'db' | 'metrics' | 'clock'>): Recorder {
+  return observedBatcher<Recording, Recorded>(ctx, 'receipt', {
     flush: (items) => recordAll(ctx.db.pool, items),
     keyOf: (item) => item.execution,
   })
@@ -39,7 +41,7 @@ export type ReceiptAnswer =
  */
 export async function recordReceipt(ctx: Context, recorder: Recorder, jws: string): Promise<ReceiptAnswer> {
   const answer = await judge(ctx, recorder, jws)
-  if (!answer.accepted) ctx.metrics.refusals.inc({ code: answer.code })
+  if (!answer.accepted) ctx.metrics.receiptRefused(answer.code)
   return answer
 }
 
@@ -146,20 +148,16 @@ async function followUp(ctx: Context, receipt: Receipt, recorded: Recorded): Pro
   }
   if (recorded.outcome === 'accepted') {
     ctx.dispatcher.forget(executionId)
-    count(ctx, receipt)
+    tellExecution(ctx, receipt)
   }
   if (recorded.drained) await completeIfDrained(ctx, sessionId)
   if (recorded.outcome !== 'disputed') return
+  tellExecution(ctx, receipt, recorded.code ?? 'receipt_disputed')
   // Its chain of receipts is broken from here on, so nothing more may be built on it.
   await ctx.db.write(async (unit) => {
     const row = await lockSession(unit.tx, sessionId)
     if (row) await beginEnd(ctx, unit, row, 'dispute')
   })
-}
-
-function count({ metrics }: Context, { status, reason, effectiveMs }: Receipt): void {
-  metrics.executions.inc({ status, reason: reason ?? '' })
-  metrics.billedMs.inc(effectiveMs)
 }
 
 /** The one error of a report with a single bad receipt; several are answered one by one. */

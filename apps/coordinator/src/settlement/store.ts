@@ -1,5 +1,5 @@
 import type { Hex, TransactionStatus } from '@orien/protocol'
-import { and, asc, desc, eq, gt, inArray, isNotNull, lt, max, notInArray, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, lt, max, notInArray, sql } from 'drizzle-orm'
 import type pg from 'pg'
 import type { PlannedTransaction } from '../context.ts'
 import type { Executor } from '../db/executor.ts'
@@ -154,15 +154,6 @@ export async function endLeases(tx: Executor, sessionId: string): Promise<void> 
     .update(executions)
     .set({ leaseUntil: sql`clock_timestamp()` })
     .where(and(eq(executions.sessionId, sessionId), eq(executions.holdStatus, 'open')))
-}
-
-/** Age in seconds of the oldest money that is earned and not yet final on the chain. */
-export async function selectOldestUnpaid(db: Executor): Promise<number> {
-  const [row] = await db
-    .select({ age: sql<string | null>`extract(epoch from now() - min(${sessions.endedAt}))` })
-    .from(sessions)
-    .where(and(inArray(sessions.status, ['ending', 'completed']), isNotNull(sessions.endedAt)))
-  return Number(row?.age ?? 0)
 }
 
 /** The newest transaction that a chain has confirmed to this database; null in one that has none, or no tables yet. */

@@ -129,6 +129,7 @@ async function serve(
       leaseMs: LEASE_MS,
       sweepEveryMs: SWEEP_EVERY_MS,
       logLevel: environment.ORIEN_LOG_LEVEL,
+      tracesEndpoint: environment.OTEL_EXPORTER_OTLP_ENDPOINT,
       version: VERSION,
     },
     databaseUrl,

@@ -117,7 +117,7 @@ export async function provide(context: ProvideContext): Promise<Providing> {
 }
 
 /** Receipts that somebody has still to take, and those that nobody will. */
-export function receiptFigures({ state }: Pick<Journal, 'state'>) {
+function receiptFigures({ state }: Pick<Journal, 'state'>) {
   const pending = [...state.pendingReceipts.values()]
   const refusedReceipts = pending.filter(({ refusal }) => refusal).length
   return { unacknowledgedReceipts: pending.length - refusedReceipts, refusedReceipts }

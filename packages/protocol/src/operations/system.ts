@@ -22,8 +22,13 @@ export const getHealth = operation({
     version: z.string(),
     database: databasePart,
     bus: part,
-    chain: part,
+    /** `behind`: its newest block is old, or below one that was seen; `wrong`: another chain id than configured. */
+    chain: z.enum(['ok', 'down', 'behind', 'wrong']),
+    /** Who sends deposits and settlements; `stuck`: no pass was finished for a minute. */
+    relayer: z.enum(['ok', 'out_of_gas', 'stuck']),
     providersOnline: z.int().min(0),
+    /** Why it is not `ok`, as codes, the worst first. */
+    reasons: z.array(z.string()),
   }),
 })
 

@@ -23,6 +23,8 @@ export type ChainProfile = {
   fees: FeePolicy
   /** USDC's ERC-20 side, 6 decimals; null where it is deployed at start. */
   usdc: Address | null
+  /** A head older than this means that the node is behind; null where blocks are made only when asked for. */
+  staleAfterSeconds: number | null
 }
 
 /** The chains that can be named in a configuration. */
@@ -53,12 +55,13 @@ export const chains: Record<ChainName, ChainProfile> = {
 export function otherChain({ chainId, name, usdc }: OtherChain): ChainProfile {
   const nativeCurrency = { name: 'native coin', symbol: 'GAS', decimals: 18 }
   const chain = defineChain({ id: chainId, name, nativeCurrency, rpcUrls: { default: { http: [] } } })
-  return { name, chain, finality: { kind: 'tag' }, fees: { kind: 'market' }, usdc }
+  return { name, chain, finality: { kind: 'tag' }, fees: { kind: 'market' }, usdc, staleAfterSeconds: 120 }
 }
 
 /** What has to be said of a chain that is not in {@link chains}. */
 export type OtherChain = { chainId: number; name: string; usdc: Address }
 
 function profile(name: ChainName, chain: Chain, blocks: bigint, fees: FeePolicy, usdc: Address | null) {
-  return { name, chain, finality: { kind: 'depth' as const, blocks }, fees, usdc }
+  const staleAfterSeconds = fees.kind === 'market' ? 60 : null
+  return { name, chain, finality: { kind: 'depth' as const, blocks }, fees, usdc, staleAfterSeconds }
 }

@@ -19,7 +19,16 @@ import type { Timeouts } from './watch.ts'
 
 const provider = await makeProvider('http')
 const session = new SessionStandIn(provider, micros(1_000_000n))
-const HEALTH = { status: 'ok', version: '0.1.0', database: 'ok', bus: 'ok', chain: 'ok', providersOnline: 1 }
+const HEALTH = {
+  status: 'ok',
+  version: '0.1.0',
+  database: 'ok',
+  bus: 'ok',
+  chain: 'ok',
+  relayer: 'ok',
+  providersOnline: 1,
+  reasons: [],
+}
 const TIMEOUTS: Timeouts = { connectMs: 2_000, idleMs: 2_000, totalMs: 10_000 }
 const OPEN = { body: { providerId: provider.id, budgetMicros: micros(1_000_000n), rail: 'escrow' as const } }
 
