@@ -36,6 +36,7 @@ const COMMANDS = [
   'provider tools check',
   'provider tools propose',
   'provider tools schema',
+  'provider import',
 ]
 
 describe('help', () => {

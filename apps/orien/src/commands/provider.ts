@@ -52,6 +52,24 @@ export function defineProviderCommands(program: Command, bind: Bind): void {
   })
 
   defineToolsCommands(provider, bind)
+
+  const imported = provider
+    .command('import')
+    .argument('<command...>', "the server's command line, after --")
+    .description(
+      'offer the tools of an MCP server: each call starts it anew inside the sandbox, without network',
+    )
+    .requiredOption('--mcp', 'the command is an MCP server that speaks over its standard input and output')
+    .option('--prefix <text>', "in front of every tool's name", '')
+    .option('--read-only <path...>', 'what else the server reads on this machine')
+    .option(...DATA_DIR)
+    .option('--write', "add the tools to the node's manifest, instead of printing them")
+  bind(
+    withExample(imported, 'orien provider import --mcp --write -- node /srv/weather/server.js'),
+    async () => {
+      return (await import('../provider/importTools.ts')).importTools
+    },
+  )
 }
 
 const MANIFEST = [

@@ -27,7 +27,6 @@ type NamedPart = Exclude<ArgvPart, { kind: 'literal' | 'template' }>
 function partFault(part: NamedPart, spec: ArgumentSpec | undefined): string | null {
   if (!spec) return `names no argument: ${part.name}`
   if (part.kind === 'flag' && spec.type !== 'boolean') return 'a flag needs a boolean argument'
-  if (part.kind === 'option' && spec.type === 'boolean') return 'a boolean needs a flag'
   return null
 }
 
