@@ -31,10 +31,12 @@ type Options = {
   rateMicrosPerMinute?: bigint
   /** A tools file of the test's own instead of the one that comes with the node. */
   toolsFile?: string
+  /** Beside what every node is given. */
+  environment?: Readonly<Record<string, string>>
 }
 
 export async function startRealNode(stack: Stack, options: Options = {}): Promise<RealNode> {
-  const { rateMicrosPerMinute = 60_000_000n, toolsFile } = options
+  const { rateMicrosPerMinute = 60_000_000n, toolsFile, environment } = options
   const dataDir = mkdtempSync(join(tmpdir(), 'orien-node-'))
   const { providerId } = await initNode({
     dataDir,
@@ -67,7 +69,11 @@ export async function startRealNode(stack: Stack, options: Options = {}): Promis
         [mainFile, '--data-dir', dataDir, ...(toolsFile ? ['--tools', toolsFile] : [])],
         {
           stdio: ['ignore', 'ignore', process.env.ORIEN_TEST_LOG ? 'inherit' : 'ignore'],
-          env: { PATH: process.env.PATH ?? '', ORIEN_LOG_LEVEL: process.env.ORIEN_TEST_LOG ?? 'silent' },
+          env: {
+            PATH: process.env.PATH ?? '',
+            ORIEN_LOG_LEVEL: process.env.ORIEN_TEST_LOG ?? 'silent',
+            ...environment,
+          },
         },
       )
       await untilReady(stack, providerId, child)

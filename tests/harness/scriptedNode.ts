@@ -58,8 +58,13 @@ export type ScriptedNode = {
   /** The receipt that an honest node would write next for this work, with what the test changes. */
   receiptFor: (work: Dispatch, effectiveMs: number, changes?: Partial<Receipt>) => Receipt
   sign: (receipt: Receipt) => string
-  /** Signs, advances the chain and sends; resolves with the coordinator's answer. */
-  finish: (work: Dispatch, effectiveMs: number, changes?: Partial<Receipt>) => Promise<Answer>
+  /** Signs, advances the chain and sends, with what a node may tell beside it; resolves with the coordinator's answer. */
+  finish: (
+    work: Dispatch,
+    effectiveMs: number,
+    changes?: Partial<Receipt>,
+    report?: unknown,
+  ) => Promise<Answer>
   close: () => void
 }
 
@@ -223,12 +228,12 @@ export async function startScriptedNode(stack: Stack): Promise<ScriptedNode> {
     send,
     receiptFor,
     sign: (receipt) => signReceipt(receipt, nodeKey, sign),
-    finish: (work, effectiveMs, changes) => {
+    finish: (work, effectiveMs, changes, report) => {
       const receipt = receiptFor(work, effectiveMs, changes)
       const jws = signReceipt(receipt, nodeKey, sign)
       const { sequence, cumulativeMicros } = receipt
       heads.set(work.sessionId, { sequence, hash: jwsHash(jws), cumulative: cumulativeMicros })
-      send({ type: 'receipt', executionId: work.executionId, jws })
+      send({ type: 'receipt', executionId: work.executionId, jws, report })
       return until(() => messages.find(isAnswerTo(work.executionId)))
     },
     close: () => socket.close(),

@@ -4,9 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Config, type Coordinator, startCoordinator } from '@orien/coordinator'
 import type { Hex } from '@orien/protocol'
-import { chains, type LocalChain, signerFromPrivateKey, startLocalChain } from '@orien/rails'
+import {
+  type ChainProfile,
+  chains,
+  type LocalChain,
+  signerFromPrivateKey,
+  startLocalChain,
+} from '@orien/rails'
 import { Orien } from '@orien/sdk'
-import { pino } from 'pino'
+import { type Logger, pino } from 'pino'
 import { generatePrivateKey, type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts'
 import type { TestDatabase } from './postgres.ts'
 
@@ -28,11 +34,24 @@ export type Stack = {
   stop: () => Promise<void>
 }
 
+/** What stands between the coordinator and the rest of the stack, where a test wants to look or to interfere. */
+type Between = {
+  log?: Logger
+  /** The address that the coordinator is given for its chain. */
+  rpcUrl?: (chainUrl: string) => Promise<string>
+  profile?: Partial<ChainProfile>
+}
+
 /** @param database of the caller's own; by default one of the test run's */
-export async function startStack(overrides: Partial<Config> = {}, database?: TestDatabase): Promise<Stack> {
+export async function startStack(
+  overrides: Partial<Config> = {},
+  database?: TestDatabase,
+  between: Between = {},
+): Promise<Stack> {
   const dataDir = mkdtempSync(join(tmpdir(), 'orien-stack-'))
   const [chain, used, port] = await Promise.all([startLocalChain(), database ?? testDatabase(), freePort()])
   const url = `http://127.0.0.1:${port}`
+  const rpcUrl = (await between.rpcUrl?.(chain.rpcUrl)) ?? chain.rpcUrl
   const start = () =>
     startCoordinator({
       config: {
@@ -50,14 +69,14 @@ export async function startStack(overrides: Partial<Config> = {}, database?: Tes
       },
       databaseUrl: used.url,
       chain: {
-        profile: chains.local,
-        rpcUrl: chain.rpcUrl,
+        profile: { ...chains.local, ...between.profile },
+        rpcUrl,
         escrow: chain.escrow,
         token: chain.usdc,
         signer: signerFromPrivateKey(chain.relayerPrivateKey),
       },
       faucet: async (wallet, amountMicros) => void (await chain.mint(wallet, amountMicros)),
-      log: pino({ level: process.env.ORIEN_TEST_LOG ?? 'silent' }),
+      log: between.log ?? pino({ level: process.env.ORIEN_TEST_LOG ?? 'silent' }),
     })
   const stack: Stack = {
     url,
