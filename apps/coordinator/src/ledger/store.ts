@@ -93,6 +93,11 @@ const CHECKS: readonly { check: string; query: string }[] = [
       where hold_status = 'open' and lease_until < clock_timestamp() - interval '1 minute'`,
   },
   {
+    check: 'nothing earned stays unpaid for more than a day after its session has ended',
+    query: `select id as example from sessions where status in ('ending', 'completed') and spent_micros > 0
+      and ended_at < clock_timestamp() - interval '24 hours' order by ended_at`,
+  },
+  {
     check: 'a settled session has nothing left in it',
     query: `select s.id as example from sessions s join ledger_entries e
       on e.account in ('sessions:' || s.id || ':budget', 'sessions:' || s.id || ':payable')

@@ -8,6 +8,7 @@ export type NodeMetrics = {
   ended: (outcome: Outcome, report: RunReport) => void
   refused: (code: string) => void
   requests: Counter<'route' | 'method' | 'class'>
+  registry: Registry
 }
 
 /** What is read at the moment somebody asks for the page. */
@@ -93,5 +94,6 @@ export function createNodeMetrics(read: () => NodeFigures): NodeMetrics {
     },
     refused: (code) => refusals.inc({ code }),
     requests,
+    registry,
   }
 }
