@@ -13,6 +13,8 @@ import { createHealthProbe } from './db/health.ts'
 import { functionFilesBelow, migrateDatabase } from './db/migrate.ts'
 import { createPool } from './db/pool.ts'
 import { createBus } from './events/bus.ts'
+import { createFeeds } from './events/feed.ts'
+import { selectEventsAfter } from './events/store.ts'
 import { createDispatcher } from './execution/dispatch.ts'
 import { createLogSink } from './execution/logs.ts'
 import { extendLeases } from './execution/store.ts'
@@ -134,6 +136,9 @@ function createContext(options: CoordinatorOptions, parts: Parts): Context {
   const random = systemRandom(systemClock)
   const db = createDatabase(parts.pool)
   const bus = createBus()
+  const feeds = createFeeds(bus, (sessionId, after, limit) =>
+    selectEventsAfter(db.read, sessionId, after, limit),
+  )
   const base = {
     config,
     clock: systemClock,
@@ -145,6 +150,7 @@ function createContext(options: CoordinatorOptions, parts: Parts): Context {
       ...(hasDatabaseGivenUp && { hasGivenUp: hasDatabaseGivenUp }),
     }),
     bus,
+    feeds,
     nodes: parts.hub,
     outbox: createOutbox(random, parts.onPlanned),
     chain: parts.terms,

@@ -6,6 +6,7 @@ import type { Config } from './config.ts'
 import type { Database, Unit } from './db/executor.ts'
 import type { HealthProbe } from './db/health.ts'
 import type { Bus } from './events/bus.ts'
+import type { Feeds } from './events/feed.ts'
 import type { WorkSelector } from './execution/store.ts'
 import type { ChainProbe } from './health/chainHealth.ts'
 import type { CoordinatorKey } from './keys.ts'
@@ -76,6 +77,7 @@ export type Context = {
   databaseHealth: HealthProbe
   chainHealth: ChainProbe
   bus: Bus
+  feeds: Feeds
   nodes: Nodes
   outbox: Outbox
   chain: ChainTerms

@@ -11,12 +11,10 @@ export type Bus = {
   publish: (sessionId: string, message: BusMessage) => void
   /** @returns a function that ends the subscription */
   subscribe: (sessionId: string, listener: (message: BusMessage) => void) => () => void
-  subscribers: () => number
 }
 
 export function createBus(): Bus {
   const listeners = new Map<string, Set<(message: BusMessage) => void>>()
-  let count = 0
   return {
     publish: (sessionId, message) => {
       for (const listener of listeners.get(sessionId) ?? []) listener(message)
@@ -25,14 +23,10 @@ export function createBus(): Bus {
       const group = listeners.get(sessionId) ?? new Set()
       listeners.set(sessionId, group)
       group.add(listener)
-      count += 1
       return () => {
-        if (!group.delete(listener)) return
-        count -= 1
-        if (group.size === 0) listeners.delete(sessionId)
+        if (group.delete(listener) && group.size === 0) listeners.delete(sessionId)
       }
     },
-    subscribers: () => count,
   }
 }
 

@@ -1,36 +1,14 @@
 import { Readable } from 'node:stream'
 import * as api from '@orien/protocol'
 import type { FastifyInstance } from 'fastify'
-import { followSession } from '../events/follow.ts'
+import type { SseMessage } from '../events/message.ts'
 import { readLogs } from '../execution/logs.ts'
 import { executionRow } from '../execution/read.ts'
 import { sessionRow } from '../session/read.ts'
 import { earningsCsv } from '../settlement/earnings.ts'
 import { readLastEventId, readPart } from './input.ts'
 import { authorise, type HttpParts } from './route.ts'
-import { type SseMessage, sendEvents } from './sse.ts'
-
-async function* sessionMessages(
-  parts: HttpParts,
-  sessionId: string,
-  after: number,
-  signal: AbortSignal,
-): AsyncGenerator<SseMessage> {
-  const { db, bus } = parts.ctx
-  for await (const item of followSession(db.read, bus, sessionId, after, signal)) {
-    if (item.kind === 'event') {
-      yield { id: String(item.event.sequence), event: item.event.type, data: item.event }
-    } else if (item.kind === 'log') {
-      const { executionId, stream, offset, data } = item
-      yield {
-        event: 'log',
-        data: { executionId, stream, offset, data: Buffer.from(data).toString('base64') },
-      }
-    } else {
-      yield { event: 'meter', data: { executionId: item.executionId, effectiveMs: item.effectiveMs } }
-    }
-  }
-}
+import { sendEvents, sendFeed } from './sse.ts'
 
 async function* logMessages(
   parts: HttpParts,
@@ -61,7 +39,7 @@ export function serveStreams(app: FastifyInstance, parts: HttpParts): void {
     const { id } = readPart('params', api.getSession.params, request.params) as { id: string }
     await sessionRow(parts.ctx, caller, id)
     const after = readLastEventId(request.headers['last-event-id'])
-    await sendEvents(request, reply, (signal) => sessionMessages(parts, id, after, signal))
+    sendFeed(parts.ctx.feeds, reply, id, after)
   })
   app.get('/api/executions/:id/logs', async (request, reply) => {
     const caller = await authorise(parts, request)

@@ -1,4 +1,5 @@
 import { Gauge, type Registry } from 'prom-client'
+import { signatureEngine } from '../signatures.ts'
 import type { Figures } from './figures.ts'
 import { sampleOf } from './sample.ts'
 
@@ -30,6 +31,12 @@ function processRows(live: LiveFigures, loads: Batchers): Row[] {
   return [
     ['orien_nodes_online', 'Nodes with a WebSocket to this replica', [], () => one(live.nodesOnline())],
     ['orien_stream_subscribers', 'Open event streams', [], () => one(live.subscribers())],
+    [
+      'orien_native_signatures',
+      '1 with libsecp256k1, 0 with JavaScript, thirty times slower',
+      [],
+      () => one(signatureEngine === 'native' ? 1 : 0),
+    ],
     ['orien_executions_remembered', 'Accepted executions without an end', [], () => one(live.trails())],
     [
       'orien_pool_connections',
