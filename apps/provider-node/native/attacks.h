@@ -166,6 +166,13 @@ static i64 new_key(const char *unused) {
   return (void)unused, sys5(__NR_add_key, "user", "orien-canary", "x", 1, KEY_SPEC_PROCESS_KEYRING);
 }
 
+/* The name goes without its slash: a library takes it off. */
+static i64 new_queue(const char *unused) {
+  i64 fd = sys4(__NR_mq_open, "orien-canary", O_RDWR | O_CREAT, 0600, 0);
+  sys1(__NR_mq_unlink, "orien-canary");
+  return (void)unused, fd;
+}
+
 static i64 load_bpf(const char *unused) {
   union bpf_attr map = {.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1};
   return (void)unused, sys3(__NR_bpf, BPF_MAP_CREATE, &map, sizeof map);
@@ -266,7 +273,7 @@ static const struct { const char *name; i64 (*attempt)(const char *); } attacks[
     {"environment", see_environment}, {"processes", see_processes}, {"descriptors", see_descriptors},
     {"ptrace", trace}, {"memory", read_memory}, {"vsock", vsock}, {"netlink", netlink}, {"packet", packet},
     {"unshare", new_user}, {"clone", clone_user}, {"clone3", clone_three}, {"mount", mount_over},
-    {"setns", enter_namespace}, {"chroot", new_root}, {"keyring", session_keyring}, {"key", new_key},
+    {"setns", enter_namespace}, {"chroot", new_root}, {"keyring", session_keyring}, {"key", new_key}, {"queue", new_queue},
     {"bpf", load_bpf}, {"perf", count_events}, {"io_uring", ring}, {"userfaultfd", handle_faults},
     {"kernel_log", kernel_log}, {"handle", name_handle}, {"tiocsti", type_into}, {"tiocsetd", set_discipline},
     {"limits_of", limit_parent}, {"affinity_of", pin_parent}, {"priority_of", slow_parent},

@@ -128,6 +128,20 @@ static int litter(const char *dir, u64 count) {
   return 0;
 }
 
+/* System V objects outlive their maker; closed to everybody, so that only their owner's right can remove them. */
+static int leave_objects(u64 count) {
+  for (u64 key = 1; key <= count; key++)
+    if (sys3(__NR_shmget, key, 65536, 01000) < 0 || sys3(__NR_semget, key, 1, 01000) < 0 || sys2(__NR_msgget, key, 01000) < 0) return 3;
+  return 0;
+}
+
+static int count_objects(u64 count) {
+  int found = 0;
+  for (u64 key = 1; key <= count; key++)
+    found += (sys3(__NR_shmget, key, 0, 0) != -ENOENT) + (sys3(__NR_semget, key, 0, 0) != -ENOENT) + (sys2(__NR_msgget, key, 0) != -ENOENT);
+  return found;
+}
+
 static u64 fork_until_refused(void) {
   u64 made = 0;
   for (;; made++) {
@@ -154,6 +168,9 @@ static int command(int count, char **words) {
   if (same(verb, "forks")) return fork_until_refused() < a ? 0 : 4;
   if (same(verb, "fill")) return fill(words[2], b) || (count > 5 ? fill(words[4], number(words[5])) : 0) ? 3 : 0;
   if (same(verb, "litter")) return litter(words[2], b);
+  if (same(verb, "objects")) return leave_objects(a);
+  if (same(verb, "found")) return count_objects(a);
+  if (same(verb, "mark")) return sys5(__NR_setxattr, words[2], "user.orien", "x", 1, 0) < 0 ? 3 : 0;
   if (same(verb, "flood")) for (;;) sys3(__NR_write, 1, chunk, CHUNK_BYTES);
   if (same(verb, "fail")) return (int)a;
   if (same(verb, "signal")) return sys2(__NR_kill, sys0(__NR_getpid), a), 0;

@@ -1,21 +1,22 @@
 /*
  * PID 1 of a sandbox: runs one command, forwards its output, stops it in time, buries every process of
- * its tree and reports what it cost. It speaks frames (u32 kind, u32 bytes, payload) over the socket at
- * descriptor 3, which no tool ever holds, so that nothing inside can forge a report.
+ * its tree and reports what it cost. When the node asks for it, it takes away what the run left and waits for the
+ * next one. It speaks frames over the socket at descriptor 3, which no tool ever holds, so that nothing inside can
+ * forge a report.
  *
  * It is the only honest meter here: the process outside the namespace never reaps the tool, and polling
  * /proc misses short-lived children.
  */
-#include "resident.h"
+#include "frames.h"
+#include "leftovers.h"
+#include "memory.h"
 
-enum { CHANNEL = 3, STDIN_SOURCE = 0, OUTPUT_FRAME_BYTES = 65536, REQUEST_BYTES = 2097152, STDIN_BYTES = 65536 };
+enum { CHANNEL = 3, OUTPUT_FRAME_BYTES = 65536, REQUEST_BYTES = 2097152, STDIN_BYTES = 65536 };
 enum { POLL_WHILE_DYING_MS = 1, LOOK_AT_MEMORY_MS = 10, FULL_BELOW_BYTES = 65536 };
-enum { FRAME_RUN = 1, FRAME_EXTEND = 2, FRAME_KILL = 3 };
-enum { FRAME_READY = 16, FRAME_STARTED = 17, FRAME_STDOUT = 18, FRAME_STDERR = 19, FRAME_DONE = 20, FRAME_FAILED = 21 };
+enum { FRAME_RUN = 1, FRAME_EXTEND = 2, FRAME_KILL = 3, FRAME_INPUT = 4, FRAME_EMPTY = 5 };
+enum { FRAME_READY = 16, FRAME_STARTED = 17, FRAME_STDOUT = 18, FRAME_STDERR = 19, FRAME_DONE = 20, FRAME_FAILED = 21, FRAME_WANT = 22 };
 enum { STOP_NONE = 0, STOP_TIME_LIMIT = 1, STOP_DEADLINE = 2, STOP_CANCELLED = 3, STOP_OUTPUT_LIMIT = 4, STOP_MEMORY = 5 };
 enum { MAX_ARGUMENTS = 4096 };
-
-struct header { u32 kind, bytes; };
 
 struct request {
   u64 limit_ns, deadline_ns, output_bytes, processes, open_files, file_bytes, memory_bytes, argc, envc;
@@ -29,8 +30,9 @@ struct report {
 
 struct run {
   u64 start_ns, end_ns, stop_ns, limit_ns, deadline_ns, output_left, output_bytes, memory_bytes, look_ns, stop;
+  u64 cpu_micros, max_rss_bytes;
   i64 main_pid, out, err, in;
-  int main_status, main_gone, alone;
+  int main_status, main_gone, alone, has_input_ended, wants_input;
 };
 
 static u8 request_bytes[REQUEST_BYTES + 1];
@@ -41,24 +43,10 @@ static u8 stdin_bytes[STDIN_BYTES];
 static u64 stdin_from, stdin_until;
 
 static void receive_all(void *to, u64 bytes) {
-  for (u64 have = 0; have < bytes;) {
-    i64 n = sys3(__NR_read, CHANNEL, (u8 *)to + have, bytes - have);
-    if (n == -EINTR) continue;
-    if (n <= 0) quit(1);
-    have += (u64)n;
-  }
+  if (!receive(CHANNEL, to, bytes)) quit(0);
 }
 
-static void send_all(u32 kind, const void *payload, u32 bytes) {
-  struct { struct header header; u8 data[256]; } frame = {{kind, bytes}, {0}};
-  memcpy(frame.data, payload, bytes);
-  for (u64 sent = 0; sent < sizeof(struct header) + bytes;) {
-    i64 n = sys3(__NR_write, CHANNEL, (u8 *)&frame + sent, sizeof(struct header) + bytes - sent);
-    if (n == -EINTR) continue;
-    if (n <= 0) quit(1);
-    sent += (u64)n;
-  }
-}
+static void send_all(u32 kind, const void *payload, u32 bytes) { send_frame(CHANNEL, kind, payload, bytes); }
 
 static void fail(u64 step, i64 error) {
   u64 facts[2] = {step, (u64)-error};
@@ -81,6 +69,7 @@ static struct request *receive_request(void) {
     while (at < end && *at) at++;
     at++;
   }
+  arguments[request->argc] = environment[request->envc] = 0;
   return request;
 }
 
@@ -157,11 +146,25 @@ static void stop(struct run *run, u64 reason) {
 
 static int dying(const struct run *run) { return run->stop != STOP_NONE || run->main_gone; }
 
+static u64 cpu_micros(const struct rusage *usage) {
+  u64 seconds = (u64)usage->ru_utime.tv_sec + (u64)usage->ru_stime.tv_sec;
+  return seconds * 1000000UL + (u64)usage->ru_utime.tv_usec + (u64)usage->ru_stime.tv_usec;
+}
+
+/* A process brings along what it was told of those that it waited for itself. */
+static void account(struct run *run, const struct rusage *used) {
+  u64 rss_bytes = (u64)used->ru_maxrss * 1024;
+  run->cpu_micros += cpu_micros(used);
+  if (rss_bytes > run->max_rss_bytes) run->max_rss_bytes = rss_bytes;
+}
+
 /* Kills again on every round: a fork that raced with the first signal must not get away. */
 static void bury(struct run *run) {
   if (dying(run)) sys2(__NR_kill, -1, SIGKILL);
+  struct rusage used;
   for (int status;;) {
-    i64 pid = sys4(__NR_wait4, -1, &status, WNOHANG, 0);
+    i64 pid = sys4(__NR_wait4, -1, &status, WNOHANG, &used);
+    if (pid > 0) account(run, &used);
     if (pid == run->main_pid) {
       run->main_gone = 1;
       run->main_status = status;
@@ -211,29 +214,46 @@ static void forward(struct run *run, i64 *fd, u32 kind) {
 }
 
 static void close_stdin(struct run *run) {
-  sys1(__NR_close, run->in);
-  sys1(__NR_close, STDIN_SOURCE);
+  if (run->in >= 0) sys1(__NR_close, run->in);
   run->in = -1;
 }
 
+/* What the tool does not want any more is taken all the same: the node need not know why. */
 static void feed(struct run *run) {
-  if (run->in < 0) return;
-  if (stdin_from == stdin_until) {
-    i64 n = sys3(__NR_read, STDIN_SOURCE, stdin_bytes, STDIN_BYTES);
-    if (n == -EINTR || n == -EAGAIN) return;
-    if (n <= 0) return close_stdin(run);
-    stdin_from = 0;
-    stdin_until = (u64)n;
+  i64 n = 0;
+  if (run->in >= 0 && stdin_from != stdin_until) {
+    n = sys3(__NR_write, run->in, stdin_bytes + stdin_from, stdin_until - stdin_from);
+    if (n > 0) stdin_from += (u64)n;
+    else if (n != -EAGAIN && n != -EINTR) close_stdin(run);
   }
-  i64 n = sys3(__NR_write, run->in, stdin_bytes + stdin_from, stdin_until - stdin_from);
-  if (n > 0) stdin_from += (u64)n;
-  else if (n != -EAGAIN && n != -EINTR) close_stdin(run);
+  if (run->in < 0) stdin_from = stdin_until;
+  if (stdin_from != stdin_until) return;
+  if (run->has_input_ended) close_stdin(run);
+  else run->wants_input = 1;
+}
+
+/* Not in the middle of a piece of output. */
+static void ask_for_input(struct run *run) {
+  if (!run->wants_input || outgoing_from != outgoing_until) return;
+  run->wants_input = 0;
+  send_all(FRAME_WANT, "", 0);
+}
+
+/* The node sends one piece and waits until it is wanted again, so that a kill never queues behind input. */
+static void take_input(struct run *run, u32 bytes) {
+  if (bytes > STDIN_BYTES || stdin_from != stdin_until) quit(1);
+  receive_all(stdin_bytes, bytes);
+  stdin_from = 0;
+  stdin_until = bytes;
+  if (bytes == 0) run->has_input_ended = 1;
+  feed(run);
 }
 
 static void obey(struct run *run) {
   struct header header;
   u64 value;
   receive_all(&header, sizeof header);
+  if (header.kind == FRAME_INPUT) return take_input(run, header.bytes);
   if (header.bytes != sizeof value) quit(1);
   receive_all(&value, sizeof value);
   if (header.kind == FRAME_EXTEND) run->deadline_ns = value;
@@ -269,28 +289,23 @@ static void wait_for_events(struct run *run, int children) {
       {CHANNEL, (short)(POLLIN | (blocked ? POLLOUT : 0)), 0},
       {blocked ? -1 : (int)run->out, POLLIN, 0},
       {blocked ? -1 : (int)run->err, POLLIN, 0},
-      {run->in >= 0 && stdin_from == stdin_until ? STDIN_SOURCE : -1, POLLIN, 0},
       {stdin_from != stdin_until ? (int)run->in : -1, POLLOUT, 0},
   };
   u8 signals[1024];
-  if (sys5(__NR_ppoll, fds, 6, &wait, 0, 0) < 0) return;
+  if (sys5(__NR_ppoll, fds, 5, &wait, 0, 0) < 0) return;
   if (fds[0].revents) sys3(__NR_read, children, signals, sizeof signals);
   if (fds[1].revents & (POLLIN | POLLHUP)) obey(run);
   flush_outgoing();
   if (fds[2].revents) forward(run, &run->out, FRAME_STDOUT);
   if (fds[3].revents) forward(run, &run->err, FRAME_STDERR);
-  if (fds[4].revents || fds[5].revents) feed(run);
+  if (fds[4].revents) feed(run);
+  ask_for_input(run);
 }
 
 static u64 disk_is_full(const char *path) {
   struct disk disk;
   if (sys2(__NR_statfs, path, &disk) < 0) return 0;
   return disk.available * (u64)disk.block_bytes < FULL_BELOW_BYTES || (disk.inodes && !disk.inodes_free);
-}
-
-static u64 cpu_micros(const struct rusage *usage) {
-  u64 seconds = (u64)usage->ru_utime.tv_sec + (u64)usage->ru_stime.tv_sec;
-  return seconds * 1000000UL + (u64)usage->ru_utime.tv_usec + (u64)usage->ru_stime.tv_usec;
 }
 
 static u64 own_micros(void) {
@@ -300,23 +315,38 @@ static u64 own_micros(void) {
 }
 
 static void report(const struct run *run, u64 own_before_micros) {
-  struct rusage tree;
-  sys2(__NR_getrusage, RUSAGE_CHILDREN, &tree);
   struct report facts = {
-      run->start_ns, run->end_ns, run->stop_ns, cpu_micros(&tree),
-      own_micros() - own_before_micros, (u64)tree.ru_maxrss * 1024, run->output_bytes,
+      run->start_ns, run->end_ns, run->stop_ns, run->cpu_micros,
+      own_micros() - own_before_micros, run->max_rss_bytes, run->output_bytes,
       (u64)(u32)run->main_status, run->stop, disk_is_full("/workspace") || disk_is_full("/tmp"),
   };
   send_all(FRAME_DONE, &facts, sizeof facts);
 }
 
-/* SIGCHLD is blocked and read from a descriptor, so that one poll waits for everything. */
-static int watch_children(void) {
-  u64 children = 1UL << (SIGCHLD - 1);
-  sys4(__NR_rt_sigprocmask, SIG_BLOCK, &children, 0, sizeof children);
-  i64 fd = sys4(__NR_signalfd4, -1, &children, sizeof children, O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0) fail(2, fd);
-  return (int)fd;
+/* What the node still said to a run that was over already changes nothing. @returns once the node asks for another */
+static void wait_until_wanted(void) {
+  for (struct header header;;) {
+    receive_all(&header, sizeof header);
+    if (header.bytes > REQUEST_BYTES) quit(1);
+    receive_all(request_bytes, header.bytes);
+    if (header.kind == FRAME_EMPTY) return;
+  }
+}
+
+static void serve(int children) {
+  send_all(FRAME_READY, "", 0);
+  struct request *request = receive_request();
+  u64 own_before_micros = own_micros();
+  struct run run = {.limit_ns = request->limit_ns, .deadline_ns = request->deadline_ns, .output_left = request->output_bytes, .memory_bytes = request->memory_bytes};
+  outgoing_from = outgoing_until = stdin_from = stdin_until = 0;
+  start(&run, request);
+  while (!run.alone || !drained(&run)) {
+    if (!run.alone) bury(&run);
+    if (run.alone && drained(&run)) break;
+    wait_for_events(&run, children);
+  }
+  close_stdin(&run);
+  report(&run, own_before_micros);
 }
 
 void program(const u64 *stack) {
@@ -326,19 +356,13 @@ void program(const u64 *stack) {
   if (sys2(__NR_prctl, PR_SET_DUMPABLE, 0) < 0) quit(2);
   if (sys3(__NR_close_range, CHANNEL + 1, ~0U, 0) < 0) quit(2);
   i64 nowhere = sys4(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR, 0);
-  sys3(__NR_dup3, nowhere, 1, 0);
-  sys3(__NR_dup3, nowhere, 2, 0);
-  int children = watch_children();
-  send_all(FRAME_READY, "", 0);
-  struct request *request = receive_request();
-  u64 own_before_micros = own_micros();
-  struct run run = {.limit_ns = request->limit_ns, .deadline_ns = request->deadline_ns, .output_left = request->output_bytes, .memory_bytes = request->memory_bytes};
-  start(&run, request);
-  while (!run.alone || !drained(&run)) {
-    if (!run.alone) bury(&run);
-    if (run.alone && drained(&run)) break;
-    wait_for_events(&run, children);
+  for (int fd = 0; fd < CHANNEL; fd++) sys3(__NR_dup3, nowhere, fd, 0);
+  sys1(__NR_close, nowhere);
+  int children = (int)watch_children();
+  if (children < 0) fail(2, children);
+  for (;;) {
+    serve(children);
+    wait_until_wanted();
+    if (!take_leftovers_away()) quit(4);
   }
-  report(&run, own_before_micros);
-  quit(0);
 }

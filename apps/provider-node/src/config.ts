@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { OrienError } from '@orien/protocol'
+import type { SandboxMode } from './sandbox/driver.ts'
 
 /** What the node is started with: command line first, then environment, then the provider's file. */
 export type Config = {
@@ -14,6 +15,7 @@ export type Config = {
   concurrency?: number
   /** Where traces go; `OTEL_EXPORTER_OTLP_ENDPOINT`. */
   tracesEndpoint?: string
+  sandboxMode?: SandboxMode
   logLevel: string
 }
 
@@ -24,6 +26,7 @@ const OPTIONS = {
   'rpc-url': { type: 'string' },
   port: { type: 'string' },
   concurrency: { type: 'string' },
+  'sandbox-mode': { type: 'string' },
   standalone: { type: 'boolean' },
   'allow-unisolated': { type: 'boolean' },
 } as const
@@ -53,6 +56,15 @@ function wholeNumber(
   throw new OrienError('validation_failed', `${name} must be a whole number from ${least} to ${most}`)
 }
 
+const SANDBOX_MODES: readonly SandboxMode[] = ['cold', 'warm', 'resident']
+
+function sandboxModeOf(text: string | undefined): SandboxMode | undefined {
+  if (text === undefined) return undefined
+  const mode = SANDBOX_MODES.find((known) => known === text)
+  if (mode) return mode
+  throw new OrienError('validation_failed', `--sandbox-mode must be one of ${SANDBOX_MODES.join(', ')}`)
+}
+
 /**
  * Reads command line and environment; no other file of the node looks at either.
  *
@@ -72,6 +84,7 @@ export function readConfig(
     searchPath: env.PATH,
     tracesEndpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT,
     concurrency: wholeNumber('--concurrency', values.concurrency, 1, 1_024),
+    sandboxMode: sandboxModeOf(values['sandbox-mode'] ?? env.ORIEN_SANDBOX_MODE),
   }
   return {
     dataDir,

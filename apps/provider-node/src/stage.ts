@@ -7,7 +7,7 @@ import { openSpools, type Spools } from './output/spool.ts'
 import { createScheduler, type Scheduler } from './run/scheduler.ts'
 import type { Workspaces } from './run/workspaces.ts'
 import { createBubblewrapDriver } from './sandbox/bubblewrap.ts'
-import type { Driver, Isolation } from './sandbox/driver.ts'
+import type { Driver, Isolation, SandboxMode } from './sandbox/driver.ts'
 import { SYSTEM_PATH } from './sandbox/names.ts'
 import { createProcessDriver } from './sandbox/unsandboxed.ts'
 import { openWorkspaces } from './workspace/workspaces.ts'
@@ -26,6 +26,8 @@ export type StageOptions = {
   concurrency: number
   /** For development: runs tools without any isolation where there is none. Strangers are served all the same. */
   allowUnisolated?: boolean
+  /** How runs get their sandboxes: made ahead (`warm`) unless told. */
+  sandboxMode?: SandboxMode
   /** bubblewrap unless told. */
   driver?: Driver
 }
@@ -61,6 +63,7 @@ export async function openStage(
     rootDir: join(dataDir, 'workspaces'),
     sizeBytes: Math.max(...[...tools.values()].map((tool) => tool.manifest.limits.diskBytes)),
     maxFiles: LIMITS.filesListed,
+    beforeRemoval: (dir) => driver.release(dir),
   })
   return {
     driver,
@@ -84,9 +87,10 @@ function defaultManifest(dataDir: string): string {
 
 async function chooseDriver(
   dataDir: string,
-  { driver: given, allowUnisolated = false }: StageOptions,
+  { driver: given, allowUnisolated = false, sandboxMode }: StageOptions,
 ): Promise<Pick<ToolStage, 'driver' | 'isolation'>> {
-  const driver = given ?? createBubblewrapDriver({ stateDir: join(dataDir, 'sandbox') })
+  const mode = sandboxMode ? { mode: sandboxMode } : {}
+  const driver = given ?? createBubblewrapDriver({ stateDir: join(dataDir, 'sandbox'), ...mode })
   const isolation = await driver.detect()
   if (isolation.servesStrangers) return { driver, isolation }
   if (!allowUnisolated) {

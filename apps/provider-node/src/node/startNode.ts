@@ -161,12 +161,19 @@ function healthOf({ provider, journal, stage }: Loaded, providing: Providing): R
     rateMicrosPerMinute: rateMicrosPerMinute.toString(),
     driver: stage.isolation.driver,
     isolation: stage.isolation.isolationClass,
+    sandboxes: sandboxesOf(stage),
     link: providing.linkStatus(),
     ...providing.runs.counts(),
     sessions: journal.state.sessions.size,
     unacknowledgedReceipts: pending.length - refused.length,
     refusedReceipts: refused,
   }
+}
+
+/** How runs get their sandboxes, why not better, and how many there are. */
+export function sandboxesOf({ driver, isolation }: ToolStage): Record<string, unknown> {
+  const { mode, modeReason } = isolation
+  return { ...(mode ? { mode } : {}), ...(modeReason ? { modeReason } : {}), ...driver.counts() }
 }
 
 /** Binds the loopback interface. Nothing of it can be reached from another machine, and no tool has a network. */

@@ -10,7 +10,7 @@ import { systemRandom } from '../random.ts'
 import { createHistory } from '../run/history.ts'
 import { openStage } from '../stage.ts'
 import { createNodeMetrics } from '../telemetry/metrics.ts'
-import { listen, type NodeOptions } from './startNode.ts'
+import { listen, type NodeOptions, sandboxesOf } from './startNode.ts'
 import { VERSION } from './version.ts'
 
 /** Nobody to sign for, and nobody to sign to. */
@@ -52,6 +52,7 @@ export async function startStandalone(
       standalone: true,
       driver: stage.isolation.driver,
       isolation: stage.isolation.isolationClass,
+      sandboxes: sandboxesOf(stage),
       ...stage.scheduler.counts(),
     })
     const api = await listen(

@@ -71,5 +71,6 @@ function specOf({ tool, args, argv, executionId, deadlineMs }: ToolRun, workspac
     limits,
     deadlineMs,
     readOnlyPaths: tool.readOnlyPaths,
+    manifestHash: tool.hash,
   }
 }

@@ -61,12 +61,18 @@ export const MASKED_NAMES: readonly string[] = [
 /** One host path and where it can be reached. */
 export type Shown = { path: string; source: string }
 
+/** What a run's sandbox is made of: runs of one shape can follow one another in one sandbox. */
+export type SandboxShape = Pick<
+  RunSpec,
+  'workspaceDir' | 'argv' | 'limits' | 'readOnlyPaths' | 'manifestHash'
+>
+
 /** A path hides inside another bind of the same run. */
 const covered = (path: string, others: readonly string[]): boolean =>
   others.some((other) => path !== other && path.startsWith(`${other}/`))
 
 /** The host paths that a run shows read-only: the system's libraries, the tool's own runtime, the executable. */
-export function runtimePaths(spec: RunSpec, layout: HostLayout): string[] {
+export function runtimePaths(spec: SandboxShape, layout: HostLayout): string[] {
   const wanted = [...new Set([...layout.directories, ...spec.readOnlyPaths, ...spec.argv.slice(0, 1)])].sort()
   return wanted.filter((path) => !covered(path, wanted))
 }
@@ -76,7 +82,7 @@ export function runtimePaths(spec: RunSpec, layout: HostLayout): string[] {
  * would read them in /proc/1/cmdline.
  */
 export function bubblewrapOptions(
-  spec: RunSpec,
+  spec: SandboxShape,
   workspaceDir: string,
   runtime: readonly Shown[],
   layout: HostLayout,

@@ -43,6 +43,7 @@ describe('an attack that works outside is contained inside', () => {
     ['chroot', 'changing the root'],
     ['keyring', 'the session keyring inherited from the node'],
     ['key', 'adding a key'],
+    ['queue', 'a message queue that outlives its maker'],
     ['bpf', 'loading a BPF map'],
     ['perf', 'performance counters'],
     ['io_uring', 'io_uring'],

@@ -1,4 +1,17 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as after } from 'node:timers/promises'
 import { type CgroupBases, findHierarchies, leafOf, makeBases } from './cgroupBases.ts'
@@ -9,10 +22,15 @@ import { randomName } from './names.ts'
 /** What the kernel accounted to a whole tree of processes. */
 export type CgroupReading = { cpuMicros: number | null; peakBytes: number; oomKills: number }
 
-/** The cgroup of one run, in every hierarchy that counts. */
-export type RunCgroup = {
-  /** Moves a process (the helper, before it forks the tool) in. */
-  join(pid: number): void
+/** The cgroup of one sandbox, in every hierarchy that counts. */
+export type SlotCgroup = {
+  /** Moves a process (the helper, before it forks a tool) in. */
+  join(pid: number): Promise<void>
+  /** Everything until now belongs to no run. @returns what is charged already, and stays so */
+  rebase(): number
+  /** The limits of the next run. */
+  limit(limits: Limits): void
+  /** Since the last `rebase`. */
   read(): CgroupReading
   /** Kills everything in it at once, where the kernel can (cgroup.kill, Linux 5.14). */
   kill(): void
@@ -21,7 +39,12 @@ export type RunCgroup = {
 }
 
 /** The part of the machine's cgroups that this node made for itself. */
-export type Cgroups = { create(limits: Limits): RunCgroup; close(): void }
+export type Cgroups = {
+  create(): SlotCgroup
+  /** Whether peaks can be counted for each of several runs in one group (version 2: since Linux 6.12). */
+  readonly canRebase: boolean
+  close(): void
+}
 
 /** What is there but forbidden is like what is absent: each write is tried and judged. */
 function attempt(action: () => void): boolean {
@@ -42,32 +65,56 @@ function readField(dir: string, file: string, field: string): number {
   return Number(lines.find((line) => line.startsWith(`${field} `))?.split(' ')[1] ?? 0)
 }
 
-function limit({ memory, pids, memoryVersion }: CgroupBases, limits: Limits): void {
+function limit({ memory, pids, memoryVersion }: CgroupBases, processes: number, memoryBytes: number): void {
   // The helper itself is one process and a few pages of the group.
-  write(pids, 'pids.max', limits.processes + 1)
+  write(pids, 'pids.max', processes + 1)
   if (memoryVersion === 2) {
-    write(memory, 'memory.max', limits.memoryBytes)
+    write(memory, 'memory.max', memoryBytes)
     attempt(() => write(memory, 'memory.swap.max', 0))
     return
   }
-  write(memory, 'memory.limit_in_bytes', limits.memoryBytes)
-  attempt(() => write(memory, 'memory.memsw.limit_in_bytes', limits.memoryBytes))
+  // The sum with swap may never be below the memory alone, so one of the two writes comes too early.
+  const limitSum = () => attempt(() => write(memory, 'memory.memsw.limit_in_bytes', memoryBytes))
+  limitSum()
+  write(memory, 'memory.limit_in_bytes', memoryBytes)
+  limitSum()
   attempt(() => write(memory, 'memory.swappiness', 0))
 }
 
-function read({ memory, memoryVersion, cpu, unified }: CgroupBases): CgroupReading {
-  const cpuMicros = cpu
-    ? Math.round(readNumber(cpu, 'cpuacct.usage') / 1_000)
-    : unified
-      ? readField(unified, 'cpu.stat', 'usage_usec')
-      : null
-  if (memoryVersion === 1) {
-    const peakBytes = readNumber(memory, 'memory.max_usage_in_bytes')
-    return { cpuMicros, peakBytes, oomKills: readField(memory, 'memory.oom_control', 'oom_kill') }
+function readCpu({ cpu, unified }: CgroupBases): number | null {
+  if (cpu) return Math.round(readNumber(cpu, 'cpuacct.usage') / 1_000)
+  return unified ? readField(unified, 'cpu.stat', 'usage_usec') : null
+}
+
+const readOomKills = ({ memory, memoryVersion }: CgroupBases): number =>
+  readField(memory, memoryVersion === 1 ? 'memory.oom_control' : 'memory.events', 'oom_kill')
+
+/** The highest memory since it was last reset. */
+type Peak = { read(): number; reset(): boolean; close(): void }
+
+function openPeak({ memory, memoryVersion }: CgroupBases): Peak {
+  if (memoryVersion === 1)
+    return {
+      read: () => readNumber(memory, 'memory.max_usage_in_bytes'),
+      reset: () => attempt(() => write(memory, 'memory.max_usage_in_bytes', 0)),
+      close: () => {},
+    }
+  const path = join(memory, 'memory.peak')
+  // memory.peak came with Linux 5.19; since 6.12 each open descriptor has a peak of its own that it may reset.
+  if (!existsSync(path)) return { read: () => 0, reset: () => false, close: () => {} }
+  let fd: number | undefined
+  attempt(() => {
+    fd = openSync(path, 'r+')
+  })
+  const own = fd
+  if (own === undefined)
+    return { read: () => readNumber(memory, 'memory.peak'), reset: () => false, close: () => {} }
+  const text = Buffer.alloc(32)
+  return {
+    read: () => Number(text.toString('latin1', 0, readSync(own, text, 0, text.length, 0)).trim()),
+    reset: () => attempt(() => writeSync(own, 'reset')),
+    close: () => closeSync(own),
   }
-  // memory.peak came with Linux 5.19.
-  const peakBytes = existsSync(join(memory, 'memory.peak')) ? readNumber(memory, 'memory.peak') : 0
-  return { cpuMicros, peakBytes, oomKills: readField(memory, 'memory.events', 'oom_kill') }
 }
 
 /** A group reports `populated` for some milliseconds after its last process died, and rmdir says EBUSY until then. */
@@ -88,29 +135,71 @@ const dirsOf = ({ memory, pids, cpu, unified }: CgroupBases): string[] => [
   ...new Set([memory, pids, cpu, unified].filter((dir) => dir !== undefined)),
 ]
 
-function createRun(bases: CgroupBases, limits: Limits): RunCgroup {
+function placeIn(bases: CgroupBases): CgroupBases {
   const name = randomName()
   const { cpu, unified } = bases
-  const own: CgroupBases = {
+  return {
     memoryVersion: bases.memoryVersion,
     memory: join(bases.memory, name),
     pids: join(bases.pids, name),
     ...(cpu ? { cpu: join(cpu, name) } : {}),
     ...(unified ? { unified: join(unified, name) } : {}),
   }
+}
+
+function createSlot(bases: CgroupBases): SlotCgroup {
+  const own = placeIn(bases)
   const dirs = dirsOf(own)
   for (const dir of dirs) mkdirSync(dir)
-  limit(own, limits)
+  const peak = openPeak(own)
+  const before = { cpuMicros: 0, residueBytes: 0, oomKills: 0 }
+  let limited = { processes: 0, memoryBytes: 0 }
   return {
-    join: (pid) => {
-      for (const dir of dirs) write(dir, 'cgroup.procs', pid)
+    join: async (pid) => {
+      // Not in this turn of the loop: entering a group can make the kernel wait for a millisecond and more.
+      for (const dir of dirs) await writeFile(join(dir, 'cgroup.procs'), `${pid}`)
     },
-    read: () => read(own),
+    rebase: () => {
+      peak.reset()
+      const usage = own.memoryVersion === 1 ? 'memory.usage_in_bytes' : 'memory.current'
+      before.residueBytes = readNumber(own.memory, usage)
+      before.cpuMicros = readCpu(own) ?? 0
+      before.oomKills = readOomKills(own)
+      return before.residueBytes
+    },
+    limit: ({ processes, memoryBytes: toolBytes }) => {
+      const memoryBytes = toolBytes + before.residueBytes
+      if (limited.processes === processes && limited.memoryBytes === memoryBytes) return
+      limit(own, processes, memoryBytes)
+      limited = { processes, memoryBytes }
+    },
+    read: () => {
+      const cpuMicros = readCpu(own)
+      return {
+        cpuMicros: cpuMicros === null ? null : cpuMicros - before.cpuMicros,
+        peakBytes: Math.max(0, peak.read() - before.residueBytes),
+        oomKills: readOomKills(own) - before.oomKills,
+      }
+    },
     kill: () => {
       if (own.unified) killIn(own.unified)
     },
-    remove: () => removeDirs(dirs),
+    remove: () => {
+      peak.close()
+      return removeDirs(dirs)
+    },
   }
+}
+
+/** Found out with a group that nothing is in. */
+function canRebase(bases: CgroupBases): boolean {
+  const own = placeIn(bases)
+  if (!attempt(() => mkdirSync(own.memory))) return false
+  const peak = openPeak(own)
+  const can = peak.reset()
+  peak.close()
+  attempt(() => rmdirSync(own.memory))
+  return can
 }
 
 /** Removes what a node that was killed left behind; its processes died with it or die now. */
@@ -160,7 +249,7 @@ export function openCgroups(journalDir: string): Cgroups | undefined {
     for (const dir of made) attempt(() => rmdirSync(dir))
     if (planned.every((dir) => !existsSync(dir))) rmSync(journal, { force: true })
   }
-  if (bases) return { create: (limits) => createRun(bases, limits), close }
+  if (bases) return { create: () => createSlot(bases), canRebase: canRebase(bases), close }
   close()
   return undefined
 }

@@ -38,16 +38,21 @@ export type Frame =
   | { kind: 'output'; stream: 'stdout' | 'stderr'; bytes: Uint8Array }
   | { kind: 'done'; report: HelperReport }
   | { kind: 'failed'; step: number; errno: number }
+  /** The tool has taken all input so far. */
+  | { kind: 'want' }
 
 const RUN = 1
 const EXTEND = 2
 const KILL = 3
+const INPUT = 4
+const EMPTY = 5
 const READY = 16
 const STARTED = 17
 const STDOUT = 18
 const STDERR = 19
 const DONE = 20
 const FAILED = 21
+const WANT = 22
 
 const HEADER_BYTES = 8
 const REQUEST_FIELDS = 9
@@ -55,7 +60,7 @@ const REPORT_FIELDS = 10
 const MAX_FRAME_BYTES = 65_536
 const STOPS = ['none', 'time_limit', 'deadline', 'cancelled', 'output_limit', 'out_of_memory'] as const
 
-function frame(kind: number, fields: readonly bigint[], tail?: Uint8Array): Uint8Array {
+export function frame(kind: number, fields: readonly bigint[], tail?: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(HEADER_BYTES + fields.length * 8 + (tail?.length ?? 0))
   const view = new DataView(bytes.buffer)
   view.setUint32(0, kind, true)
@@ -106,6 +111,12 @@ export function encodeRequest(request: HelperRequest): Uint8Array {
 /** Moves the deadline to `deadlineNs` after exec. */
 export const encodeExtend = (deadlineNs: bigint): Uint8Array => frame(EXTEND, [deadlineNs])
 
+/** The next piece of input, sent when it is wanted; an empty one is the end. */
+export const encodeInput = (bytes: Uint8Array): Uint8Array => frame(INPUT, [], bytes)
+
+/** Asks a helper whose run is over to take away what it left, and to get ready for another. */
+export const encodeEmpty = (): Uint8Array => frame(EMPTY, [])
+
 /** Stops the tool for a reason that only the node can know. */
 export const encodeKill = (stop: 'deadline' | 'cancelled'): Uint8Array =>
   frame(KILL, [BigInt(STOPS.indexOf(stop))])
@@ -142,6 +153,8 @@ function decodeFrame(kind: number, payload: Uint8Array): Frame {
       return { kind: 'output', stream: 'stderr', bytes: payload }
     case DONE:
       return { kind: 'done', report: decodeReport(payload) }
+    case WANT:
+      return { kind: 'want' }
     default:
       invariant(kind === FAILED, 'the helper sends only frames of its table')
       return { kind: 'failed', step: number64(view, 0), errno: number64(view, 8) }
@@ -150,8 +163,11 @@ function decodeFrame(kind: number, payload: Uint8Array): Frame {
 
 const number64 = (view: DataView, at: number): number => Number(view.getBigUint64(at, true))
 
-/** Cuts the helper's byte stream into frames; holds at most one incomplete frame. */
-export async function* readFrames(source: AsyncIterable<Uint8Array>): AsyncGenerator<Frame> {
+/** What came over a socket, kind and payload, uncut. */
+type RawFrame = { kind: number; payload: Buffer }
+
+/** Cuts a byte stream into frames; holds at most one incomplete frame. */
+export async function* cutFrames(source: AsyncIterable<Uint8Array>): AsyncGenerator<RawFrame> {
   let held: Buffer = Buffer.alloc(0)
   for await (const chunk of source) {
     held =
@@ -160,10 +176,15 @@ export async function* readFrames(source: AsyncIterable<Uint8Array>): AsyncGener
         : Buffer.concat([held, chunk])
     while (held.length >= HEADER_BYTES) {
       const bytes = held.readUInt32LE(4)
-      invariant(bytes <= MAX_FRAME_BYTES, 'a frame of the helper is bounded')
+      invariant(bytes <= MAX_FRAME_BYTES, 'a frame is bounded')
       if (held.length < HEADER_BYTES + bytes) break
-      yield decodeFrame(held.readUInt32LE(0), held.subarray(HEADER_BYTES, HEADER_BYTES + bytes))
+      yield { kind: held.readUInt32LE(0), payload: held.subarray(HEADER_BYTES, HEADER_BYTES + bytes) }
       held = held.subarray(HEADER_BYTES + bytes)
     }
   }
+}
+
+/** The helper's messages. */
+export async function* readFrames(source: AsyncIterable<Uint8Array>): AsyncGenerator<Frame> {
+  for await (const { kind, payload } of cutFrames(source)) yield decodeFrame(kind, payload)
 }

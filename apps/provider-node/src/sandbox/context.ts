@@ -3,13 +3,15 @@ import type { Cgroups } from './cgroup.ts'
 import type { Isolation } from './driver.ts'
 import type { Reach } from './reach.ts'
 import type { SandboxFiles } from './sandboxProcess.ts'
+import type { Spawner } from './spawner.ts'
 
-/** What a driver lends to each of its runs. */
+/** What a driver lends to each of its sandboxes. */
 export type RunContext = {
   bwrapPath: string
   files: SandboxFiles
   layout: HostLayout
   reach: Reach
+  spawner: Spawner
   cgroups?: Cgroups
   /** Host uid for this workspace's tools; undefined where the node cannot change it. */
   uidFor(workspaceDir: string): number | undefined

@@ -9,6 +9,12 @@ type IsolationClass = 'namespaces+cgroups' | 'namespaces' | 'none'
 /** Where a figure of the meter was read. `helper`: PID 1 of the sandbox, by getrusage and CLOCK_MONOTONIC. */
 type MeterSource = 'cgroup' | 'helper' | 'node'
 
+/**
+ * How a run gets its sandbox. `cold`: made when the run comes. `warm`: a fresh one that was made ahead. `resident`: one
+ * in which earlier runs of the same session and tool have been, emptied in between.
+ */
+export type SandboxMode = 'cold' | 'warm' | 'resident'
+
 /** The outcome of a driver's self-test. `refusal` says, in one line and coded, why strangers are refused. */
 export type Isolation = {
   driver: 'bubblewrap' | 'process'
@@ -18,6 +24,10 @@ export type Isolation = {
     code: 'bubblewrap_missing' | 'userns_forbidden' | 'canary_failed' | 'no_isolation'
     detail: string
   }
+  /** How runs get their sandboxes; absent where there are none. */
+  mode?: SandboxMode
+  /** Why that is less than what was asked for. */
+  modeReason?: { code: 'memory_peak_not_resettable'; detail: string }
   /** What each canary found, for `doctor` and for the log. */
   canaries: { name: string; contained: boolean }[]
 }
@@ -47,6 +57,8 @@ export type RunSpec = {
   deadlineMs: number
   /** Extra host files or directories shown read-only at the same path (a tool's own runtime). */
   readOnlyPaths: readonly string[]
+  /** Of the tool. Runs of different tools never share a sandbox, not even one after the other. */
+  manifestHash?: string
 }
 
 /** Why the driver ended a run. `exit`: the tool ended by itself. */
@@ -93,12 +105,18 @@ export type Run = {
   extend(deadlineMs: number): void
 }
 
+/** Sandboxes that no run is in, and what has become of all of them since the driver was opened. */
+export type SlotCounts = { idle: number; made: number; reused: number; discarded: number }
+
 export type Driver = {
   readonly name: 'bubblewrap' | 'process'
   /** Runs the canaries and says which class this machine reaches. */
   detect(): Promise<Isolation>
   /** Starts a run; output is handed over as it appears. A slow `onOutput` (it may return a promise) holds the tool back, it never grows memory. */
   run(spec: RunSpec, onOutput: (chunk: OutputChunk) => void | Promise<void>): Run
+  /** The session is over: nothing of the driver holds on to its workspace any more. */
+  release(workspaceDir: string): Promise<void>
+  counts(): SlotCounts
   /** Kills what is still running and leaves nothing behind. */
   close(): Promise<void>
 }

@@ -8,8 +8,8 @@ import { randomName, SYSTEM_PATH } from './names.ts'
 
 const run = promisify(execFile)
 
-/** Programs of native/ that run inside a sandbox. */
-export const NATIVE_PROGRAMS = ['orien-init', 'orien-canary'] as const
+/** Programs of native/: two that run inside a sandbox, and the one that starts sandboxes. */
+export const NATIVE_PROGRAMS = ['orien-init', 'orien-canary', 'orien-spawn'] as const
 /** See {@link NATIVE_PROGRAMS}. */
 export type NativeProgram = (typeof NATIVE_PROGRAMS)[number]
 

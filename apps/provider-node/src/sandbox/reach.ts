@@ -19,10 +19,9 @@ const run = promisify(execFile)
 
 /** Host paths as an unprivileged uid can reach them. */
 export type Reach = {
-  /** A path that any uid can walk to; the same for the life of the driver. */
-  lasting(path: string): Promise<string>
-  /** The same for one run; `release` takes it away again. */
-  passing(path: string): Promise<{ path: string; release(): Promise<void> }>
+  /** A path that any uid can walk to; the same until it is dropped. */
+  show(path: string): Promise<string>
+  drop(path: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -101,22 +100,20 @@ export function createReach(journalDir: string, runDir = '/run'): Reach {
     return place
   }
   return {
-    lasting: (path) => {
+    show: (path) => {
       if (!existsSync(path) || isReachable(path)) return Promise.resolve(path)
       const place = shown.get(path) ?? bind(path)
       shown.set(path, place)
+      // What failed once may work when it is asked for again.
+      place.catch(() => shown.delete(path))
       return place
     },
-    passing: async (path) => {
-      if (isReachable(path)) return { path, release: async () => {} }
-      const place = await bind(path)
-      return {
-        path: place,
-        release: async () => {
-          await unmount(place)
-          rmdirSync(place)
-        },
-      }
+    drop: async (path) => {
+      const place = await shown.get(path)?.catch(() => undefined)
+      shown.delete(path)
+      if (place === undefined) return
+      await unmount(place)
+      rmdirSync(place)
     },
     close: async () => {
       await Promise.allSettled(shown.values())
@@ -128,7 +125,7 @@ export function createReach(journalDir: string, runDir = '/run'): Reach {
 
 /** Nothing to do where the sandbox runs under the node's own uid. */
 export const directReach: Reach = {
-  lasting: (path) => Promise.resolve(path),
-  passing: (path) => Promise.resolve({ path, release: async () => {} }),
+  show: (path) => Promise.resolve(path),
+  drop: async () => {},
   close: async () => {},
 }

@@ -1,15 +1,25 @@
 import { OrienError } from '@orien/protocol'
-import { bubblewrapOptions, runtimePaths } from './arguments.ts'
-import type { CgroupReading, RunCgroup } from './cgroup.ts'
-import { encodeExtend, encodeKill, encodeRequest, type HelperReport, readFrames } from './channel.ts'
-import type { RunContext, SetUp } from './context.ts'
+import type { CgroupReading } from './cgroup.ts'
+import {
+  encodeExtend,
+  encodeInput,
+  encodeKill,
+  encodeRequest,
+  type HelperReport,
+  type HelperRequest,
+} from './channel.ts'
 import type { OutputChunk, Run, RunFacts, RunSpec, Stop } from './driver.ts'
 import { concludeRun } from './facts.ts'
 import { SANDBOX_LIMITS } from './limits.ts'
 import { createOutputSink } from './output.ts'
-import { type SandboxProcess, spawnSandbox, untilDead } from './sandboxProcess.ts'
+import type { Lease, Pool } from './pool.ts'
+import { untilDead } from './sandboxProcess.ts'
+import { type Slot, withoutPaths } from './slot.ts'
 
 type OnOutput = (chunk: OutputChunk) => void | Promise<void>
+
+/** The pool once there is one, or why there is none. */
+export type Ready = { ok: true; pool: Pool; hasCgroups: boolean } | { ok: false; detail: string }
 
 const NS_PER_MS = 1_000_000
 const NS_PER_MICRO = 1_000n
@@ -17,11 +27,11 @@ const toNs = (ms: number): bigint => BigInt(Math.round(ms * NS_PER_MS))
 
 /** Everything that changes while a run is under way. */
 type Progress = {
-  workspace?: { path: string; release(): Promise<void> }
-  sandbox?: SandboxProcess
-  cgroup?: RunCgroup
+  lease?: Lease
   /** The helper has the request and obeys frames. */
   requested: boolean
+  /** The sandbox may be somebody else's by now: nothing is said to it any more. */
+  isOver: boolean
   startNs?: bigint
   deadlineMs: number
   nodeStop?: Stop
@@ -29,29 +39,30 @@ type Progress = {
   report?: HelperReport
   detail?: string
   timer?: NodeJS.Timeout
+  /** How much of its input the tool was given. */
+  fedBytes: number
 }
 
-/** Starts one fresh sandbox for one command. */
-export function startRun(ready: Promise<SetUp>, spec: RunSpec, onOutput: OnOutput): Run {
-  const progress: Progress = { requested: false, deadlineMs: spec.deadlineMs }
+/** Runs one command in a sandbox of the pool. */
+export function startRun(ready: Promise<Ready>, spec: RunSpec, onOutput: OnOutput): Run {
+  const progress: Progress = { requested: false, isOver: false, deadlineMs: spec.deadlineMs, fedBytes: 0 }
   const started = Promise.withResolvers<void>()
   const finished = conduct(ready, spec, onOutput, progress, started.resolve)
   return {
     started: started.promise,
     finished,
     kill: (stop) => {
-      if (progress.nodeStop) return
+      if (progress.nodeStop || progress.isOver) return
       decide(progress, stop)
-      // bubblewrap ties its child's life to its own only at the end of the set-up: killed before that, it would leave
-      // an orphan. A sandbox that is not ready yet is given up in `converse` as soon as it is.
+      // A sandbox that is not ready yet is given back in `conduct` as soon as it is.
       if (!progress.requested) return
-      progress.sandbox?.channel.write(encodeKill(stop))
+      progress.lease?.slot.sandbox.channel.write(encodeKill(stop))
       arm(progress, SANDBOX_LIMITS.backstopMs)
     },
     extend: (deadlineMs) => {
-      if (deadlineMs <= progress.deadlineMs) return
+      if (deadlineMs <= progress.deadlineMs || progress.isOver) return
       progress.deadlineMs = deadlineMs
-      if (progress.requested) progress.sandbox?.channel.write(encodeExtend(toNs(deadlineMs)))
+      if (progress.requested) progress.lease?.slot.sandbox.channel.write(encodeExtend(toNs(deadlineMs)))
       if (progress.startNs !== undefined && !progress.nodeStop) watchTime(progress, spec)
     },
   }
@@ -66,8 +77,8 @@ function decide(progress: Progress, stop: Stop): void {
 function arm(progress: Progress, delayMs: number): void {
   clearTimeout(progress.timer)
   const fire = () => {
-    progress.cgroup?.kill()
-    progress.sandbox?.kill()
+    progress.lease?.slot.cgroup?.kill()
+    progress.lease?.slot.sandbox.kill()
   }
   if (delayMs === 0) fire()
   else progress.timer = setTimeout(fire, delayMs)
@@ -88,7 +99,7 @@ function watchTime(progress: Progress, spec: RunSpec): void {
 }
 
 async function conduct(
-  ready: Promise<SetUp>,
+  ready: Promise<Ready>,
   spec: RunSpec,
   onOutput: OnOutput,
   progress: Progress,
@@ -97,10 +108,11 @@ async function conduct(
   const sink = createOutputSink(spec.limits.outputBytes, onOutput)
   try {
     const result = await ready
-    if (!result.ok) throw new OrienError('sandbox_unavailable', result.refusal.detail)
-    const request = await prepare(result.context, spec, progress)
-    const { sandbox } = progress
-    if (sandbox) await converse(sandbox, request, spec, progress, sink.deliver, onStarted)
+    if (!result.ok) throw new OrienError('sandbox_unavailable', result.detail)
+    const request = encodeRequest(requestOf(spec, progress, result.hasCgroups))
+    progress.lease = await result.pool.take(spec)
+    if (!progress.nodeStop)
+      await converse(progress.lease.slot, request, spec, progress, sink.deliver, onStarted)
   } catch (error) {
     progress.detail ??= error instanceof OrienError ? error.message : 'the run broke off'
     decide(progress, 'sandbox_error')
@@ -118,24 +130,33 @@ async function conduct(
     limitMs: spec.limits.timeMs,
     deadlineMs: progress.deadlineMs,
   })
+  // Given back by what is told of the run, so that nobody inherits a sandbox that anything went wrong in.
+  const isClean = facts.stop === 'exit' && report?.stop === 'none' && !nodeStop
+  progress.lease?.giveBack(progress.requested ? (isClean ? 'clean' : 'spent') : 'unused')
   return { ...facts, ...sink.finish() }
 }
 
-/** What cannot be removed now is in a journal and is removed at the next start: no reason to fail a finished run. */
+/** With a report every process of the run is dead; without one, that is waited for. */
 async function takeDown(progress: Progress): Promise<CgroupReading | undefined> {
-  const { sandbox, cgroup, workspace } = progress
-  await sandbox?.exited
-  // Killed from outside, bubblewrap is gone some milliseconds before the namespace is.
-  if (!progress.report) await untilDead(await sandbox?.initPid)
+  const { lease, report, requested } = progress
+  if (!lease || !requested) return undefined
+  const { sandbox, initPid, cgroup } = lease.slot
+  if (!report) {
+    await sandbox.exited
+    // Killed from outside, bubblewrap is gone some milliseconds before the namespace is.
+    await untilDead(initPid)
+  }
+  progress.isOver = true
   clearTimeout(progress.timer)
-  const reading = await Promise.resolve(cgroup?.read()).catch(() => undefined)
-  await Promise.allSettled([cgroup?.remove(), workspace?.release()])
-  return reading
+  try {
+    return cgroup?.read()
+  } catch {
+    return undefined
+  }
 }
 
-async function prepare(context: RunContext, spec: RunSpec, progress: Progress): Promise<Uint8Array> {
-  const { limits } = spec
-  const request = encodeRequest({
+function requestOf({ limits, argv, env }: RunSpec, progress: Progress, hasCgroups: boolean): HelperRequest {
+  return {
     limitNs: toNs(limits.timeMs),
     deadlineNs: toNs(progress.deadlineMs),
     outputBytes: limits.outputBytes,
@@ -143,85 +164,69 @@ async function prepare(context: RunContext, spec: RunSpec, progress: Progress): 
     processes: limits.processes + 1,
     openFiles: SANDBOX_LIMITS.openFiles,
     fileBytes: limits.diskBytes ?? SANDBOX_LIMITS.diskBytes,
-    memoryBytes: context.cgroups ? 0 : limits.memoryBytes,
-    argv: spec.argv,
-    env: spec.env,
-  })
-  const uid = context.uidFor(spec.workspaceDir)
-  progress.workspace = await context.reach.passing(spec.workspaceDir)
-  const runtime = await Promise.all(
-    runtimePaths(spec, context.layout).map(async (path) => ({
-      path,
-      source: await context.reach.lasting(path),
-    })),
-  )
-  if (progress.nodeStop) return request
-  if (context.cgroups) progress.cgroup = context.cgroups.create(limits)
-  progress.sandbox = spawnSandbox({
-    bwrapPath: context.bwrapPath,
-    options: bubblewrapOptions(spec, progress.workspace.path, runtime, context.layout),
-    files: context.files,
-    ...(uid === undefined ? {} : { uid }),
-  })
-  return request
+    memoryBytes: hasCgroups ? 0 : limits.memoryBytes,
+    argv,
+    env,
+  }
+}
+
+/** Gives the tool the next piece of its input, and then its end. */
+function feed({ sandbox }: Slot, { stdin = new Uint8Array() }: RunSpec, progress: Progress): void {
+  const piece = stdin.subarray(progress.fedBytes, progress.fedBytes + SANDBOX_LIMITS.inputBytes)
+  sandbox.channel.write(encodeInput(piece))
+  progress.fedBytes += piece.length
+}
+
+function begin(slot: Slot, request: Uint8Array, spec: RunSpec, progress: Progress): void {
+  slot.cgroup?.limit(spec.limits)
+  slot.runs += 1
+  progress.requested = true
+  slot.sandbox.channel.cork()
+  slot.sandbox.channel.write(request)
+  // The deadline may have moved while the sandbox was made.
+  if (progress.deadlineMs !== spec.deadlineMs)
+    slot.sandbox.channel.write(encodeExtend(toNs(progress.deadlineMs)))
+  feed(slot, spec, progress)
+  slot.sandbox.channel.uncork()
 }
 
 async function converse(
-  sandbox: SandboxProcess,
+  slot: Slot,
   request: Uint8Array,
   spec: RunSpec,
   progress: Progress,
   deliver: (chunk: OutputChunk) => Promise<boolean>,
   onStarted: () => void,
 ): Promise<void> {
+  begin(slot, request, spec, progress)
   progress.timer = setTimeout(() => {
-    progress.detail = 'the sandbox was not ready in time'
+    progress.detail = 'the tool was not started in time'
     decide(progress, 'sandbox_error')
     arm(progress, 0)
   }, SANDBOX_LIMITS.setUpMs)
-  for await (const frame of readFrames(sandbox.channel)) {
-    if (frame.kind === 'ready') {
-      await release(sandbox, request, spec, progress)
-      // Leaving closes the channel, and a helper without a channel ends.
-      if (!progress.requested) return
-    } else if (frame.kind === 'started') {
+  for (;;) {
+    const { value: frame, done } = await slot.frames.next()
+    if (done) break
+    if (frame.kind === 'started') {
       progress.startNs = frame.startNs
       if (!progress.nodeStop) watchTime(progress, spec)
       onStarted()
     } else if (frame.kind === 'output') {
       await deliver({ stream: frame.stream, bytes: frame.bytes })
+    } else if (frame.kind === 'want') {
+      feed(slot, spec, progress)
     } else if (frame.kind === 'done') {
       progress.report = frame.report
+      progress.isOver = true
       return
-    } else {
+    } else if (frame.kind === 'failed') {
       throw new OrienError('tool_failed', describeFailure(frame.step, frame.errno))
     }
   }
-  await sandbox.exited
-  if (!progress.nodeStop) progress.detail = withoutPaths(sandbox.complaint()) || 'the sandbox ended early'
+  await slot.sandbox.exited
+  if (!progress.nodeStop)
+    progress.detail = withoutPaths(slot.sandbox.complaint()) || 'the sandbox ended early'
 }
-
-/** The cgroup is joined after set-up and before release: what is counted is the tool and nothing else. */
-async function release(
-  sandbox: SandboxProcess,
-  request: Uint8Array,
-  spec: RunSpec,
-  progress: Progress,
-): Promise<void> {
-  if (progress.cgroup) {
-    const pid = await sandbox.initPid
-    if (pid === null) throw new OrienError('sandbox_unavailable', 'the sandbox has no process')
-    progress.cgroup.join(pid)
-  }
-  if (progress.nodeStop) return
-  sandbox.channel.write(request)
-  progress.requested = true
-  sandbox.stdin.end(spec.stdin ?? new Uint8Array())
-}
-
-/** bubblewrap names host paths when it refuses; a stranger gets the reason without them. */
-const withoutPaths = (complaint: string): string =>
-  complaint.replaceAll(/\/[^\s:'"]*/g, '(path)').slice(0, 200)
 
 const ENOENT = 2
 const EACCES = 13

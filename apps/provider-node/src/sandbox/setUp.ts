@@ -1,19 +1,21 @@
 import { execFile } from 'node:child_process'
 import { chownSync, existsSync, lstatSync, readlinkSync, statSync } from 'node:fs'
-import { access, mkdir, writeFile } from 'node:fs/promises'
+import { access, mkdir, rm, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { OrienError } from '@orien/protocol'
+import type { Clock } from '../clock.ts'
 import { type HostLayout, LAYOUT_NAMES, MASKED_NAMES } from './arguments.ts'
 import { openCgroups, sweepCgroups } from './cgroup.ts'
 import type { RunContext, SetUp } from './context.ts'
-import type { Isolation } from './driver.ts'
+import type { Isolation, SandboxMode } from './driver.ts'
 import { createSlotUids, SYSTEM_PATH } from './names.ts'
 import { buildHelper } from './native.ts'
 import { sweepOrphans } from './orphans.ts'
 import { createReach, directReach, sweepStages } from './reach.ts'
 import type { SandboxFiles } from './sandboxProcess.ts'
 import { seccompFilter } from './seccomp/filter.ts'
+import { Spawner } from './spawner.ts'
 
 const run = promisify(execFile)
 
@@ -27,6 +29,10 @@ export type BubblewrapOptions = {
   searchPath?: string
   /** False measures and limits by helper and rlimits alone, as on a machine without writable cgroups. */
   useCgroups?: boolean
+  /** `warm` unless told. */
+  mode?: SandboxMode
+  /** Of the sandboxes' ages. */
+  clock?: Clock
 }
 
 /** Older ones know neither --disable-userns nor --assert-userns-disabled. */
@@ -112,14 +118,20 @@ export async function setUp(options: BubblewrapOptions): Promise<SetUp> {
     return refuse('bubblewrap_missing', 'bubblewrap 0.8 or newer is needed')
   const journalDir = join(options.stateDir, 'cgroups')
   const stagesDir = join(options.stateDir, 'stages')
+  const spawnerDir = join(options.stateDir, 'spawner')
   try {
-    const files = await writeFiles(options.stateDir)
+    const [files, program] = await Promise.all([
+      writeFiles(options.stateDir),
+      buildHelper(join(options.stateDir, 'native'), 'orien-spawn'),
+    ])
     sweepOrphans(files.seccomp)
     await sweepCgroups(journalDir)
     await sweepStages(stagesDir)
+    await rm(spawnerDir, { recursive: true, force: true })
     const reach = process.getuid?.() === 0 ? createReach(stagesDir) : directReach
     const cgroups = options.useCgroups === false ? undefined : openCgroups(journalDir)
-    const context = { bwrapPath, files, layout: readLayout(), uidFor: createSlots(), reach }
+    const spawner = new Spawner(program.path, spawnerDir)
+    const context = { bwrapPath, files, layout: readLayout(), uidFor: createSlots(), reach, spawner }
     return { ok: true, context: cgroups ? { ...context, cgroups } : context }
   } catch (error) {
     if (!(error instanceof OrienError)) throw error

@@ -149,6 +149,8 @@ export function createProcessDriver(): Driver {
       run.finished.then(() => running.delete(run))
       return run
     },
+    release: async () => {},
+    counts: () => ({ idle: 0, made: 0, reused: 0, discarded: 0 }),
     close: async () => {
       for (const run of running) run.kill('cancelled')
       await Promise.all([...running].map((run) => run.finished))

@@ -8,6 +8,7 @@ import { privateKeyToAccount } from 'viem/accounts'
 import { initNode } from '../identity/initNode.ts'
 import type { Timing } from '../limits.ts'
 import type { NodeOptions } from '../node/startNode.ts'
+import { lendPrograms } from '../sandbox/testing/programs.ts'
 import { openWorkspaces } from '../workspace/workspaces.ts'
 
 export const RATE = micros(600_000n)
@@ -30,6 +31,7 @@ const QUICK: Partial<Timing> = {
 /** A data directory with a node in it, initialised as an owner would. */
 export async function makeDataDir(coordinatorUrl: string): Promise<string> {
   const dataDir = await mkdtemp(join(tmpdir(), 'orien-node-'))
+  await lendPrograms(join(dataDir, 'sandbox', 'native'))
   await initNode({
     dataDir,
     ownerAccount: OWNER,

@@ -19,6 +19,8 @@ export type WorkspacesOptions = {
   maxFiles: number
   /** False makes plain directories even where the node may mount. */
   useMounts?: boolean
+  /** Called with a workspace's directory before it is removed: sandboxes may still show it. */
+  beforeRemoval?: (dir: string) => Promise<void>
 }
 
 /** `tmpfs`: the kernel bounds bytes and files. `directory`: only transfers are bounded, and a tool by its own limits. */
@@ -130,6 +132,7 @@ export async function openWorkspaces(options: WorkspacesOptions): Promise<Sessio
     if (!place) return
     places.delete(sessionId)
     await place.ready
+    await options.beforeRemoval?.(place.dir)
     await remove(place.dir)
   }
   const usage = async (sessionId: string) => usageOf(await open(sessionId), workspaceClass)

@@ -1,9 +1,9 @@
 import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createBubblewrapDriver } from '../bubblewrap.ts'
+import { type BubblewrapOptions, createBubblewrapDriver } from '../bubblewrap.ts'
 import type { Driver, OutputChunk, RunFacts, RunSpec } from '../driver.ts'
-import { buildHelper } from '../native.ts'
+import { lendPrograms } from './programs.ts'
 
 const MEBIBYTE = 1_048_576
 
@@ -39,11 +39,14 @@ async function processesNaming(path: string): Promise<number[]> {
 }
 
 /** @param options useCgroups false: as on a machine without writable cgroups */
-export async function openBench(options: { useCgroups?: boolean } = {}): Promise<Bench> {
+export async function openBench(
+  options: Pick<BubblewrapOptions, 'useCgroups' | 'mode' | 'clock'> = {},
+): Promise<Bench> {
   const root = await mkdtemp(join(tmpdir(), 'orien-bench-'))
   const [stateDir, workspaceDir] = [join(root, 'state'), join(root, 'workspace')]
   await mkdir(workspaceDir)
-  const { path: canary } = await buildHelper(join(root, 'native'), 'orien-canary')
+  await lendPrograms(join(stateDir, 'native'))
+  const canary = await lendPrograms(join(root, 'native'))
   const driver = createBubblewrapDriver({ stateDir, ...options })
   const spec: Bench['spec'] = (words, changes) => ({
     executionId: 'exe_test',

@@ -2,8 +2,8 @@
  * How much memory a sandbox holds, for machines where no cgroup can say it. A limit on address space or data would
  * not do: V8 and Go reserve gigabytes that they never touch.
  */
-#ifndef ORIEN_RESIDENT_H
-#define ORIEN_RESIDENT_H
+#ifndef ORIEN_MEMORY_H
+#define ORIEN_MEMORY_H
 
 #include "freestanding.h"
 

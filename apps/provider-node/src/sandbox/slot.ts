@@ -1,0 +1,106 @@
+import { OrienError } from '@orien/protocol'
+import { bubblewrapOptions, runtimePaths, type SandboxShape } from './arguments.ts'
+import type { SlotCgroup } from './cgroup.ts'
+import { encodeEmpty, type Frame, readFrames } from './channel.ts'
+import type { RunContext } from './context.ts'
+import { SANDBOX_LIMITS } from './limits.ts'
+import { type SandboxProcess, untilDead } from './sandboxProcess.ts'
+
+/** A sandbox that is set up, with its helper waiting for a run. */
+export type Slot = {
+  readonly sandbox: SandboxProcess
+  readonly initPid: number
+  readonly frames: AsyncGenerator<Frame>
+  readonly cgroup?: SlotCgroup
+  /** Runs that have been in it. */
+  runs: number
+  isDead: boolean
+}
+
+/** bubblewrap names host paths when it refuses; a stranger gets the reason without them. */
+export const withoutPaths = (complaint: string): string =>
+  complaint.replaceAll(/\/[^\s:'"]*/g, '(path)').slice(0, 200)
+
+async function launch(context: RunContext, shape: SandboxShape): Promise<SandboxProcess> {
+  const { reach, layout, bwrapPath, files, spawner } = context
+  const uid = context.uidFor(shape.workspaceDir)
+  const workspace = await reach.show(shape.workspaceDir)
+  const runtime = await Promise.all(
+    runtimePaths(shape, layout).map(async (path) => ({ path, source: await reach.show(path) })),
+  )
+  const options = bubblewrapOptions(shape, workspace, runtime, layout)
+  return spawner.launch({ bwrapPath, options, files, ...(uid === undefined ? {} : { uid }) })
+}
+
+/** The next frame, or nothing once it has taken too long. */
+async function nextWithin(frames: AsyncGenerator<Frame>, patienceMs: number): Promise<Frame | undefined> {
+  const late = Promise.withResolvers<undefined>()
+  const timer = setTimeout(() => late.resolve(undefined), patienceMs)
+  try {
+    return await Promise.race([frames.next().then(({ value }) => value as Frame | undefined), late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/**
+ * Sets a sandbox up. The cgroup is joined once it stands, so that only runs are counted.
+ *
+ * @throws OrienError `sandbox_unavailable`
+ */
+export async function openSlot(context: RunContext, shape: SandboxShape): Promise<Slot> {
+  const sandbox = await launch(context, shape)
+  const frames = readFrames(sandbox.channel)
+  const ready = await nextWithin(frames, SANDBOX_LIMITS.setUpMs).catch(() => undefined)
+  const initPid = ready?.kind === 'ready' ? await sandbox.initPid : null
+  if (initPid === null) {
+    sandbox.kill()
+    sandbox.channel.destroy()
+    await sandbox.exited
+    throw new OrienError(
+      'sandbox_unavailable',
+      withoutPaths(sandbox.complaint()) || 'the sandbox ended early',
+    )
+  }
+  const cgroup = context.cgroups?.create()
+  const slot: Slot = { sandbox, initPid, frames, ...(cgroup ? { cgroup } : {}), runs: 0, isDead: false }
+  void sandbox.exited.then(() => {
+    slot.isDead = true
+  })
+  try {
+    await cgroup?.join(initPid)
+    cgroup?.rebase()
+    return slot
+  } catch (cause) {
+    await closeSlot(slot)
+    throw new OrienError('sandbox_unavailable', 'the sandbox could not be limited', {}, { cause })
+  }
+}
+
+/**
+ * Lets the helper take away what the last run left.
+ *
+ * @returns whether the sandbox can be used again
+ */
+export async function emptySlot(slot: Slot): Promise<boolean> {
+  slot.sandbox.channel.write(encodeEmpty())
+  const answer = await nextWithin(slot.frames, SANDBOX_LIMITS.emptyMs).catch(() => undefined)
+  if (answer?.kind !== 'ready' || slot.isDead) return false
+  return (slot.cgroup?.rebase() ?? 0) <= SANDBOX_LIMITS.residueBytes
+}
+
+/** Ends a sandbox and everything in it. Resolves once nothing of it is left. */
+export async function closeSlot({ sandbox, initPid, cgroup }: Slot): Promise<void> {
+  const timer = setTimeout(() => {
+    cgroup?.kill()
+    sandbox.kill()
+  }, SANDBOX_LIMITS.backstopMs)
+  sandbox.setAwake(true)
+  // A helper without a channel ends, and its namespace with it.
+  sandbox.channel.destroy()
+  await sandbox.exited
+  clearTimeout(timer)
+  await untilDead(initPid)
+  // What cannot be removed now is in a journal and is removed at the next start.
+  await cgroup?.remove().catch(() => {})
+}
