@@ -3,6 +3,7 @@ pragma solidity 0.8.30;
 
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {IOrienEscrow} from "./IOrienEscrow.sol";
 
@@ -23,6 +24,16 @@ abstract contract Authorizations is EIP712, IOrienEscrow {
         "SetOperator(address owner,address operator,bool allowed,uint256 nonce,uint256 deadline)"
     );
 
+    // The batches have no nonce: totals are cumulative and a closed channel stays closed, so replaying one does
+    // nothing, and what was left out the first time can be sent again under the same signature.
+    bytes32 internal constant BATCH_CLAIM_TYPEHASH = keccak256("BatchClaim(bytes32 channelId,uint128 claimAmount)");
+    bytes32 internal constant CLAIM_BATCH_TYPEHASH = keccak256(
+        "ClaimBatch(address payee,BatchClaim[] claims,uint256 deadline)BatchClaim(bytes32 channelId,uint128 claimAmount)"
+    );
+    bytes32 internal constant CLOSE_BATCH_TYPEHASH = keccak256(
+        "CloseBatch(address payee,BatchClaim[] claims,uint256 deadline)BatchClaim(bytes32 channelId,uint128 claimAmount)"
+    );
+
     /// @notice Whether an authorization nonce is spent.
     /// @dev The scope is the channel's id, or zero for operator settings. All payee-side authorizations of a
     /// channel (settle, close, claim, claim and close) share the payee's set; a close request uses its signer's.
@@ -31,9 +42,24 @@ abstract contract Authorizations is EIP712, IOrienEscrow {
     constructor() EIP712("EVM Payment Channel", "1") {}
 
     function _spendNonce(address account, bytes32 scope, uint256 nonce, uint256 deadline) internal {
+        _requireUnspent(account, scope, nonce, deadline);
+        nonceUsed[account][scope][nonce] = true;
+    }
+
+    /// @dev Enough where the channel is finalized in the same call: nothing can follow that a nonce had to stop.
+    function _requireUnspent(address account, bytes32 scope, uint256 nonce, uint256 deadline) internal view {
         if (block.timestamp > deadline) revert AuthorizationExpired();
         if (nonceUsed[account][scope][nonce]) revert NonceAlreadyUsed();
-        nonceUsed[account][scope][nonce] = true;
+    }
+
+    /// @dev Zero unless the signature is canonical. A batch takes plain keys only, because a contract wallet's
+    /// check is code of a stranger that could burn the gas of everybody else in the batch.
+    function _recoverCompact(bytes32 domainSeparator, bytes32 structHash, bytes32 r, bytes32 vs)
+        internal
+        pure
+        returns (address recovered)
+    {
+        (recovered,,) = ECDSA.tryRecover(MessageHashUtils.toTypedDataHash(domainSeparator, structHash), r, vs);
     }
 
     /// @dev Reverts unless the bytes have the one canonical form. The result may be zero: such bytes can still

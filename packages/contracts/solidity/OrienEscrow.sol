@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {Channels} from "./Channels.sol";
+import {Batches} from "./Batches.sol";
 import {Payouts} from "./Payouts.sol";
 
 /// @title OrienEscrow: payment channels after draft-evm-session-00 ("EVM Session Intent for HTTP Payment
 /// Authentication"), whose functions, channel ids, EIP-712 types, nonces and error names are kept exactly.
 /// @notice Ours, beyond or unlike the draft:
 /// - every payout is split 90 % payee, 7 % platform, 3 % reserve (see Payouts);
+/// - it is deployed for one token, and takes deposits up to 2^64 - 1 of its base units;
 /// - a partial claim pays a multiple of 100 base units, so `settle` may record less than its voucher;
 /// - where the draft admits the payee (as caller or signer), the payee's operators are admitted too;
 /// - `claim*` pay less than the voucher shown, still only for the payee or an operator;
@@ -15,34 +16,37 @@ import {Payouts} from "./Payouts.sol";
 ///   pays only the payer;
 /// - only the payer's own `topUp` cancels a pending close; the relayed one reverts meanwhile, because dust
 ///   sent by a stranger would hold the deposit hostage;
+/// - batches of many providers' claims in one transaction (see Batches);
 /// - the Permit2 functions of the optional profile are left out.
-/// @dev Only for well-behaved tokens: no transfer fee (checked), no rebasing (not checkable).
-contract OrienEscrow is Channels {
+/// @dev Deploy it for a well-behaved token only: no transfer fee (checked), no rebasing (not checkable).
+contract OrienEscrow is Batches {
     /// @notice Seconds between a close request and the moment from which `withdraw` works.
     // solhint-disable-next-line var-name-mixedcase
     uint64 public immutable CLOSE_GRACE_PERIOD;
 
     /// @param closeGracePeriod In seconds; 15 minutes is the draft's reference value.
-    constructor(address platform_, address reserve_, uint64 closeGracePeriod) Payouts(platform_, reserve_) {
+    constructor(address token_, address platform_, address reserve_, uint64 closeGracePeriod)
+        Payouts(token_, platform_, reserve_)
+    {
         if (closeGracePeriod == 0 || closeGracePeriod > 30 days) revert InvalidGracePeriod();
         CLOSE_GRACE_PERIOD = closeGracePeriod;
     }
 
     /// @notice Opens a channel whose payer is the caller, who has approved `deposit` to this contract.
-    function open(address payee, address token, uint128 deposit, bytes32 salt, address authorizedSigner)
+    function open(address payee, address token_, uint128 deposit, bytes32 salt, address authorizedSigner)
         external
         nonReentrant
         returns (bytes32 channelId)
     {
-        channelId = _open(msg.sender, payee, token, deposit, salt, authorizedSigner);
-        _pullExactly(token, msg.sender, deposit);
+        channelId = _open(msg.sender, payee, token_, deposit, salt, authorizedSigner);
+        _pullExactly(msg.sender, deposit);
     }
 
     /// @notice Opens a channel whose payer is `from`, by its EIP-3009 authorization; anyone may submit.
     /// @dev The nonce that `from` signed commits to the channel's parameters, so no submitter can change them.
     function openWithAuthorization(
         address payee,
-        address token,
+        address token_,
         uint128 deposit,
         bytes32 salt,
         address authorizedSigner,
@@ -52,21 +56,18 @@ contract OrienEscrow is Channels {
         bytes32 nonce,
         bytes calldata signature
     ) external nonReentrant returns (bytes32 channelId) {
-        if (nonce != keccak256(abi.encode(from, payee, token, salt, authorizedSigner))) revert NonceMismatch();
-        channelId = _open(from, payee, token, deposit, salt, authorizedSigner);
-        _receiveExactly(token, from, deposit, validAfter, validBefore, nonce, signature);
+        if (nonce != keccak256(abi.encode(from, payee, token_, salt, authorizedSigner))) revert NonceMismatch();
+        channelId = _open(from, payee, token_, deposit, salt, authorizedSigner);
+        _receiveExactly(from, deposit, validAfter, validBefore, nonce, signature);
     }
 
     /// @notice Adds to the caller's channel and cancels its pending close, if there is one.
     function topUp(bytes32 channelId, uint128 additionalDeposit) external nonReentrant {
         Record storage record = _live(channelId);
         if (msg.sender != record.payer) revert NotPayer();
-        if (record.closeRequestedAt != 0) {
-            record.closeRequestedAt = 0;
-            emit CloseCancelled(channelId);
-        }
+        _cancelClose(channelId);
         _addDeposit(record, channelId, additionalDeposit);
-        _pullExactly(record.token, msg.sender, additionalDeposit);
+        _pullExactly(msg.sender, additionalDeposit);
     }
 
     /// @notice Adds to a channel by the EIP-3009 authorization of `from`, who need not be the payer.
@@ -81,24 +82,26 @@ contract OrienEscrow is Channels {
         bytes calldata signature
     ) external nonReentrant {
         Record storage record = _live(channelId);
-        if (record.closeRequestedAt != 0) revert ClosePending();
+        if (_requestedAt(channelId) != 0) revert ClosePending();
         if (nonce != keccak256(abi.encode(channelId, additionalDeposit, from, topUpSalt))) revert NonceMismatch();
         _addDeposit(record, channelId, additionalDeposit);
-        _receiveExactly(record.token, from, additionalDeposit, validAfter, validBefore, nonce, signature);
+        _receiveExactly(from, additionalDeposit, validAfter, validBefore, nonce, signature);
     }
 
     /// @notice Pays a voucher without closing. Caller: payee, or its operator (ours).
     function settle(bytes32 channelId, uint128 cumulativeAmount, bytes calldata signature) external nonReentrant {
         Record storage record = _live(channelId);
-        _requirePayeeOrOperator(record.payee);
-        _claim(record, channelId, cumulativeAmount, cumulativeAmount, signature);
+        address payee = _payeeOf(record);
+        _requirePayeeOrOperator(payee);
+        _claim(record, channelId, payee, cumulativeAmount, cumulativeAmount, signature);
     }
 
     /// @notice Pays a voucher, refunds the rest, closes. Caller: payee, or its operator (ours).
     function close(bytes32 channelId, uint128 cumulativeAmount, bytes calldata signature) external nonReentrant {
         Record storage record = _live(channelId);
-        _requirePayeeOrOperator(record.payee);
-        _claimAndClose(record, channelId, cumulativeAmount, cumulativeAmount, signature);
+        address payee = _payeeOf(record);
+        _requirePayeeOrOperator(payee);
+        _claimAndClose(record, channelId, payee, cumulativeAmount, cumulativeAmount, signature);
     }
 
     /// @notice `settle` by a signed SettleAuthorization of the payee, or of its operator (ours).
@@ -111,8 +114,9 @@ contract OrienEscrow is Channels {
         bytes calldata voucherSignature
     ) external nonReentrant {
         Record storage record = _live(channelId);
-        _authorize(record.payee, SETTLE_TYPEHASH, channelId, cumulativeAmount, nonce, deadline, payeeSignature);
-        _claim(record, channelId, cumulativeAmount, cumulativeAmount, voucherSignature);
+        address payee = _payeeOf(record);
+        _authorize(payee, SETTLE_TYPEHASH, channelId, cumulativeAmount, nonce, deadline, payeeSignature);
+        _claim(record, channelId, payee, cumulativeAmount, cumulativeAmount, voucherSignature);
     }
 
     /// @notice `close` by a signed CloseAuthorization of the payee, or of its operator (ours).
@@ -125,8 +129,9 @@ contract OrienEscrow is Channels {
         bytes calldata voucherSignature
     ) external nonReentrant {
         Record storage record = _live(channelId);
-        _authorize(record.payee, CLOSE_TYPEHASH, channelId, cumulativeAmount, nonce, deadline, payeeSignature);
-        _claimAndClose(record, channelId, cumulativeAmount, cumulativeAmount, voucherSignature);
+        address payee = _payeeOf(record);
+        _authorize(payee, CLOSE_TYPEHASH, channelId, cumulativeAmount, nonce, deadline, payeeSignature);
+        _claimAndClose(record, channelId, payee, cumulativeAmount, cumulativeAmount, voucherSignature);
     }
 
     /// @notice Pays `claimAmount`, which a voucher of `voucherAmount` covers. Caller: payee or its operator.
@@ -135,8 +140,9 @@ contract OrienEscrow is Channels {
         nonReentrant
     {
         Record storage record = _live(channelId);
-        _requirePayeeOrOperator(record.payee);
-        _claim(record, channelId, claimAmount, voucherAmount, voucherSignature);
+        address payee = _payeeOf(record);
+        _requirePayeeOrOperator(payee);
+        _claim(record, channelId, payee, claimAmount, voucherAmount, voucherSignature);
     }
 
     /// @notice Pays `claimAmount`, refunds the rest, closes. Caller: payee or its operator.
@@ -148,8 +154,9 @@ contract OrienEscrow is Channels {
         bytes calldata voucherSignature
     ) external nonReentrant {
         Record storage record = _live(channelId);
-        _requirePayeeOrOperator(record.payee);
-        _claimAndClose(record, channelId, claimAmount, voucherAmount, voucherSignature);
+        address payee = _payeeOf(record);
+        _requirePayeeOrOperator(payee);
+        _claimAndClose(record, channelId, payee, claimAmount, voucherAmount, voucherSignature);
     }
 
     /// @notice `claim` by a `Claim` signed by the payee or its operator.
@@ -163,8 +170,9 @@ contract OrienEscrow is Channels {
         bytes calldata claimSignature
     ) external nonReentrant {
         Record storage record = _live(channelId);
-        _authorize(record.payee, CLAIM_TYPEHASH, channelId, claimAmount, nonce, deadline, claimSignature);
-        _claim(record, channelId, claimAmount, voucherAmount, voucherSignature);
+        address payee = _payeeOf(record);
+        _authorize(payee, CLAIM_TYPEHASH, channelId, claimAmount, nonce, deadline, claimSignature);
+        _claim(record, channelId, payee, claimAmount, voucherAmount, voucherSignature);
     }
 
     /// @notice `claimAndClose` by a `ClaimAndClose` signed by the payee or its operator.
@@ -178,15 +186,18 @@ contract OrienEscrow is Channels {
         bytes calldata claimSignature
     ) external nonReentrant {
         Record storage record = _live(channelId);
-        _authorize(record.payee, CLAIM_AND_CLOSE_TYPEHASH, channelId, claimAmount, nonce, deadline, claimSignature);
-        _claimAndClose(record, channelId, claimAmount, voucherAmount, voucherSignature);
+        address payee = _payeeOf(record);
+        _requireUnspent(payee, channelId, nonce, deadline);
+        bytes32 structHash = _hashClaim(CLAIM_AND_CLOSE_TYPEHASH, channelId, claimAmount, nonce, deadline);
+        _requireSignedByPayeeOrOperator(payee, structHash, claimSignature);
+        _claimAndClose(record, channelId, payee, claimAmount, voucherAmount, voucherSignature);
     }
 
     /// @notice Starts the grace period. Caller: payer, or its authorizedSigner (ours).
     function requestClose(bytes32 channelId) external {
         Record storage record = _live(channelId);
         if (msg.sender != record.payer && msg.sender != record.authorizedSigner) revert NotPayer();
-        _requestClose(record, channelId);
+        _requestClose(channelId);
     }
 
     /// @notice `requestClose` by a `RequestClose(bytes32 channelId,uint256 nonce,uint256 deadline)` that the
@@ -201,15 +212,15 @@ contract OrienEscrow is Channels {
         bytes32 structHash = keccak256(abi.encode(REQUEST_CLOSE_TYPEHASH, channelId, nonce, deadline));
         address signer = _signerAmong(record.payer, record.authorizedSigner, structHash, signature);
         _spendNonce(signer, channelId, nonce, deadline);
-        _requestClose(record, channelId);
+        _requestClose(channelId);
     }
 
     /// @notice Pays the payer all that is unsettled, once the grace period is over. Anyone may call (ours).
     function withdraw(bytes32 channelId) external nonReentrant {
         Record storage record = _live(channelId);
-        uint256 requestedAt = record.closeRequestedAt;
+        uint256 requestedAt = _requestedAt(channelId);
         if (requestedAt == 0 || block.timestamp < requestedAt + CLOSE_GRACE_PERIOD) revert CloseNotReady();
-        record.finalized = true;
-        _refund(record, channelId);
+        uint64 refund = _finalize(record, channelId, _payeeOf(record), record.settled);
+        _push(record.payer, refund);
     }
 }

@@ -26,9 +26,9 @@ export function encodeWithdraw(escrow: Address, channelId: Hex): ContractCall {
 }
 
 /** Sends an account the credit that a failed payment left for it; anyone may send it. */
-export function encodeDeliverCredit(escrow: Address, account: Address, token: Address): ContractCall {
+export function encodeDeliverCredit(escrow: Address, account: Address): ContractCall {
   return {
     to: escrow,
-    data: encodeFunctionData({ abi: orienEscrowAbi, functionName: 'deliverCredit', args: [account, token] }),
+    data: encodeFunctionData({ abi: orienEscrowAbi, functionName: 'deliverCredit', args: [account] }),
   }
 }

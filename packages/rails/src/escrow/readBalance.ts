@@ -22,13 +22,12 @@ export async function readCredit(
   client: ChainClient,
   escrow: Address,
   account: Address,
-  token: Address,
 ): Promise<AmountReading> {
   const call = {
     address: escrow,
     abi: orienEscrowAbi,
     functionName: 'credits',
-    args: [account, token],
+    args: [account],
   } as const
   const answer = await askValue(client.readContract(call))
   return answer.status === 'unreachable' ? answer : { status: 'read', micros: answer.value }

@@ -14,13 +14,16 @@ export type EscrowReading =
 /** Reads an escrow's terms and tells whether it is made of this source. */
 export async function readEscrowTerms(client: ChainClient, escrow: Address): Promise<EscrowReading> {
   const call = { address: escrow, abi: orienEscrowAbi } as const
+  const token = await askValue(client.readContract({ ...call, functionName: 'token' }))
+  if (token.status === 'unreachable') return token
   const platform = await askValue(client.readContract({ ...call, functionName: 'platform' }))
   if (platform.status === 'unreachable') return platform
   const reserve = await askValue(client.readContract({ ...call, functionName: 'reserve' }))
   if (reserve.status === 'unreachable') return reserve
   const grace = await askValue(client.readContract({ ...call, functionName: 'CLOSE_GRACE_PERIOD' }))
   if (grace.status === 'unreachable') return grace
-  const terms = { platform: platform.value, reserve: reserve.value, closeGraceSeconds: grace.value }
+  const receivers = { platform: platform.value, reserve: reserve.value }
+  const terms = { token: token.value, ...receivers, closeGraceSeconds: grace.value }
   const isGenuine = isAddressEqual(escrowDeployment(terms).address, escrow)
   return { status: isGenuine ? 'genuine' : 'other', terms }
 }

@@ -87,10 +87,10 @@ test('the token’s domain is read from the token and checked against its separa
 })
 
 test('an escrow of this source is told from one that only answers like it', async () => {
-  const { platform, reserve } = world.chain
-  const terms = { platform, reserve, closeGraceSeconds: 900n }
+  const { platform, reserve, usdc: token } = world.chain
+  const terms = { token, platform, reserve, closeGraceSeconds: 900n }
   expect(await readEscrowTerms(world.client, to())).toEqual({ status: 'genuine', terms })
-  const args = [platform, reserve, 900n] as const
+  const args = [token, platform, reserve, 900n] as const
   const code = encodeDeployData({ abi: orienEscrowAbi, bytecode: orienEscrowBytecode, args })
   const elsewhere = await world.deploy(await world.actor(), code)
   expect(await readEscrowTerms(world.client, elsewhere)).toEqual({ status: 'other', terms })
@@ -98,18 +98,19 @@ test('an escrow of this source is told from one that only answers like it', asyn
 
 test('an escrow is not constructed without receivers or with an absurd grace period', async () => {
   const deployer = await world.actor()
-  const { platform, reserve } = world.chain
-  const attempt = async (...args: readonly [Address, Address, bigint]) => {
+  const { platform, reserve, usdc } = world.chain
+  const attempt = async (...args: readonly [Address, Address, Address, bigint]) => {
     const data = encodeDeployData({ abi: orienEscrowAbi, bytecode: orienEscrowBytecode, args })
     const call = world.client.estimateGas({ account: deployer.address, data })
     const answer = await ask(call)
     return answer.status === 'refused' ? explainRevert(answer).error : answer.status
   }
-  expect(await attempt(zeroAddress, reserve, 900n)).toBe('ZeroAddress')
-  expect(await attempt(platform, zeroAddress, 900n)).toBe('ZeroAddress')
-  expect(await attempt(platform, reserve, 0n)).toBe('InvalidGracePeriod')
-  expect(await attempt(platform, reserve, 30n * 86_400n + 1n)).toBe('InvalidGracePeriod')
-  expect(await attempt(platform, reserve, 30n * 86_400n)).toBe('answered')
+  expect(await attempt(zeroAddress, platform, reserve, 900n)).toBe('ZeroAddress')
+  expect(await attempt(usdc, zeroAddress, reserve, 900n)).toBe('ZeroAddress')
+  expect(await attempt(usdc, platform, zeroAddress, 900n)).toBe('ZeroAddress')
+  expect(await attempt(usdc, platform, reserve, 0n)).toBe('InvalidGracePeriod')
+  expect(await attempt(usdc, platform, reserve, 30n * 86_400n + 1n)).toBe('InvalidGracePeriod')
+  expect(await attempt(usdc, platform, reserve, 30n * 86_400n)).toBe('answered')
 })
 
 test('a chain that does not answer is said by every reading, and nothing is thrown', async () => {
@@ -121,7 +122,7 @@ test('a chain that does not answer is said by every reading, and nothing is thro
     await readOperator(lost, to(), platform, platform),
     await readSettlement(lost, to(), randomWord(), { fromBlock: 0n }),
     await readBalance(lost, usdc, platform),
-    await readCredit(lost, to(), platform, usdc),
+    await readCredit(lost, to(), platform),
     await readTokenDomain(lost, usdc),
     await readEscrowTerms(lost, to()),
   ]

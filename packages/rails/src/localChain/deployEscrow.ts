@@ -1,6 +1,7 @@
 import type { Address } from 'viem'
 import { escrowDeployment } from '../escrow/escrowDeployment.ts'
 import { localAccounts } from './accounts.ts'
+import { localUsdc } from './deployUsdc.ts'
 import { type LocalClients, minedLocal, sendFromNobody } from './rpc.ts'
 
 /**
@@ -11,7 +12,7 @@ import { type LocalClients, minedLocal, sendFromNobody } from './rpc.ts'
  */
 export async function ensureEscrow(clients: LocalClients, closeGraceSeconds: bigint): Promise<Address> {
   const { platform, reserve } = localAccounts
-  const { address, call } = escrowDeployment({ platform, reserve, closeGraceSeconds })
+  const { address, call } = escrowDeployment({ token: localUsdc, platform, reserve, closeGraceSeconds })
   const code = await clients.reader.getCode({ address })
   if (code === undefined) await minedLocal(clients, await sendFromNobody(clients, call))
   return address

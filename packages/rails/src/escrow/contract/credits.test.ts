@@ -15,7 +15,7 @@ const reverted = (error: string) => ({ status: 'reverted', error })
 const ok = { status: 'ok' }
 
 const credit = async (account: Address) => {
-  const reading = await readCredit(world.client, world.chain.escrow, account, world.chain.usdc)
+  const reading = await readCredit(world.client, world.chain.escrow, account)
   return reading.status === 'read' ? reading.micros : null
 }
 
@@ -29,7 +29,7 @@ describe('a payment that the token refuses', () => {
     const closed = await world.act(payee, 'close', [id, 500n, await signVoucher(world, channel, 500n)])
     if (closed.status !== 'ok') return expect.fail(closed.error)
     const events = parseEventLogs({ abi: orienEscrowAbi, logs: closed.logs, eventName: 'Credited' })
-    const expected = { account: payee.address, token: world.chain.usdc, amount: 450n }
+    const expected = { account: payee.address, amount: 450n }
     expect(events.map((event) => event.args)).toEqual([expected])
     expect(await credit(payee.address)).toBe(450n)
     expect(await world.balance(payer.address)).toBe(500n)
@@ -78,18 +78,17 @@ describe('a credit', () => {
     }
     expect(await credit(payee.address)).toBe(1_080n)
     const [stranger, elsewhere] = [await world.actor(), await world.actor()]
-    const { usdc } = world.chain
-    const stolen = await world.act(stranger, 'withdrawCredit', [usdc, stranger.address])
+    const stolen = await world.act(stranger, 'withdrawCredit', [stranger.address])
     expect(stolen).toMatchObject(reverted('NoCredit'))
-    expect(await world.act(payee, 'withdrawCredit', [usdc, payee.address])).toMatchObject(
+    expect(await world.act(payee, 'withdrawCredit', [payee.address])).toMatchObject(
       reverted('TokenRefused'),
     )
-    const paid = await world.act(payee, 'withdrawCredit', [usdc, elsewhere.address])
+    const paid = await world.act(payee, 'withdrawCredit', [elsewhere.address])
     if (paid.status !== 'ok') return expect.fail(paid.error)
     const [event] = parseEventLogs({ abi: orienEscrowAbi, logs: paid.logs, eventName: 'CreditWithdrawn' })
     expect(event?.args).toMatchObject({ account: payee.address, to: elsewhere.address, amount: 1_080n })
     expect(await world.balance(elsewhere.address)).toBe(1_080n)
-    const again = await world.act(payee, 'withdrawCredit', [usdc, elsewhere.address])
+    const again = await world.act(payee, 'withdrawCredit', [elsewhere.address])
     expect(again).toMatchObject(reverted('NoCredit'))
   })
 
@@ -98,14 +97,13 @@ describe('a credit', () => {
     await world.tokenOwner('pause')
     expect(await world.act(payee, 'close', [id, 0n, '0x'])).toMatchObject(ok)
     const stranger = await world.actor()
-    const { usdc } = world.chain
-    const early = await world.act(stranger, 'deliverCredit', [payer.address, usdc])
+    const early = await world.act(stranger, 'deliverCredit', [payer.address])
     expect(early).toMatchObject(reverted('TokenRefused'))
     await world.tokenOwner('unpause')
-    expect(await world.act(stranger, 'deliverCredit', [payer.address, usdc])).toMatchObject(ok)
+    expect(await world.act(stranger, 'deliverCredit', [payer.address])).toMatchObject(ok)
     expect(await world.balance(payer.address)).toBe(1_000n)
     expect(await world.balance(stranger.address)).toBe(0n)
-    const again = await world.act(stranger, 'deliverCredit', [payer.address, usdc])
+    const again = await world.act(stranger, 'deliverCredit', [payer.address])
     expect(again).toMatchObject(reverted('NoCredit'))
   })
 })

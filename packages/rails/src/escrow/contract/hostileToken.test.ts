@@ -13,13 +13,15 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { randomWord } from '../../random.ts'
 import { readChannel } from '../readChannel.ts'
 import { openingNonce, signVoucher } from '../testing/channel.ts'
-import { encodeEscrow, openWorld, type World } from '../testing/world.ts'
+import { encodeEscrow, openWorld, type World, worldWithToken } from '../testing/world.ts'
 
+let chain: World
+/** The chain, with an escrow for the hostile token of the running test. */
 let world: World
 beforeAll(async () => {
-  world = await openWorld()
+  chain = await openWorld()
 })
-afterAll(() => world.close())
+afterAll(() => chain.close())
 
 const reverted = (error: string) => ({ status: 'reverted', error })
 const ok = { status: 'ok' }
@@ -27,8 +29,9 @@ const reentered = toFunctionSelector('function ReentrancyGuardReentrantCall()')
 
 /** A channel in the hostile token, whose payee is the token itself, so that its callbacks are a payee's. */
 async function hostileChannel(depositMicros = 10_000n) {
-  const payer = await world.actor()
-  const token = await world.deploy(payer, hostileTokenBytecode)
+  const payer = await chain.actor()
+  const token = await chain.deploy(payer, hostileTokenBytecode)
+  world = await worldWithToken(chain, payer, token)
   await tell(payer, token, 'mint', [payer.address, depositMicros])
   const salt = randomWord()
   const opened = await world.act(payer, 'open', [token, token, depositMicros, salt, zeroAddress])
@@ -73,8 +76,8 @@ describe('a token that calls back during a payout', () => {
       encodeEscrow('claimWithAuthorization', [id, 5_000n, 5_000n, more, 1n, 2n ** 40n, more]),
       encodeEscrow('claimAndCloseWithAuthorization', [id, 5_000n, 5_000n, more, 1n, 2n ** 40n, more]),
       encodeEscrow('withdraw', [id]),
-      encodeEscrow('withdrawCredit', [token, token]),
-      encodeEscrow('deliverCredit', [token, token]),
+      encodeEscrow('withdrawCredit', [token]),
+      encodeEscrow('deliverCredit', [token]),
       encodeEscrow('open', [token, token, 1n, randomWord(), zeroAddress]),
       encodeEscrow('openWithAuthorization', [...opening, ...window, nonce, '0x']),
       encodeEscrow('topUp', [id, 1n]),
@@ -122,21 +125,16 @@ describe('a token that answers false', () => {
     expect(opened).toMatchObject(reverted('SafeERC20FailedOperation'))
     const voucher = await signVoucher(world, channel, 1_000n)
     expect(await asPayee(payer, token, encodeEscrow('close', [id, 1_000n, voucher]))).toMatchObject(ok)
-    const refund = await world.act(payer, 'withdrawCredit', [token, payer.address])
+    const refund = await world.act(payer, 'withdrawCredit', [payer.address])
     expect(refund).toMatchObject(reverted('SafeERC20FailedOperation'))
     await tell(payer, token, 'behave', [0n, false, '0x'])
-    expect(await world.act(payer, 'withdrawCredit', [token, payer.address])).toMatchObject(ok)
+    expect(await world.act(payer, 'withdrawCredit', [payer.address])).toMatchObject(ok)
   })
 
   test('an address without code is no token', async () => {
-    const payer = await world.actor()
-    const opened = await world.act(payer, 'open', [
-      payer.address,
-      payer.address,
-      1n,
-      randomWord(),
-      zeroAddress,
-    ])
-    expect(opened.status).toBe('reverted')
+    const payer = await chain.actor()
+    const nowhere = await worldWithToken(chain, payer, payer.address)
+    const terms = [payer.address, payer.address, 1n, randomWord(), zeroAddress] as const
+    expect((await nowhere.act(payer, 'open', terms)).status).toBe('reverted')
   })
 })

@@ -88,7 +88,7 @@ async function take(state: State, { verb, channel: index, perMille, person }: St
       state.paused = true
       return 'ok'
     case 'deliver':
-      return (await world.act(session, 'deliverCredit', [someone.address, world.chain.usdc])).status
+      return (await world.act(session, 'deliverCredit', [someone.address])).status
     case 'outsider': {
       const voucher = await signVoucher(world, whole, 10_000n)
       const theft = await world.act(session, 'claim', [channel.id, micros, 10_000n, voucher])
@@ -100,7 +100,7 @@ async function take(state: State, { verb, channel: index, perMille, person }: St
 
 /** What the escrow owes: every open channel's unsettled rest, and every credit. */
 async function liabilities({ channels, people }: State): Promise<bigint> {
-  const { escrow, usdc, platform, reserve } = world.chain
+  const { escrow, platform, reserve } = world.chain
   const readings = await Promise.all(channels.map(({ id }) => readChannel(world.client, escrow, id)))
   const open = readings.map((reading) => {
     if (reading.status !== 'found') return expect.fail(`channel ${reading.status}`)
@@ -111,7 +111,7 @@ async function liabilities({ channels, people }: State): Promise<bigint> {
   const accounts = [...people.map(({ address }) => address), platform, reserve]
   const credits = await Promise.all(
     accounts.map(async (account) => {
-      const reading = await readCredit(world.client, escrow, account, usdc)
+      const reading = await readCredit(world.client, escrow, account)
       return reading.status === 'read' ? reading.micros : expect.fail('no credit read')
     }),
   )

@@ -95,11 +95,10 @@ test('an operator can do nothing else for its owner', async () => {
   const { payee: owner, payer, id } = await openChannel(world)
   const [operator, friend] = [await world.actor(), await world.actor()]
   await world.act(owner, 'setOperator', [operator.address, true])
-  const { usdc } = world.chain
   const outcomes = [
     await world.act(operator, 'requestClose', [id]),
     await world.act(operator, 'topUp', [id, 1n]),
-    await world.act(operator, 'withdrawCredit', [usdc, operator.address]),
+    await world.act(operator, 'withdrawCredit', [operator.address]),
     await relay(operator, {
       ...{ owner: owner.address, operator: friend.address, allowed: true },
       ...{ nonce: randomNonce(), deadline: farAway },

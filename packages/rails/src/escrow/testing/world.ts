@@ -1,10 +1,11 @@
-import { fiatTokenAbi, orienEscrowAbi } from '@orien/contracts'
+import { fiatTokenAbi, orienEscrowAbi, orienEscrowBytecode } from '@orien/contracts'
 import { invariant } from '@orien/protocol'
 import {
   type Address,
   type ContractFunctionArgs,
   type ContractFunctionName,
   type EncodeFunctionDataParameters,
+  encodeDeployData,
   encodeFunctionData,
   getContractAddress,
   type Hex,
@@ -31,7 +32,7 @@ type Outcome =
   | { status: 'reverted'; error: CallError; detail: string }
 
 /** A local chain with the real USDC and the escrow, and ways for accounts to act on it. */
-export type World = Awaited<ReturnType<typeof openWorld>>
+export type World = ReturnType<typeof worldOf>
 
 /** Call data of an escrow function. */
 export function encodeEscrow<Name extends Writing>(
@@ -43,7 +44,19 @@ export function encodeEscrow<Name extends Writing>(
 
 /** Starts a world; close it after the tests. */
 export async function openWorld(options: LocalChainOptions = {}) {
-  const chain = await startLocalChain(options)
+  return worldOf(await startLocalChain(options))
+}
+
+/** The same chain with another escrow, deployed for another token by an account. */
+export async function worldWithToken(world: World, deployer: PrivateKeyAccount, token: Address) {
+  const { platform, reserve } = world.chain
+  const args = [token, platform, reserve, 900n] as const
+  const code = encodeDeployData({ abi: orienEscrowAbi, bytecode: orienEscrowBytecode, args })
+  const escrow = await world.deploy(deployer, code)
+  return worldOf({ ...world.chain, usdc: token, escrow })
+}
+
+function worldOf(chain: LocalChain) {
   const clients = localClients(chain.rpcUrl)
   const client = connectChain(chains.local, chain.rpcUrl)
   const facts = { chain, client, node: clients.node, close: () => chain.stop() }
