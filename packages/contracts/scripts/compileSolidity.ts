@@ -54,6 +54,7 @@ const settings = {
 export const contracts = [
   { contractName: 'OrienEscrow', path: 'OrienEscrow.sol', module: 'orienEscrow.ts' },
   { contractName: 'HostileToken', path: 'testing/HostileToken.sol', module: 'hostileToken.ts' },
+  { contractName: 'Crowd', path: 'testing/Crowd.sol', module: 'crowd.ts' },
 ] as const
 
 /**

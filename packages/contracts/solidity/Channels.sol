@@ -96,10 +96,11 @@ abstract contract Channels is Operators, Payouts {
         channelId = computeChannelId(payer, payee, token_, salt, authorizedSigner);
         Record storage record = _records[channelId];
         if (record.payer != address(0)) revert ChannelAlreadyExists();
+        uint32 payeeNumber = _numberPayee(payee);
         record.payer = payer;
         record.authorizedSigner = authorizedSigner;
         record.deposit = uint64(deposit);
-        record.payeeNumber = _numberPayee(payee);
+        record.payeeNumber = payeeNumber;
         emit ChannelOpened(channelId, payer, payee, token_, authorizedSigner, salt, deposit);
     }
 

@@ -23,6 +23,7 @@ const draftErrors = [
   ...['AmountNotIncreasing', 'AmountExceedsDeposit', 'InvalidSignature', 'NonceMismatch', 'NonceAlreadyUsed'],
   ...['AuthorizationExpired', 'CloseNotReady', 'ZeroDeposit', 'DepositOverflow'],
 ]
+const providerBatches = '(address,uint256,bytes32,bytes32,(bytes32,uint128,uint128,bytes32,bytes32)[])[]'
 const functions: AbiFunction[] = orienEscrowAbi.filter((item) => item.type === 'function')
 
 describe('the draft, word for word', () => {
@@ -60,11 +61,14 @@ describe('the draft, word for word', () => {
       'claimAndClose(bytes32,uint128,uint128,bytes)',
       'claimWithAuthorization(bytes32,uint128,uint128,bytes,uint256,uint256,bytes)',
       'claimAndCloseWithAuthorization(bytes32,uint128,uint128,bytes,uint256,uint256,bytes)',
+      `claimBatch(${providerBatches})`,
+      `closeBatch(${providerBatches})`,
+      'tryAll(bytes[],uint256)',
       'requestCloseWithAuthorization(bytes32,uint256,uint256,bytes)',
       'setOperator(address,bool)',
       'setOperatorWithAuthorization(address,address,bool,uint256,uint256,bytes)',
-      'withdrawCredit(address,address)',
-      'deliverCredit(address,address)',
+      'withdrawCredit(address)',
+      'deliverCredit(address)',
     ]
     const draftWriting = draftFunctions.slice(0, 10)
     expect(writing.map(toFunctionSignature).sort()).toEqual([...draftWriting, ...ours].sort())

@@ -5,6 +5,7 @@ import {
   boolWord,
   bytes32Word,
   hashWords,
+  stringWord,
   type TypedDomain,
   typedDigest,
   uintWord,
@@ -92,6 +93,37 @@ export function claimDigest(place: Place, kind: 'Claim' | 'ClaimAndClose', terms
     uintWord(terms.claimMicros),
     uintWord(terms.nonce),
     uintWord(BigInt(terms.deadline)),
+  ])
+}
+
+/** Whether a batch pays parts (`ClaimBatch`) or pays, refunds and ends its channels (`CloseBatch`). */
+export type BatchKind = 'ClaimBatch' | 'CloseBatch'
+
+/**
+ * A payee's or operator's permission for many channels of one payee, under one signature. It has no nonce: claims are
+ * cumulative and a closed channel stays closed, so a replay does nothing. `deadline` in Unix seconds.
+ */
+export type BatchTerms = {
+  payee: Hex
+  claims: readonly { channelId: Hex; claimMicros: UsdcMicros }[]
+  deadline: number
+}
+
+/**
+ * The digest of `ClaimBatch` or `CloseBatch(address payee,BatchClaim[] claims,uint256 deadline)`, where a claim is
+ * `BatchClaim(bytes32 channelId,uint128 claimAmount)`. The order of the claims is part of it.
+ */
+export function batchDigest(place: Place, kind: BatchKind, { payee, claims, deadline }: BatchTerms): Hex {
+  const claimType = 'BatchClaim(bytes32 channelId,uint128 claimAmount)'
+  const typeWord = stringWord(claimType)
+  const hashes = claims.map(({ channelId: id, claimMicros }) =>
+    bytes32Word(hashWords([typeWord, bytes32Word(id), uintWord(claimMicros)])),
+  )
+  const type = `${kind}(address payee,BatchClaim[] claims,uint256 deadline)${claimType}`
+  return typedDigest(domainOf(place), type, [
+    addressWord(payee),
+    bytes32Word(hashWords(hashes)),
+    uintWord(BigInt(deadline)),
   ])
 }
 

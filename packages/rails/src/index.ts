@@ -13,6 +13,7 @@ export { CHAIN_LIMITS } from './chain/limits.ts'
 export { type GasReading, readChainId, readGasBalance } from './chain/readGas.ts'
 export { finalBlockAt, type Head, readHead } from './chain/readHead.ts'
 export type { ContractCall } from './escrow/contractCall.ts'
+export { encodeBatch, encodeTryAll, type SignedBatch } from './escrow/encodeBatch.ts'
 export {
   encodeClaimAndCloseWithAuthorization,
   encodeClaimWithAuthorization,
@@ -32,7 +33,21 @@ export {
 } from './escrow/encodeExit.ts'
 export { encodeSetOperatorWithAuthorization } from './escrow/encodeSetOperator.ts'
 export { type EscrowTerms, escrowDeployment } from './escrow/escrowDeployment.ts'
+export {
+  BATCH_COSTS,
+  BATCH_LIMITS,
+  type BatchCandidate,
+  type BatchLimits,
+  type BatchPlan,
+  planBatches,
+} from './escrow/planBatches.ts'
 export { type AmountReading, readBalance, readCredit } from './escrow/readBalance.ts'
+export {
+  type BatchOutcome,
+  type BatchSimulation,
+  readBatchLogs,
+  simulateBatch,
+} from './escrow/readBatch.ts'
 export { type ChannelReading, type ChannelState, readChannel } from './escrow/readChannel.ts'
 export { readCloseGrace } from './escrow/readCloseGrace.ts'
 export { type EscrowReading, readEscrowTerms } from './escrow/readEscrowTerms.ts'

@@ -5,7 +5,7 @@ export { type VerifyBillOptions, verifyBillText } from './bill/verifyBillText.ts
 export { checkChannel } from './channel/checkChannel.ts'
 export { type Checked, checkVoucher } from './channel/checkVoucher.ts'
 export { type ChannelState, readChainTime, readChannelState } from './channel/readChannelState.ts'
-export { signClaim, signRequestClose } from './channel/signClaim.ts'
+export { signClaim, signClaimBatch, signRequestClose, signSetOperator } from './channel/signClaim.ts'
 export type { ExecuteRequest } from './execution/execute.ts'
 export type { Execution } from './execution/execution.ts'
 export type { LogPiece } from './execution/logs.ts'

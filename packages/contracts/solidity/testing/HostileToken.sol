@@ -9,6 +9,8 @@ contract HostileToken {
     uint256 public fee;
     /// @notice Makes transfers answer false without moving anything.
     bool public refuses;
+    /// @notice Transfers to this account spend all the gas that they get.
+    address public burnsGasFor;
     /// @notice Called back into the escrow during a transfer.
     bytes public callback;
     /// @notice Of the last callback: whether it succeeded, and what it returned.
@@ -23,6 +25,10 @@ contract HostileToken {
         fee = fee_;
         refuses = refuses_;
         callback = callback_;
+    }
+
+    function burnGasFor(address account) external {
+        burnsGasFor = account;
     }
 
     /// @dev Makes this contract an operator, a payer or a payee that acts in its own name.
@@ -57,6 +63,11 @@ contract HostileToken {
 
     function _move(address from, address to, uint256 amount) private returns (bool) {
         if (refuses) return false;
+        if (to == burnsGasFor) {
+            assembly {
+                invalid()
+            }
+        }
         balanceOf[from] -= amount;
         balanceOf[to] += amount - fee;
         if (callback.length != 0) {

@@ -120,14 +120,14 @@ async function measureEndings(): Promise<void> {
   add('`claimAndClose`, payee blocklisted', await world.act(payee, 'claimAndClose', toBlocked))
 }
 
-/** The rows of the README's table. */
+/** The rows of the page's first table. */
 function statedCosts(): Map<string, bigint> {
-  const readme = readFileSync(new URL('README.md', import.meta.url), 'utf8')
-  const rows = readme.matchAll(/^\|\s*(`\w+`[^|]*?)\s*\|\s*([\d,]+)\s*\|$/gm)
+  const page = readFileSync(new URL('../../../../docs/gas.md', import.meta.url), 'utf8')
+  const rows = page.matchAll(/^\|\s*(`\w+`[^|]*?)\s*\|\s*([\d,]+)\s*\|$/gm)
   return new Map([...rows].map(([, call = '', gas = '']) => [call, BigInt(gas.replaceAll(',', ''))]))
 }
 
-test('every call costs the gas that the README states, within one in a hundred', async () => {
+test('every call costs the gas that docs/gas.md states, within one in a hundred', async () => {
   await measureDepositsAndClaims()
   await measureEndings()
   const stated = statedCosts()
@@ -136,6 +136,6 @@ test('every call costs the gas that the README states, within one in a hundred',
     const expected = stated.get(call) ?? 0n
     const difference = typeof gas === 'bigint' ? gas - expected : null
     const isNear = difference !== null && difference * 100n < expected && difference * -100n < expected
-    expect(isNear, `${call} costs ${gas}, the README says ${expected}`).toBe(true)
+    expect(isNear, `${call} costs ${gas}, the page says ${expected}`).toBe(true)
   }
 })

@@ -80,9 +80,7 @@ describe('a credit', () => {
     const [stranger, elsewhere] = [await world.actor(), await world.actor()]
     const stolen = await world.act(stranger, 'withdrawCredit', [stranger.address])
     expect(stolen).toMatchObject(reverted('NoCredit'))
-    expect(await world.act(payee, 'withdrawCredit', [payee.address])).toMatchObject(
-      reverted('TokenRefused'),
-    )
+    expect(await world.act(payee, 'withdrawCredit', [payee.address])).toMatchObject(reverted('TokenRefused'))
     const paid = await world.act(payee, 'withdrawCredit', [elsewhere.address])
     if (paid.status !== 'ok') return expect.fail(paid.error)
     const [event] = parseEventLogs({ abi: orienEscrowAbi, logs: paid.logs, eventName: 'CreditWithdrawn' })
@@ -113,7 +111,7 @@ describe('no gas limit turns a payment that would succeed into a credit', () => 
     const voucher = await signVoucher(world, channel, 500n)
     const data = encodeEscrow('close', [channel.id, 500n, voucher])
     const statuses: string[] = []
-    for (let gas = 60_000n; gas <= 260_000n; gas += 4_000n) {
+    for (let gas = 60_000n; gas <= 460_000n; gas += 8_000n) {
       const id = await world.node.snapshot()
       const mined = await world.sendWithGas(channel.payee, data, gas)
       statuses.push(mined.status)

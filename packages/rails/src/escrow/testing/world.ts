@@ -20,7 +20,7 @@ import { CHAIN_LIMITS } from '../../chain/limits.ts'
 import { localAccounts } from '../../localChain/accounts.ts'
 import { localFees } from '../../localChain/limits.ts'
 import { type LocalChain, type LocalChainOptions, startLocalChain } from '../../localChain/localChain.ts'
-import { type LocalClients, localClients } from '../../localChain/rpc.ts'
+import { type LocalClients, localClients, sendFrom } from '../../localChain/rpc.ts'
 import { type CallError, simulateCall } from '../simulateCall.ts'
 
 type EscrowAbi = typeof orienEscrowAbi
@@ -76,6 +76,18 @@ function peopleOf(chain: LocalChain, clients: LocalClients) {
       await clients.node.setBalance({ address: account.address, value: 10n ** 20n })
       if (micros > 0n) await chain.mint(account.address, micros)
       return account
+    },
+    /** Gives many accounts micro-USDC, much faster than one by one. */
+    fillUp: async (accounts: readonly Address[], micros: bigint): Promise<void> => {
+      const from = localAccounts.deployer
+      let nonce = await clients.reader.getTransactionCount({ address: from })
+      let hash: Hex | undefined
+      for (const account of accounts) {
+        const args = [account, micros] as const
+        const data = encodeFunctionData({ abi: fiatTokenAbi, functionName: 'transfer', args })
+        hash = await sendFrom(clients, from, nonce++, { to: chain.usdc, data, gas: 200_000n })
+      }
+      if (hash) await clients.reader.waitForTransactionReceipt({ hash })
     },
     /** Micro-USDC that an account holds. */
     balance: (account: Address) => {
