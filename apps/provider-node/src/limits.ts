@@ -52,7 +52,7 @@ export const DEFAULT_TIMING = {
   channelRetryMs: 250,
   /** How often the meter of a running tool is told. */
   meterEveryMs: 1_000,
-  /** A receipt that the coordinator could not take just now is sent again. */
+  /** How often receipts without a final answer are looked for; what was sent before the last look is sent again. */
   receiptRetryMs: 5_000,
   /** A workspace that nobody has used for this long is destroyed, whatever the coordinator says about its session. */
   workspaceIdleMs: 86_400_000,

@@ -159,6 +159,28 @@ describe('telling the coordinator of runs', () => {
     expect(await third.inbox.take(({ type }) => type === 'receipt')).toMatchObject({ jws: 'receipt 1' })
   })
 
+  test('receipts that nobody answered are said again in their order, and those just sent are not', async () => {
+    const { delivery, begin } = setUp()
+    const { connection, inbox, received } = await connect()
+    delivery.attach(connection)
+    const runs = [begin(), begin()]
+    for (const run of runs) {
+      await run.spool.end()
+      run.sign()
+    }
+    for (const _run of runs) await inbox.take(({ type }) => type === 'receipt')
+    delivery.repeatUnanswered()
+    await connection.ping()
+    expect(received).toHaveLength(2)
+    delivery.repeatUnanswered()
+    for (const _run of runs) await inbox.take(({ type }) => type === 'receipt')
+    expect(received.slice(2)).toMatchObject([{ jws: 'receipt 1' }, { jws: 'receipt 2' }])
+    for (const { executionId } of runs) delivery.done(executionId)
+    delivery.repeatUnanswered()
+    await connection.ping()
+    expect(received).toHaveLength(4)
+  })
+
   test('what is done is not told again, and is no longer in hand', async () => {
     const { delivery, begin } = setUp()
     const [one, two] = [begin(), begin()]

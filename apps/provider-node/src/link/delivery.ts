@@ -19,6 +19,8 @@ type Entry = {
   /** On the present connection. */
   isLogSent: boolean
   isReceiptSent: boolean
+  /** It was sent before the last look for unanswered ones. */
+  isOverdue: boolean
 }
 
 /** Tells the coordinator of runs: that they started, their output, their receipts. Over any number of connections. */
@@ -35,7 +37,7 @@ export class Delivery {
   }
 
   begin(run: Pick<Entry, 'executionId' | 'sessionId' | 'spool'>): void {
-    const flags = { isSigned: false, isLogSent: false, isReceiptSent: false }
+    const flags = { isSigned: false, isLogSent: false, isReceiptSent: false, isOverdue: false }
     const entry: Entry = { ...run, confirmed: START, sent: START, ...flags }
     this.#entries.set(run.executionId, entry)
     if (this.#connection) void this.#pump(entry, this.#connection)
@@ -70,6 +72,20 @@ export class Delivery {
     if (entry?.isReceiptSent && this.#connection) this.#sendReceipt(entry, this.#connection)
   }
 
+  /**
+   * Says receipts again that had no final answer since the last call, each session's in their order: a coordinator
+   * whose database was away took them and forgot them, and those chained to them were refused.
+   */
+  repeatUnanswered(): void {
+    const to = this.#connection
+    if (!to) return
+    for (const entry of [...this.#chains.values()].flat()) {
+      if (!entry.isReceiptSent) continue
+      if (entry.isOverdue) this.#sendReceipt(entry, to)
+      else entry.isOverdue = true
+    }
+  }
+
   /** Nothing more is to be told of the run. */
   done(executionId: string): void {
     const entry = this.#entries.get(executionId)
@@ -93,6 +109,7 @@ export class Delivery {
     for (const entry of entries) {
       entry.isLogSent = false
       entry.isReceiptSent = false
+      entry.isOverdue = false
     }
     // Finished runs one after the other, in their order; those under way, each as its output comes.
     const finished = entries.filter(({ isSigned }) => isSigned)

@@ -1,9 +1,7 @@
 import { assertNever, type ToNode } from '@orien/protocol'
 import { answerClaim, type Claimant } from '../claims/answerClaim.ts'
-import type { Clock } from '../clock.ts'
 import type { FileMessage, Transfers } from '../files/transfers.ts'
 import type { Journal } from '../journal/journal.ts'
-import type { Timing } from '../limits.ts'
 import type { Log } from '../log.ts'
 import type { Spools } from '../output/spool.ts'
 import { acknowledgeReceipt, refuseReceipt } from '../receipts/acknowledge.ts'
@@ -22,8 +20,6 @@ export type Takers = {
   claimant: Claimant
   /** Called when a session is called settled. */
   onForgotten(): void
-  clock: Clock
-  timing: Pick<Timing, 'receiptRetryMs'>
   log: Log
 }
 
@@ -84,11 +80,11 @@ function endSession({ journal, runs }: Takers, { sessionId }: Of<'endSession'>):
 }
 
 function forgetSession(takers: Takers, { sessionId }: Of<'forgetSession'>): void {
-  const { journal, runs, workspaces, delivery, log } = takers
+  const { journal, runs, workspaces, log } = takers
   runs.stopSession(sessionId, 'cancelled')
   if (journal.state.sessions.has(sessionId)) journal.note({ t: 'forgotten', sessionId })
-  for (const pending of journal.state.pendingReceipts.values())
-    if (pending.sessionId === sessionId) delivery.done(pending.executionId)
+  for (const pending of [...journal.state.pendingReceipts.values()])
+    if (pending.sessionId === sessionId) finish(takers, pending.executionId)
   workspaces
     .destroy(sessionId)
     .catch((error: unknown) => log.error({ event: 'workspace.undestroyed', sessionId, err: error }))
@@ -101,11 +97,10 @@ function takeAcknowledgement(takers: Takers, { executionId, countersignature }: 
 }
 
 function takeRefusal(takers: Takers, { executionId, code, detail }: Of<'receiptRefused'>): void {
-  const { journal, clock, timing, delivery, log } = takers
+  const { journal, log } = takers
   const refused = refuseReceipt(journal, executionId, { code, detail })
   log.error({ event: 'receipt.refused', executionId, code, detail, refused })
   if (refused === 'final') finish(takers, executionId)
-  if (refused === 'retry') clock.after(timing.receiptRetryMs, () => delivery.repeat(executionId))
 }
 
 function finish({ delivery, spools, log }: Takers, executionId: string): void {

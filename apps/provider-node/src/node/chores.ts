@@ -4,6 +4,7 @@ import { dropSettled } from '../claims/dropSettled.ts'
 import type { Clock } from '../clock.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Timing } from '../limits.ts'
+import type { Delivery } from '../link/delivery.ts'
 import type { Log } from '../log.ts'
 import type { WatchedWorkspaces } from '../run/idleWorkspaces.ts'
 import type { Runs } from '../run/runs.ts'
@@ -14,10 +15,11 @@ export type ChoresContext = {
   journal: Journal
   channels: ChannelWatch
   workspaces: WatchedWorkspaces
+  delivery: Pick<Delivery, 'repeatUnanswered'>
   /** Makes a new offer when the present one is past its half. */
   renewOffer(): Promise<void>
   clock: Clock
-  timing: Pick<Timing, 'channelFreshMs' | 'sweepEveryMs' | 'workspaceIdleMs'>
+  timing: Pick<Timing, 'channelFreshMs' | 'receiptRetryMs' | 'sweepEveryMs' | 'workspaceIdleMs'>
   log: Log
 }
 
@@ -58,12 +60,14 @@ export function startChores(context: ChoresContext): Chores {
     )
   }
   const stopGuard = repeat(clock, timing.channelFreshMs, () => run('guard', () => guardChannels(guarded)))
+  const stopRepeating = repeat(clock, timing.receiptRetryMs, async () => context.delivery.repeatUnanswered())
   const stopSweep = repeat(clock, timing.sweepEveryMs, () => run('sweep', sweep))
   void run('drop settled', drop)
   return {
     dropSettled: () => void run('drop settled', drop),
     stop: () => {
       stopGuard()
+      stopRepeating()
       stopSweep()
     },
   }

@@ -100,7 +100,17 @@ export async function provide(context: ProvideContext): Promise<Providing> {
     offer = next
     link.renew()
   }
-  const chores = startChores({ runs, journal, channels, workspaces, renewOffer, clock, timing, log })
+  const chores = startChores({
+    runs,
+    journal,
+    delivery,
+    channels,
+    workspaces,
+    renewOffer,
+    clock,
+    timing,
+    log,
+  })
   return {
     runs,
     metrics,

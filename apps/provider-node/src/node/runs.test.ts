@@ -1,5 +1,7 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { type Hex, micros, receiptFault, sha256Hex, ZERO } from '@orien/protocol'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { HOLD } from '../testing/agent.ts'
 import { startWorld, type World } from '../testing/world.ts'
 
@@ -146,6 +148,17 @@ describe('stopping', () => {
     world.coordinator.send({ type: 'forgetSession', sessionId: session.sessionId })
     world.coordinator.send({ type: 'fileList', requestId: 1, sessionId: session.sessionId })
     expect(await world.coordinator.next('failure')).toMatchObject({ code: 'session_not_active' })
+  })
+
+  test('a forgotten session leaves no output behind, whose receipt nobody has acknowledged', async () => {
+    const session = world.newSession()
+    world.coordinator.acknowledges = false
+    const { executionId } = await world.run(session.work())
+    world.coordinator.acknowledges = true
+    const isKept = () => readdirSync(join(world.dataDir, 'output')).includes(executionId)
+    expect(isKept()).toBe(true)
+    world.coordinator.send({ type: 'forgetSession', sessionId: session.sessionId })
+    await vi.waitFor(() => expect(isKept()).toBe(false))
   })
 })
 

@@ -27,8 +27,8 @@ export function acknowledgeReceipt(
   return true
 }
 
-/** How a refusal is taken: `final` when the same receipt will never be accepted, `retry` when it may be, soon. */
-export type Refused = 'final' | 'later' | 'retry'
+/** How a refusal is taken: `final` when the same receipt will never be accepted, `later` when it may be. */
+export type Refused = 'final' | 'later'
 
 /** Remembers the coordinator's refusal of a receipt; it is shown to the owner until the session is final. */
 export function refuseReceipt(
@@ -48,7 +48,7 @@ export function refuseReceipt(
 }
 
 function classify(code: string): Refused {
-  // The one before it is on its way, or goes with it over the next connection.
+  // The one before it was forgotten, and is said again with it.
   if (code === 'receipt_out_of_order' || !isErrorCode(code)) return 'later'
-  return ERRORS[code].retryable ? 'retry' : 'final'
+  return ERRORS[code].retryable ? 'later' : 'final'
 }
