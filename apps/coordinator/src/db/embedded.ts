@@ -1,12 +1,13 @@
-import { OrienError } from '@orien/protocol'
 import pg from 'pg'
 import { accountFor } from './embedded/account.ts'
 import { locateBinaries } from './embedded/binaries.ts'
 import { clusterDirOf, DATABASE, ensureCluster, makeDataDir, ROLE } from './embedded/cluster.ts'
+import type { RestartPolicy } from './embedded/falls.ts'
 import { planLauncher } from './embedded/launcher.ts'
 import { lockDataDir } from './embedded/lock.ts'
 import { freePort } from './embedded/port.ts'
 import { type Postmaster, startPostmaster } from './embedded/postmaster.ts'
+import { reasonOfRefusal, refusal } from './embedded/refusal.ts'
 import { clearRemains } from './embedded/remains.ts'
 import { type EmbeddedPostgresEvent, type EmbeddedPostgresStatus, supervise } from './embedded/supervise.ts'
 import { databaseFailure } from './failure.ts'
@@ -20,6 +21,8 @@ export type EmbeddedPostgresOptions = {
   /** On 127.0.0.1; a free one when absent. It stays the same over restarts. */
   port?: number
   log?: (entry: EmbeddedPostgresEvent) => void
+  /** How often and how fast it is brought back when it dies. */
+  restartPolicy?: RestartPolicy
 }
 
 /** A supervised PostgreSQL 18 of our own. */
@@ -35,9 +38,10 @@ export type EmbeddedPostgres = {
 /**
  * Starts PostgreSQL 18 from npm on a data directory and keeps it running until `stop`.
  *
- * When PostgreSQL dies it is started again on the same port, for ever and with growing pauses: after a
- * full disk the way back is the operator's, and the next attempt finds it. When this process dies, the
- * kernel stops PostgreSQL; where the kernel cannot, the next start does.
+ * When PostgreSQL dies it is started again on the same port, with growing pauses: after a full disk for ever,
+ * because the way back is the operator's and the next attempt finds it; of other causes ten times in a row,
+ * then `status` says `failed`. When this process dies, the kernel stops PostgreSQL; where the kernel cannot,
+ * the next start does.
  *
  * @throws OrienError `database_in_use` while another live process supervises the directory
  * @throws OrienError `setup_failed` with a `reason` when PostgreSQL cannot run here
@@ -63,6 +67,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
         return startOn(port)
       },
       log,
+      options.restartPolicy && { policy: options.restartPolicy },
     )
     const stop = () => supervisor.stop().finally(lock.release)
     await ensureDatabase(urlOf(password, port, 'postgres')).catch(async (error) => {
@@ -91,8 +96,7 @@ async function startOnAPort(
     try {
       return { postmaster: await startOn(port), port }
     } catch (error) {
-      const isTaken = error instanceof OrienError && error.facts.reason === 'port_taken'
-      if (!isTaken || attempt === DATABASE_LIMITS.portAttempts) throw error
+      if (reasonOfRefusal(error) !== 'port_taken' || attempt === DATABASE_LIMITS.portAttempts) throw error
     }
   }
 }
@@ -106,9 +110,7 @@ async function ensureDatabase(adminUrl: string): Promise<void> {
   } catch (error) {
     if (!(error instanceof pg.DatabaseError) || error.code !== WRONG_PASSWORD)
       throw databaseFailure(error, 'not_committed')
-    throw new OrienError('setup_failed', 'The password file is not the one of this database.', {
-      reason: 'password',
-    })
+    throw refusal('password')
   } finally {
     await client.end()
   }

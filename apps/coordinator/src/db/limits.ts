@@ -18,15 +18,21 @@ export const DATABASE_LIMITS = {
   startTimeoutMs: 120_000,
   /** Fast shutdown (SIGINT), which writes a checkpoint; beyond it: immediate shutdown (SIGQUIT). */
   fastStopMs: 20_000,
-  /** Immediate shutdown; beyond it the start is refused. */
-  immediateStopMs: 5_000,
+  /** Immediate shutdown, in which PostgreSQL itself kills after 5 s what does not end; beyond it: refused. */
+  immediateStopMs: 10_000,
   /** A backend whose postmaster was killed leaves by itself in this time, unless it is computing. */
   orphanBackendMs: 1_000,
-  /** First and longest pause between two attempts to bring a dead PostgreSQL back. */
+  /** First and longest pause between two attempts to bring a dead PostgreSQL back; each is twice the last. */
   firstRestartPauseMs: 50,
   longestRestartPauseMs: 5_000,
+  /** Deaths and failed starts in a row, with pauses of 16 s between them in all, after which it stays down. */
+  restartAttempts: 10,
+  /** A PostgreSQL that ran this long has settled, and its death is the first again. */
+  settledMs: 60_000,
   /** Random ports tried when another process is quicker to bind one. */
   portAttempts: 5,
+  /** After its end, for lines of its log that are still on their way. */
+  lastWordsMs: 200,
   /** Lines of PostgreSQL's own log kept for the reason of a failed start. */
   reasonLines: 8,
   /** Items of one group commit; 256 in flight were fastest in batches of at most 128. */

@@ -3,6 +3,7 @@ import { OrienError } from '@orien/protocol'
 import type { Settings } from '../config.ts'
 import { type StackChain, startChain } from './chain.ts'
 import type { DataDir } from './dataDir.ts'
+import { fileLogger, newLogFile } from './logFiles.ts'
 import { remembersOtherChain, servesOtherEscrow } from './otherChain.ts'
 
 /** What a coordinator stands on. */
@@ -10,6 +11,8 @@ export type Foundation = {
   databaseUrl: string
   /** For people. */
   databaseLabel: string
+  /** Whether a PostgreSQL of our own died too often and stays down. */
+  hasDatabaseGivenUp: () => boolean
   chain: StackChain
   stop: () => Promise<void>
 }
@@ -31,12 +34,12 @@ async function startBoth(options: FoundationOptions): Promise<Foundation> {
     startChain({ ...options, port: options.chainPort }),
   ])
   if (database.status === 'fulfilled' && chain.status === 'fulfilled') {
-    const { databaseUrl, databaseLabel } = database.value
+    const { databaseUrl, databaseLabel, hasDatabaseGivenUp } = database.value
     const stop = async () => {
       await chain.value.stop()
       await database.value.stop()
     }
-    return { databaseUrl, databaseLabel, chain: chain.value, stop }
+    return { databaseUrl, databaseLabel, hasDatabaseGivenUp, chain: chain.value, stop }
   }
   for (const part of [chain, database] as readonly PromiseSettledResult<Part>[]) {
     if (part.status === 'fulfilled') await part.value.stop()
@@ -47,10 +50,24 @@ async function startBoth(options: FoundationOptions): Promise<Foundation> {
 async function startDatabase({ environment, dir }: FoundationOptions) {
   const { DATABASE_URL } = environment
   if (DATABASE_URL !== undefined) {
-    return { databaseUrl: DATABASE_URL, databaseLabel: 'the one of DATABASE_URL', stop: async () => {} }
+    return {
+      databaseUrl: DATABASE_URL,
+      databaseLabel: 'the one of DATABASE_URL',
+      hasDatabaseGivenUp: () => false,
+      stop: async () => {},
+    }
   }
-  const postgres = await startEmbeddedPostgres({ dataDir: dir.postgres })
-  return { databaseUrl: postgres.url, databaseLabel: 'PostgreSQL 18, embedded', stop: postgres.stop }
+  const log = fileLogger(newLogFile(dir.logs, 'postgres'), environment.ORIEN_LOG_LEVEL)
+  const postgres = await startEmbeddedPostgres({
+    dataDir: dir.postgres,
+    log: ({ event, ...seen }) => log.info('error' in seen ? { event, err: seen.error } : { event, ...seen }),
+  })
+  return {
+    databaseUrl: postgres.url,
+    databaseLabel: 'PostgreSQL 18, embedded',
+    hasDatabaseGivenUp: () => postgres.status().state === 'failed',
+    stop: postgres.stop,
+  }
 }
 
 /**

@@ -116,7 +116,7 @@ async function serve(
   { host, port }: { host: string; port: number },
 ): Promise<Coordinator> {
   const environment = readEnvironment()
-  const { chain, databaseUrl } = foundation
+  const { chain, databaseUrl, hasDatabaseGivenUp } = foundation
   const isProduction = environment.ORIEN_ENV === 'production'
   return startCoordinator({
     config: {
@@ -133,6 +133,7 @@ async function serve(
       version: VERSION,
     },
     databaseUrl,
+    hasDatabaseGivenUp,
     chain: chain.settings,
     faucet: isProduction ? null : chain.faucet,
     log: fileLogger(newLogFile(dir.logs, 'coordinator'), environment.ORIEN_LOG_LEVEL),

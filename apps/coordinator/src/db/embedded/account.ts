@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { statSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { OrienError } from '@orien/protocol'
+import { refusal } from './refusal.ts'
 
 const run = promisify(execFile)
 
@@ -28,11 +28,11 @@ export async function accountFor(clusterDir: string): Promise<Account | null> {
   const cluster = statSync(clusterDir, { throwIfNoEntry: false })
   if (ownUid !== 0) {
     if (!cluster || cluster.uid === ownUid) return null
-    throw refused('The database files belong to another account; start as that account, or as root.')
+    throw refusal('owner')
   }
   if (!cluster) return findOrMakeAccount()
   if (cluster.uid !== 0) return { uid: cluster.uid, gid: cluster.gid }
-  throw refused(`The database files belong to root; give them to ${ACCOUNT_NAME} (chown -R).`)
+  throw refusal('owner')
 }
 
 async function findOrMakeAccount(): Promise<Account> {
@@ -44,9 +44,7 @@ async function findOrMakeAccount(): Promise<Account> {
     // useradd holds a lock on /etc/passwd: another start may be making the same account just now.
     if (made === 'failed') await pause(ATTEMPT_PAUSE_MS)
   }
-  throw refused(
-    `PostgreSQL does not run as root and the account ${ACCOUNT_NAME} could not be made; start as another account.`,
-  )
+  throw refusal('account')
 }
 
 async function findAccount(): Promise<Account | null> {
@@ -67,5 +65,3 @@ async function makeAccount(): Promise<'made' | 'failed' | 'no_useradd'> {
     return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'no_useradd' : 'failed'
   }
 }
-
-const refused = (detail: string) => new OrienError('setup_failed', detail, { reason: 'account' })

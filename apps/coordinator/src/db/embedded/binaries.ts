@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { OrienError } from '@orien/protocol'
+import { refusal } from './refusal.ts'
 
 /** Where the programs of the PostgreSQL that npm installed lie. */
 export type PostgresBinaries = {
@@ -25,11 +25,6 @@ export async function locateBinaries(): Promise<PostgresBinaries> {
     const { initdb, postgres } = (await import(entry)) as { initdb: string; postgres: string }
     return { nativeDir: dirname(dirname(postgres)), initdb, postgres }
   } catch (cause) {
-    throw new OrienError(
-      'setup_failed',
-      `There is no embedded PostgreSQL for ${npmPlatform}-${process.arch}; set DATABASE_URL to a PostgreSQL 15 or later.`,
-      { reason: 'no_binaries' },
-      { cause },
-    )
+    throw refusal('no_binaries', { platform: `${npmPlatform}-${process.arch}` }, { cause })
   }
 }

@@ -18,13 +18,12 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { OrienError } from '@orien/protocol'
 import { systemClock } from '../../clock.ts'
 import { systemRandom } from '../../random.ts'
 import { DATABASE_LIMITS } from '../limits.ts'
 import type { Account } from './account.ts'
 import type { Launcher } from './launcher.ts'
-import { reasonOf } from './postmaster.ts'
+import { reasonSaid, refusal } from './refusal.ts'
 import { until } from './until.ts'
 
 /** The superuser of an embedded cluster and the database of the coordinator. */
@@ -32,6 +31,7 @@ export const ROLE = 'orien'
 export const DATABASE = 'orien'
 
 const MAJOR_VERSION = '18'
+const VERSION_FILE = 'PG_VERSION'
 
 /** Files of a data directory. Only `cluster` belongs to PostgreSQL's account. */
 export const clusterDirOf = (dataDir: string) => join(dataDir, 'cluster')
@@ -41,17 +41,16 @@ const passwordFileOf = (dataDir: string) => join(dataDir, 'password')
  * Makes the data directory: others may pass through it as root's PostgreSQL must, but not look.
  *
  * @returns its path without links
- * @throws OrienError `setup_failed` when it cannot be made or is not ours
+ * @throws OrienError `setup_failed` with the reason `data_dir`, `disk_full` or `not_ours`
  */
 export function makeDataDir(dataDir: string): string {
-  try {
+  // Somebody's own PostgreSQL keeps its files here: not even their modes may change.
+  if (existsSync(join(dataDir, VERSION_FILE))) throw refusal('not_ours')
+  return onDisk(() => {
     mkdirSync(dataDir, { recursive: true })
     chmodSync(dataDir, process.geteuid?.() === 0 ? 0o711 : 0o700)
     return realpathSync(dataDir)
-  } catch (cause) {
-    const { code = 'unknown' } = cause as NodeJS.ErrnoException
-    throw refused(`The data directory cannot be used (${code}).`, 'data_dir')
-  }
+  })
 }
 
 /**
@@ -60,7 +59,8 @@ export function makeDataDir(dataDir: string): string {
  * The cluster appears under its name only when it is complete and on disk, so a kill in the middle leaves
  * nothing that a later start could take for a database.
  *
- * @throws OrienError `setup_failed` for a cluster of another major version, or one without its password
+ * @throws OrienError `setup_failed` with the reason `version`, `not_ours`, `password_missing`, `data_dir`,
+ *   `disk_full` or what initdb said
  */
 export async function ensureCluster(
   dataDir: string,
@@ -71,20 +71,40 @@ export async function ensureCluster(
   const passwordFile = passwordFileOf(dataDir)
   if (existsSync(clusterDir)) {
     checkVersion(clusterDir)
-    if (!existsSync(passwordFile)) throw refused('The password file is missing.', 'password_missing')
-    return readFileSync(passwordFile, 'utf8').trim()
+    return readPassword(passwordFile)
   }
   const password = systemRandom(systemClock).word().slice(2)
-  writeSecret(passwordFile, password)
   await removeUnfinished(dataDir)
-  // A name of its own: the initdb of a killed start may still be removing what it made.
-  const unfinished = mkdtempSync(join(dataDir, UNFINISHED))
-  chmodSync(unfinished, 0o711)
+  const unfinished = onDisk(() => {
+    writeSecret(passwordFile, password)
+    // A name of its own: the initdb of a killed start may still be removing what it made.
+    const made = mkdtempSync(join(dataDir, UNFINISHED))
+    chmodSync(made, 0o711)
+    return made
+  })
   await initialise(launcher, unfinished, password, account)
   renameSync(join(unfinished, 'cluster'), clusterDir)
   rmdirSync(unfinished)
   syncDirectory(dataDir)
   return password
+}
+
+/** Does what the file system may refuse, and tells its refusals by their reasons. */
+function onDisk<T>(work: () => T): T {
+  try {
+    return work()
+  } catch (cause) {
+    const { code = 'unknown' } = cause as NodeJS.ErrnoException
+    throw refusal(code === 'ENOSPC' || code === 'EDQUOT' ? 'disk_full' : 'data_dir', { code }, { cause })
+  }
+}
+
+function readPassword(passwordFile: string): string {
+  try {
+    return readFileSync(passwordFile, 'utf8').trim()
+  } catch (cause) {
+    throw refusal('password_missing', {}, { cause })
+  }
 }
 
 const UNFINISHED = 'unfinished-'
@@ -106,12 +126,18 @@ function isRemoved(path: string): boolean {
 }
 
 function checkVersion(clusterDir: string): void {
-  const version = readFileSync(join(clusterDir, 'PG_VERSION'), 'utf8').trim()
-  if (version === MAJOR_VERSION) return
-  throw refused(
-    `The database files are of PostgreSQL ${version}, this is ${MAJOR_VERSION}; dump and restore them.`,
-    'version',
-  )
+  const version = readVersion(clusterDir)
+  if (version === null) throw refusal('not_ours')
+  if (version !== MAJOR_VERSION) throw refusal('version', { found: version, needed: MAJOR_VERSION })
+}
+
+/** initdb writes it first of all: a directory without it is no cluster. */
+function readVersion(clusterDir: string): string | null {
+  try {
+    return readFileSync(join(clusterDir, VERSION_FILE), 'utf8').trim()
+  } catch {
+    return null
+  }
 }
 
 async function initialise(
@@ -123,9 +149,11 @@ async function initialise(
   const clusterDir = join(parentDir, 'cluster')
   // initdb reads the password as its own account, which may not read our file; this copy lives a second.
   const handover = join(parentDir, 'password')
-  mkdirSync(clusterDir, { mode: 0o700 })
-  writeSecret(handover, password)
-  if (account) for (const path of [clusterDir, handover]) chownSync(path, account.uid, account.gid)
+  onDisk(() => {
+    mkdirSync(clusterDir, { mode: 0o700 })
+    writeSecret(handover, password)
+    if (account) for (const path of [clusterDir, handover]) chownSync(path, account.uid, account.gid)
+  })
   const [file, ...args] = launcher.argv('initdb', [
     `--pgdata=${launcher.seen(clusterDir)}`,
     `--username=${ROLE}`,
@@ -150,8 +178,7 @@ async function initialise(
       child.on('error', reject)
     })
     const [exitCode, complaint] = await Promise.all([exited, text(child.stderr)])
-    if (exitCode !== 0)
-      throw refused('The database files could not be made.', reasonOf(complaint), complaint.trim())
+    if (exitCode !== 0) throw refusal(reasonSaid(complaint), { log: complaint.trim().split('\n') })
   } finally {
     rmSync(handover, { force: true })
   }
@@ -170,6 +197,3 @@ function syncDirectory(path: string): void {
   fsyncSync(directory)
   closeSync(directory)
 }
-
-const refused = (detail: string, reason: string, log?: string) =>
-  new OrienError('setup_failed', detail, log === undefined ? { reason } : { reason, log })

@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { OrienError } from '@orien/protocol'
 import type { Account } from './account.ts'
 import type { PostgresBinaries } from './binaries.ts'
+import { refusal } from './refusal.ts'
 
 /** How to start a program of PostgreSQL as its account, and how that account sees our paths. */
 export type Launcher = {
@@ -53,11 +53,13 @@ export function planLauncher(dataDir: string, binaries: PostgresBinaries, accoun
     (point) =>
       existsSync(point) && ![dataDir, binaries.nativeDir].some((path) => path.startsWith(`${point}/`)),
   )
-  if (!mountPoint || drop.length === 0 || !existsSync(UNSHARE)) throw unreachable(blocked)
+  if (!mountPoint || drop.length === 0 || !existsSync(UNSHARE))
+    throw refusal('unreachable', { directory: blocked })
   const script = ['-c', MOUNT_AND_RUN, 'sh', mountPoint, dataDir, binaries.nativeDir]
   const mount = [UNSHARE, '--mount', '/bin/sh', ...script]
   // Most containers do not let root mount.
-  if (spawnSync(UNSHARE, ['--mount', '/bin/sh', ...script, 'true']).status !== 0) throw unreachable(blocked)
+  if (spawnSync(UNSHARE, ['--mount', '/bin/sh', ...script, 'true']).status !== 0)
+    throw refusal('unreachable', { directory: blocked })
   return {
     argv: (binary, args) =>
       commandLine([...mount, ...drop, join(mountPoint, 'native', 'bin', binary), ...args]),
@@ -88,10 +90,3 @@ function closedTo(account: Account, path: string): string | null {
   const enter = uid === account.uid ? 0o100 : gid === account.gid ? 0o010 : 0o001
   return mode & enter ? null : path
 }
-
-const unreachable = (directory: string) =>
-  new OrienError(
-    'setup_failed',
-    'PostgreSQL does not run as root, and its account may not enter a directory above the database files or programs.',
-    { reason: 'unreachable', directory },
-  )

@@ -1,15 +1,22 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createInterface } from 'node:readline'
-import { OrienError } from '@orien/protocol'
+import { createInterface, type Interface } from 'node:readline'
+import { setTimeout as pause } from 'node:timers/promises'
 import { DATABASE_LIMITS } from '../limits.ts'
 import type { Launcher } from './launcher.ts'
+import { reasonSaid, refusal } from './refusal.ts'
 
 /** How a process ended. */
 export type Exit = { exitCode: number | null; signal: NodeJS.Signals | null }
 
 /** A running PostgreSQL that accepts connections. */
-export type Postmaster = { pid: number; exited: Promise<Exit>; stop: () => Promise<void> }
+export type Postmaster = {
+  pid: number
+  exited: Promise<Exit>
+  /** The newest lines of its log. */
+  lastLines: () => readonly string[]
+  stop: () => Promise<void>
+}
 
 // Everything that makes an acknowledged commit durable is said here, so that no edited configuration
 // file of the cluster can take it back.
@@ -35,8 +42,7 @@ const SETTINGS = {
 /**
  * Starts PostgreSQL on a cluster that nothing else is using and waits until it accepts connections.
  *
- * @throws OrienError `setup_failed`, its facts holding the last lines that PostgreSQL wrote; `reason` is
- *   `port_taken` when the port was
+ * @throws OrienError `setup_failed` with the reason that PostgreSQL gave and the last lines that it wrote
  */
 export async function startPostmaster(
   launcher: Launcher,
@@ -57,55 +63,55 @@ export async function startPostmaster(
     cwd: '/',
     env: { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', LC_ALL: 'C' },
   })
-  const exited = exitOf(child)
-  await untilReady(child, exited, onLine)
-  return { pid: child.pid ?? 0, exited, stop: () => stopChild(child, exited) }
+  const said = createInterface({ input: child.stderr })
+  const exited = exitOf(child, once(said, 'close'))
+  const lines: string[] = []
+  const isReady = await becomesReady(child, said, exited, (line) => {
+    onLine(line)
+    lines.push(line)
+    if (lines.length > DATABASE_LIMITS.reasonLines) lines.shift()
+  })
+  if (!isReady) throw refusal(reasonSaid(lines.join('\n')), { log: lines })
+  return {
+    pid: child.pid ?? 0,
+    exited,
+    lastLines: () => lines,
+    stop: () => stopChild(child, exited),
+  }
 }
 
-async function exitOf(child: ChildProcess): Promise<Exit> {
+/** Resolves a moment after the end, when its last words are read; a backend that is left can hold them open. */
+async function exitOf(child: ChildProcess, saidAll: Promise<unknown>): Promise<Exit> {
   try {
     const [exitCode, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
+    await Promise.race([saidAll, pause(DATABASE_LIMITS.lastWordsMs)])
     return { exitCode, signal }
   } catch {
     return { exitCode: null, signal: null }
   }
 }
 
-async function untilReady(
+/** @returns false when it ended or took too long, and is gone */
+async function becomesReady(
   child: ChildProcess,
+  said: Interface,
   exited: Promise<Exit>,
   onLine: (line: string) => void,
-): Promise<void> {
-  const last: string[] = []
+): Promise<boolean> {
   const ready = new Promise<'ready'>((resolve) => {
-    if (!child.stderr) return
-    createInterface({ input: child.stderr }).on('line', (line) => {
+    said.on('line', (line) => {
       onLine(line)
-      last.push(line)
-      if (last.length > DATABASE_LIMITS.reasonLines) last.shift()
       if (line.includes('database system is ready to accept connections')) resolve('ready')
     })
   })
-  const abort = new AbortController()
-  const late = new Promise<'late'>((resolve) => {
-    const timer = setTimeout(() => resolve('late'), DATABASE_LIMITS.startTimeoutMs)
-    abort.signal.addEventListener('abort', () => clearTimeout(timer))
-  })
-  const outcome = await Promise.race([ready, exited, late])
-  abort.abort()
-  if (outcome === 'ready') return
+  const late = Promise.withResolvers<'late'>()
+  const timer = setTimeout(() => late.resolve('late'), DATABASE_LIMITS.startTimeoutMs)
+  const outcome = await Promise.race([ready, exited, late.promise])
+  clearTimeout(timer)
+  if (outcome === 'ready') return true
   child.kill('SIGQUIT')
   await exited
-  throw new OrienError('setup_failed', 'PostgreSQL did not start.', {
-    reason: reasonOf(last.join('\n')),
-    log: last,
-  })
-}
-
-/** What lines of PostgreSQL or initdb say about their failure. */
-export function reasonOf(text: string): 'port_taken' | 'disk_full' | 'refused' {
-  if (/could not bind|could not create any TCP\/IP sockets/.test(text)) return 'port_taken'
-  return text.includes('No space left on device') ? 'disk_full' : 'refused'
+  return false
 }
 
 async function stopChild(child: ChildProcess, exited: Promise<Exit>): Promise<void> {

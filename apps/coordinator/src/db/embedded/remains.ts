@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { OrienError } from '@orien/protocol'
 import { DATABASE_LIMITS } from '../limits.ts'
+import { refusal } from './refusal.ts'
 import { until } from './until.ts'
 
 /** What `postmaster.pid` says; its lines are fixed by PostgreSQL's `miscadmin.h` (LOCK_FILE_LINE_*). */
@@ -28,7 +28,7 @@ export async function clearRemains(clusterDir: string): Promise<{ stoppedOrphan:
   const found = postgresProcesses(clusterDir, file)
   if (file && found.includes(file.pid)) await stopPostmaster(file.pid)
   await endBackends(clusterDir, file)
-  if (file?.shmId != null) await waitForSharedMemory(file.shmId)
+  if (file?.shmId != null) await waitForSharedMemory(file.pid, file.shmId)
   // With every process known to be gone, a number left in the file can only be somebody else's: in a
   // restarted container the same small ids come back, and PostgreSQL would refuse to start.
   if (process.platform === 'linux') rmSync(join(clusterDir, 'postmaster.pid'), { force: true })
@@ -44,6 +44,8 @@ function readPostmasterFile(clusterDir: string): PostmasterFile | null {
 }
 
 async function stopPostmaster(pid: number): Promise<void> {
+  // One that somebody stopped (SIGSTOP, a debugger) would not hear the next signal.
+  send(pid, 'SIGCONT')
   for (const [signal, timeoutMs] of [
     ['SIGINT', DATABASE_LIMITS.fastStopMs],
     ['SIGQUIT', DATABASE_LIMITS.immediateStopMs],
@@ -51,7 +53,7 @@ async function stopPostmaster(pid: number): Promise<void> {
     send(pid, signal)
     if (await until(() => !isAlive(pid), timeoutMs)) return
   }
-  throw stays(`the PostgreSQL of process ${pid} does not stop`)
+  throw refusal('remains', { pid })
 }
 
 async function endBackends(clusterDir: string, file: PostmasterFile | null): Promise<void> {
@@ -61,20 +63,24 @@ async function endBackends(clusterDir: string, file: PostmasterFile | null): Pro
     for (const pid of postgresProcesses(clusterDir, file)) send(pid, signal)
     if (await until(gone, DATABASE_LIMITS.orphanBackendMs)) return
   }
-  throw stays('a process of an earlier PostgreSQL does not end')
+  throw refusal('remains', { pids: postgresProcesses(clusterDir, file) })
 }
 
-async function waitForSharedMemory(shmId: number): Promise<void> {
+async function waitForSharedMemory(pid: number, shmId: number): Promise<void> {
   if (process.platform !== 'linux') return
-  if (await until(() => attachments(shmId) === 0, DATABASE_LIMITS.immediateStopMs)) return
-  throw stays('the shared memory of an earlier PostgreSQL is still in use')
+  if (await until(() => attachments(pid, shmId) === 0, DATABASE_LIMITS.immediateStopMs)) return
+  throw refusal('remains', { shmId })
 }
 
-/** Processes attached to a System V segment. Columns: key shmid perms size cpid lpid nattch (proc(5)). */
-function attachments(shmId: number): number {
+/**
+ * Processes attached to the System V segment that a postmaster made. Its number is given again after a reboot:
+ * then the maker is another process, or one that lives and is not ours. Columns: key shmid perms size cpid lpid
+ * nattch (proc(5)).
+ */
+function attachments(pid: number, shmId: number): number {
   const rows = readFileSync('/proc/sysvipc/shm', 'utf8').split('\n').slice(1)
   const row = rows.map((line) => line.trim().split(/\s+/)).find((columns) => columns[1] === String(shmId))
-  return Number(row?.[6] ?? 0)
+  return row?.[4] === String(pid) && !isAlive(pid) ? Number(row[6]) : 0
 }
 
 /**
@@ -122,5 +128,3 @@ function send(pid: number, signal: NodeJS.Signals): void {
     // It ended between the look and the signal.
   }
 }
-
-const stays = (detail: string) => new OrienError('setup_failed', detail, { reason: 'remains' })
