@@ -1,7 +1,7 @@
-import { createPool } from '@orien/coordinator'
+import { auditLedger, createPool } from '@orien/coordinator'
 import { getMetering, micros, type Receipt, reportUsage, sha256Hex } from '@orien/protocol'
 import { Orien, type Session } from '@orien/sdk'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { type ScriptedNode, startScriptedNode } from '../harness/scriptedNode.ts'
 import { createAgent, type Stack, startStack, type TestAgent } from '../harness/stack.ts'
 
@@ -162,4 +162,44 @@ test('a late receipt of a run whose lease is over is recorded and paid', async (
   expect(await books(session)).toMatchObject({ spent_micros: 0n, held_micros: 0n })
   expect((await report(node.sign(node.receiptFor(work, 100)))).results[0]?.accepted).toBe(true)
   expect(await books(session)).toMatchObject({ spent_micros: 1_000n, held_micros: 0n })
+})
+
+/** Ends the lease of a run now, and resolves when its hold is released. */
+async function expireLease(session: Session, executionId: string) {
+  await pool.query(`update executions set lease_until = now() - interval '1 second' where id = $1`, [
+    executionId,
+  ])
+  await vi.waitFor(async () => {
+    const { rows } = await pool.query('select hold_status from executions where id = $1', [executionId])
+    expect(rows[0].hold_status, session.id).toBe('expired')
+  })
+}
+
+test('a late receipt that a later run’s hold leaves no cover for waits, and is paid when that run is over', async () => {
+  const { session, run, work } = await startRun()
+  await expireLease(session, work.executionId)
+  expect(await run.wait()).toMatchObject({ reason: 'lost' })
+  // The voucher of the next run covers that run alone: nobody knows of the late receipt.
+  const next = await session.execute({ tool: 'block', args: {}, maxCostMicros: micros(300_000n) })
+  const late = node.sign(node.receiptFor(work, 100))
+  const before = await books(session)
+  await expect(report(late)).rejects.toMatchObject({ code: 'receipt_deferred' })
+  expect(await books(session)).toEqual(before)
+  await expireLease(session, next.id)
+  expect((await report(late)).results[0]?.accepted).toBe(true)
+  expect(await books(session)).toMatchObject({ spent_micros: 1_000n, held_micros: 0n })
+})
+
+test('a receipt that comes after its provider signed the close is shown as unpaid, and the session is settled', async () => {
+  const { session, work } = await startRun()
+  await expireLease(session, work.executionId)
+  await session.end()
+  await session.settled()
+  const before = await books(session)
+  await expect(report(node.sign(node.receiptFor(work, 100)))).rejects.toMatchObject({
+    code: 'receipt_disputed',
+  })
+  expect(await books(session)).toEqual(before)
+  const drifts = await auditLedger(pool)
+  expect(drifts.filter(({ violations }) => violations > 0)).toEqual([])
 })

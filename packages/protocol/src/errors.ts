@@ -120,6 +120,12 @@ export const ERRORS = {
     'The receipt does not follow the last one',
     'Send the receipts of a session in their order.',
   ),
+  receipt_deferred: row(
+    409,
+    'The receipt cannot be covered yet',
+    'A later run holds what is left. Send the same receipt again when that run is over.',
+    true,
+  ),
   receipt_mismatch: row(
     409,
     'The receipt does not belong to this execution',

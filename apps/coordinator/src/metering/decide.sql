@@ -22,7 +22,7 @@ begin
   for item in
     select i.*, p.node_key as registered_key, k.hash as known_hash, k.countersignature as known_countersignature,
         s.id as found, s.status as session_status, s.provider_id, s.channel_id, s.rate_micros_per_minute,
-        s.budget_micros, s.authorised_micros, s.spent_micros, s.held_micros, s.open_executions,
+        s.channel_status, s.budget_micros, s.authorised_micros, s.spent_micros, s.held_micros, s.open_executions,
         s.effective_ms as session_effective_ms, s.receipt_sequence, s.receipt_head, s.last_event,
         e.session_id as run_session, e.tool as run_tool, e.manifest_hash, e.grant_number, e.hold_micros, e.deadline_ms,
         e.hold_status, e.status as run_status, e.created_at, d.execution_id is not null as is_disputed
@@ -87,6 +87,13 @@ begin
       code := 'receipt_mismatch';
       detail := 'the cumulative amount is not the sum so far';
     end if;
+    released := case when item.hold_status = 'open' then item.hold_micros else 0 end;
+    if code is null and held > released and spent + cost <= least(item.budget_micros, item.authorised_micros)
+       and spent + held - released + cost > least(item.budget_micros, item.authorised_micros) then
+      -- Its own hold has expired, and a later run holds what would cover it: that is over soon, a dispute never.
+      code := 'receipt_deferred';
+      detail := 'its hold has expired, and later runs hold what would cover it';
+    end if;
     if code is not null then
       return next;
       continue;
@@ -94,10 +101,13 @@ begin
 
     -- The caller's own clock from dispatch to receipt; after a restart only the row remembers when it began.
     observed := coalesce(item.observed_ms, extract(epoch from clock_timestamp() - item.created_at) * 1000);
-    released := case when item.hold_status = 'open' then item.hold_micros else 0 end;
     if effective_ms > observed + item.tolerance_ms + observed * item.tolerance_per_mille / 1000 then
       code := 'implausible_duration';
       detail := format('%s ms were reported, %s ms were observed', effective_ms, round(observed));
+    elsif item.channel_status in ('closing', 'closed') then
+      -- The provider itself signed the sum that the channel closes at; what comes after it cannot be paid any more.
+      code := 'uncovered';
+      detail := 'the channel is being closed without it';
     elsif spent + held - released + cost > least(item.budget_micros, item.authorised_micros) then
       code := 'uncovered';
       detail := 'the hold had expired and what is left does not cover the cost';

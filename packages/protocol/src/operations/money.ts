@@ -32,6 +32,7 @@ export const reportUsage = operation({
     'signature_invalid',
     'receipt_replayed',
     'receipt_out_of_order',
+    'receipt_deferred',
     'receipt_mismatch',
     'receipt_disputed',
   ],
