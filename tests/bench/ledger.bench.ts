@@ -171,6 +171,7 @@ function recording({ session, execution, previous, hash, grant, cost, cumulative
     startedAt: now,
     endedAt: now,
     observedMs: 200,
+    wasStarted: false,
     toleranceMs: 250,
     tolerancePerMille: 10,
   }

@@ -17,6 +17,7 @@ import { createFeeds } from './events/feed.ts'
 import { selectEventsAfter } from './events/store.ts'
 import { createDispatcher } from './execution/dispatch.ts'
 import { createLogSink } from './execution/logs.ts'
+import { createStarts } from './execution/report.ts'
 import { extendLeases } from './execution/store.ts'
 import { createSubmitter } from './execution/submit.ts'
 import { type ChainProbe, createChainProbe } from './health/chainHealth.ts'
@@ -87,7 +88,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
 
   const recorder = createRecorder(ctx)
   const logs = createLogSink(ctx)
-  const handlers = nodeTraffic(ctx, { recorder, logs, wakeClaims: wakeRelayer })
+  const handlers = nodeTraffic(ctx, { recorder, logs, starts: createStarts(ctx), wakeClaims: wakeRelayer })
   const app = await createServer({
     ctx,
     authenticator: createAuthenticator(ctx),

@@ -7,7 +7,7 @@ import type { Database, Unit } from './db/executor.ts'
 import type { HealthProbe } from './db/health.ts'
 import type { Bus } from './events/bus.ts'
 import type { Feeds } from './events/feed.ts'
-import type { WorkSelector } from './execution/store.ts'
+import type { Joined, WorkSelector } from './execution/store.ts'
 import type { ChainProbe } from './health/chainHealth.ts'
 import type { CoordinatorKey } from './keys.ts'
 import type { Random } from './random.ts'
@@ -102,10 +102,17 @@ export type Rail = {
   now: () => Promise<number>
 }
 
+/** Where a run belongs: what never changes of it. */
+export type Place = { sessionId: string; providerId: string; outputBytes: number }
+
 /** Carries accepted work to nodes. The row is the truth; what is sent twice runs once. */
 export type Dispatcher = {
   /** Sends pending runs of an open channel to their node, if it is connected here. */
   send: (of: WorkSelector) => Promise<void>
+  /** The same for a run whose row, as it was just committed, is in hand. */
+  sendRow: (row: Joined) => void
+  /** Null when this process did not send it. */
+  placeOf: (executionId: string) => Place | null
   /** Milliseconds since a run was first sent; null when this process did not send it. */
   observedMs: (executionId: string) => number | null
   forget: (executionId: string) => void

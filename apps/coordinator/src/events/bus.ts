@@ -1,8 +1,11 @@
-import type { EventType } from '@orien/protocol'
+import type { EventType, Receipt } from '@orien/protocol'
+
+/** How a run ended: its recorded receipt. */
+export type RunEnd = { receipt: Receipt; jws: string; countersignature: string }
 
 /** Something that subscribers of a session may want to know at once. The database stays the truth. */
 export type BusMessage =
-  | { kind: 'event'; sequence: number; ended?: string }
+  | { kind: 'event'; sequence: number; ended?: string; end?: RunEnd }
   | { kind: 'log'; executionId: string; stream: 'stdout' | 'stderr'; offset: number; data: Uint8Array }
   | { kind: 'meter'; executionId: string; effectiveMs: number }
 

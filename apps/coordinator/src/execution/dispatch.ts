@@ -1,5 +1,5 @@
 import { type Dispatch, type Hex, type Id, micros } from '@orien/protocol'
-import type { Context, Dispatcher } from '../context.ts'
+import type { Context, Dispatcher, Place } from '../context.ts'
 import { channelOf } from '../session/view.ts'
 import { type Joined, selectOpenWork } from './store.ts'
 
@@ -27,29 +27,38 @@ function workOf({ execution, session }: Joined, ctx: Pick<Context, 'chain'>): Di
   }
 }
 
-/** Sends runs to nodes and remembers, by this process's clock, since when it could have been running. */
+type Sent = Place & { atMs: number }
+
+/** Sends runs to nodes and remembers where they went and, by this process's clock, since when they could be running. */
 export function createDispatcher(
   ctx: Pick<Context, 'db' | 'nodes' | 'chain' | 'clock' | 'trails'>,
 ): Dispatcher {
-  const sentAtMs = new Map<string, number>()
-  const sendOne = (row: Joined) => {
+  const sent = new Map<string, Sent>()
+  const sendRow = (row: Joined) => {
+    const { execution, session } = row
     const work = workOf(row, ctx)
-    if (!work || !ctx.nodes.isOnline(row.session.providerId)) return
+    if (!work || !ctx.nodes.isOnline(session.providerId)) return
     const traceparent = ctx.trails.sent(work.executionId)
     const traced = traceparent === undefined ? {} : { traceparent }
-    if (!ctx.nodes.send(row.session.providerId, { type: 'dispatch', work, ...traced })) return
-    if (!sentAtMs.has(work.executionId)) sentAtMs.set(work.executionId, ctx.clock.monotonicMs())
-    const mustStop = row.execution.cancelRequestedAt !== null || row.session.status === 'ending'
-    if (mustStop) ctx.nodes.send(row.session.providerId, { type: 'cancel', executionId: work.executionId })
+    if (!ctx.nodes.send(session.providerId, { type: 'dispatch', work, ...traced })) return
+    if (!sent.has(work.executionId)) {
+      const { outputBytes } = execution.limits as { outputBytes: number }
+      const place = { sessionId: session.id, providerId: session.providerId, outputBytes }
+      sent.set(work.executionId, { ...place, atMs: ctx.clock.monotonicMs() })
+    }
+    const mustStop = execution.cancelRequestedAt !== null || session.status === 'ending'
+    if (mustStop) ctx.nodes.send(session.providerId, { type: 'cancel', executionId: work.executionId })
   }
   return {
     send: async (of) => {
-      for (const row of await selectOpenWork(ctx.db.read, of)) sendOne(row)
+      for (const row of await selectOpenWork(ctx.db.read, of)) sendRow(row)
     },
+    sendRow,
+    placeOf: (executionId) => sent.get(executionId) ?? null,
     observedMs: (executionId) => {
-      const sentAt = sentAtMs.get(executionId)
-      return sentAt === undefined ? null : ctx.clock.monotonicMs() - sentAt
+      const run = sent.get(executionId)
+      return run === undefined ? null : ctx.clock.monotonicMs() - run.atMs
     },
-    forget: (executionId) => void sentAtMs.delete(executionId),
+    forget: (executionId) => void sent.delete(executionId),
   }
 }

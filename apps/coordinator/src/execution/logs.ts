@@ -1,7 +1,8 @@
 import { LIMITS } from '@orien/protocol'
-import type { Context } from '../context.ts'
+import type { Context, Place } from '../context.ts'
 import type { Batcher } from '../db/batcher.ts'
 import { observedBatcher } from '../telemetry/observedBatcher.ts'
+import { placeOfRun } from './report.ts'
 import { insertLogs, type LogChunk, selectExecution, selectLogs } from './store.ts'
 
 /** Takes the output of runs in, bounded, and tells when a run's output is stored. */
@@ -12,15 +13,14 @@ export type LogSink = {
   forget: (executionId: string) => void
 }
 
-type Target = {
-  sessionId: string
-  providerId: string
-  limitBytes: number
+type Target = Place & {
   receivedBytes: number
   last: Promise<void>
 }
 
-export function createLogSink(ctx: Pick<Context, 'db' | 'bus' | 'log' | 'metrics' | 'clock'>): LogSink {
+export function createLogSink(
+  ctx: Pick<Context, 'db' | 'bus' | 'log' | 'metrics' | 'clock' | 'dispatcher'>,
+): LogSink {
   const writer: Batcher<LogChunk, null> = observedBatcher<LogChunk, null>(ctx, 'log', {
     flush: async (chunks) => {
       await insertLogs(ctx.db.read, chunks)
@@ -28,25 +28,22 @@ export function createLogSink(ctx: Pick<Context, 'db' | 'bus' | 'log' | 'metrics
     },
   })
   const targets = new Map<string, Promise<Target | null>>()
-  const findTarget = async (executionId: string): Promise<Target | null> => {
-    const row = await selectExecution(ctx.db.read, executionId)
-    if (!row) return null
-    const { outputBytes } = row.execution.limits as { outputBytes: number }
-    const { providerId, id: sessionId } = row.session
-    return { sessionId, providerId, limitBytes: outputBytes, receivedBytes: 0, last: Promise.resolve() }
+  const findTarget = async (providerId: string, executionId: string): Promise<Target | null> => {
+    const place = await placeOfRun(ctx, providerId, executionId)
+    return place && { ...place, receivedBytes: 0, last: Promise.resolve() }
   }
-  const targetOf = (executionId: string): Promise<Target | null> => {
-    const known = targets.get(executionId) ?? findTarget(executionId)
+  const targetOf = (providerId: string, executionId: string): Promise<Target | null> => {
+    const known = targets.get(executionId) ?? findTarget(providerId, executionId)
     targets.set(executionId, known)
     return known
   }
   return {
     accept: async (providerId, chunk) => {
-      const target = await targetOf(chunk.executionId)
+      const target = await targetOf(providerId, chunk.executionId)
       if (target?.providerId !== providerId) return
       target.receivedBytes += chunk.data.length
       // A node that sends more than its tool may print is cut off; the receipt's hash tells what was lost.
-      if (target.receivedBytes > target.limitBytes + LIMITS.logChunkBytes) return
+      if (target.receivedBytes > target.outputBytes + LIMITS.logChunkBytes) return
       // Announced once it is stored, so that whoever is woken by it finds it.
       const write = writer.submit(chunk).then(
         () => ctx.bus.publish(target.sessionId, { kind: 'log', ...chunk }),

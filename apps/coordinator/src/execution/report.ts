@@ -1,29 +1,61 @@
 import type { FromNode } from '@orien/protocol'
-import type { Context } from '../context.ts'
-import { insertEvent } from '../events/store.ts'
-import { markStarted, selectExecution } from './store.ts'
+import type { Context, Place } from '../context.ts'
+import { selectExecution, startExecution } from './store.ts'
 
-/** The node has executed the tool: effective time runs. Said twice, it counts once. */
-export async function recordStarted(ctx: Context, providerId: string, executionId: string): Promise<void> {
-  const row = await selectExecution(ctx.db.read, executionId)
-  if (row?.session.providerId !== providerId || row.execution.status !== 'pending') return
-  await ctx.db.write(async (unit) => {
-    const started = await markStarted(unit.tx, executionId)
-    if (!started) return
-    const data = { executionId, tool: started.tool, deadlineMs: started.deadlineMs }
-    const sequence = await insertEvent(unit.tx, started.sessionId, { type: 'execution.started', data })
-    unit.after(() => ctx.bus.publish(started.sessionId, { kind: 'event', sequence }))
-  })
-}
-
-/** The session of a run; null when the run is not this provider's. */
-export async function sessionOfRun(
-  ctx: Context,
+/**
+ * Where a run belongs: known for what this process sent, read otherwise.
+ *
+ * @returns null when the run is not this provider's
+ */
+export async function placeOfRun(
+  ctx: Pick<Context, 'db' | 'dispatcher'>,
   providerId: string,
   executionId: string,
-): Promise<string | null> {
-  const row = await selectExecution(ctx.db.read, executionId)
-  return row?.session.providerId === providerId ? row.session.id : null
+): Promise<Place | null> {
+  const place = ctx.dispatcher.placeOf(executionId) ?? (await readPlace(ctx, executionId))
+  return place?.providerId === providerId ? place : null
+}
+
+async function readPlace({ db }: Pick<Context, 'db'>, executionId: string): Promise<Place | null> {
+  const row = await selectExecution(db.read, executionId)
+  if (!row) return null
+  const { outputBytes } = row.execution.limits as { outputBytes: number }
+  return { sessionId: row.session.id, providerId: row.session.providerId, outputBytes }
+}
+
+/** Takes in that tools were executed. */
+export type Starts = {
+  /** Told to followers soon; a run that ends before that tells it with its receipt, in the same commit. */
+  report: (providerId: string, executionId: string) => void
+  /** The receipt is here. @returns whether its start was reported and not yet written */
+  take: (executionId: string) => boolean
+}
+
+/** A start waits this long for its receipt: a run that is over sooner costs one commit less, and nobody sees the gap. */
+const WRITE_AFTER_MS = 20
+
+export function createStarts(ctx: Pick<Context, 'db' | 'bus' | 'log'>): Starts {
+  const waiting = new Map<string, NodeJS.Timeout>()
+  const write = async (providerId: string, executionId: string) => {
+    const started = await startExecution(ctx.db.pool, providerId, executionId)
+    if (started) ctx.bus.publish(started.session, { kind: 'event', sequence: started.sequence })
+  }
+  return {
+    report: (providerId, executionId) => {
+      if (waiting.has(executionId)) return
+      // Known until it is written: a receipt that comes meanwhile tells of the start if it is the quicker one.
+      const timer = setTimeout(() => {
+        write(providerId, executionId)
+          .catch((err: unknown) => ctx.log.warn({ event: 'execution.start_lost', executionId, err }))
+          .finally(() => waiting.delete(executionId))
+      }, WRITE_AFTER_MS)
+      waiting.set(executionId, timer)
+    },
+    take: (executionId) => {
+      clearTimeout(waiting.get(executionId))
+      return waiting.delete(executionId)
+    },
+  }
 }
 
 type Tick = Extract<FromNode, { type: 'meter' }>
@@ -34,6 +66,6 @@ export async function relayMeter(
   providerId: string,
   { executionId, effectiveMs }: Tick,
 ): Promise<void> {
-  const sessionId = await sessionOfRun(ctx, providerId, executionId)
-  if (sessionId) ctx.bus.publish(sessionId, { kind: 'meter', executionId, effectiveMs })
+  const place = await placeOfRun(ctx, providerId, executionId)
+  if (place) ctx.bus.publish(place.sessionId, { kind: 'meter', executionId, effectiveMs })
 }

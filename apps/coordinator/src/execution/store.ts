@@ -1,10 +1,39 @@
 import { and, asc, desc, eq, inArray, isNull, lt, notInArray, sql } from 'drizzle-orm'
 import type pg from 'pg'
 import type { Executor } from '../db/executor.ts'
-import { executions, logChunks, receipts, refusals, sessions } from '../db/schema.ts'
+import { executions, logChunks, providers, receipts, refusals, sessions } from '../db/schema.ts'
 
-export type ExecutionRow = typeof executions.$inferSelect
 type SessionRow = typeof sessions.$inferSelect
+
+/** A session and, as JSON text, the tool that its provider offers under a name. */
+export type Request = { session: SessionRow; tool: string | null }
+
+const prepareRequest = (db: Executor) =>
+  db
+    .select({
+      session: sessions,
+      tool: sql<string | null>`(select tool::text from jsonb_array_elements(${providers.tools}) tool
+        where tool ->> 'id' = ${sql.placeholder('tool')} limit 1)`,
+    })
+    .from(sessions)
+    .innerJoin(providers, eq(providers.id, sessions.providerId))
+    .where(eq(sessions.id, sql.placeholder('sessionId')))
+    .prepare('execution_request')
+
+// Building a query costs more than running this one.
+const preparedRequests = new WeakMap<Executor, ReturnType<typeof prepareRequest>>()
+
+/** The one read before a submit. Nothing of it is decided on but what never changes; see submit.sql. */
+export async function selectRequest(
+  db: Executor,
+  sessionId: string,
+  tool: string,
+): Promise<Request | undefined> {
+  const prepared = preparedRequests.get(db) ?? prepareRequest(db)
+  preparedRequests.set(db, prepared)
+  const [row] = await prepared.execute({ sessionId, tool })
+  return row
+}
 
 /** What the submit function decides about; see submit.sql. */
 export type Submission = {
@@ -70,10 +99,11 @@ export async function extendLeases(db: Executor, ms: number): Promise<void> {
     .where(eq(executions.holdStatus, 'open'))
 }
 
+/** A run with its session and, once it has ended, its receipt. */
 export type Joined = {
-  execution: ExecutionRow
+  execution: Omit<typeof executions.$inferSelect, 'leaseUntil'>
   session: SessionRow
-  receipt: typeof receipts.$inferSelect | null
+  receipt: Pick<typeof receipts.$inferSelect, 'jws' | 'countersignature'> | null
 }
 
 const joined = (db: Executor) =>
@@ -154,13 +184,18 @@ export async function selectOpenWork(db: Executor, of: WorkSelector): Promise<Jo
     .orderBy(asc(executions.id))
 }
 
-export async function markStarted(tx: Executor, id: string): Promise<ExecutionRow | undefined> {
-  const [row] = await tx
-    .update(executions)
-    .set({ status: 'running', startedAt: sql`clock_timestamp()` })
-    .where(and(eq(executions.id, id), eq(executions.status, 'pending')))
-    .returning()
-  return row
+/** @returns null when the run is not this provider's or was started or ended before; see start.sql */
+export async function startExecution(
+  pool: pg.Pool,
+  providerId: string,
+  id: string,
+): Promise<{ session: string; sequence: number } | null> {
+  const { rows } = await pool.query<{ answer: { session: string; sequence: number } | null }>({
+    name: 'execution_start',
+    text: 'select execution_start($1, $2) as answer',
+    values: [id, providerId],
+  })
+  return rows[0]?.answer ?? null
 }
 
 export async function markCancelRequested(tx: Executor, id: string): Promise<void> {

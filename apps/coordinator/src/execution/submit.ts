@@ -2,7 +2,6 @@ import {
   canonicalJson,
   checkArguments,
   type ErrorCode,
-  type ExecutionView,
   type Json,
   LIMITS,
   manifestHash,
@@ -15,9 +14,8 @@ import {
 } from '@orien/protocol'
 import type { Caller, Context } from '../context.ts'
 import type { Batcher } from '../db/batcher.ts'
-import { selectProvider } from '../provider/store.ts'
 import { openChannel, tryDeposit } from '../session/openChannel.ts'
-import { sessionRow } from '../session/read.ts'
+import { requireAgent } from '../session/read.ts'
 import type { SessionRow } from '../session/store.ts'
 import { channelOf } from '../session/view.ts'
 import { checkVoucher } from '../session/voucher.ts'
@@ -29,9 +27,10 @@ import {
   selectByKey,
   selectExecution,
   selectRefusal,
+  selectRequest,
   submitAll,
 } from './store.ts'
-import { viewExecution } from './view.ts'
+import { acceptedRow } from './view.ts'
 
 type Body = OperationInput<typeof operation>['body']
 
@@ -64,36 +63,56 @@ export async function submitExecution(
   submitter: Submitter,
   caller: Caller,
   input: { sessionId: string; key: string; body: Body; traceparent?: string | undefined },
-): Promise<ExecutionView> {
+): Promise<Joined> {
   const beganMs = ctx.clock.monotonicMs()
-  const session = await sessionRow(ctx, caller, input.sessionId)
+  const request = await selectRequest(ctx.db.read, input.sessionId, input.body.tool)
+  const session = requireAgent(request?.session, caller)
   const hash = hashOf(input.body)
   let submission: Submission
   try {
-    submission = await prepare(ctx, session, { ...input, hash })
+    submission = await prepare(ctx, session, knownTool(request?.tool), { ...input, hash })
   } catch (error) {
     // A repeated request gets its first answer, whatever would be refused by now.
     const known = await findKnown(ctx, session.id, input.key, hash)
-    if (known) return viewExecution(known)
+    if (known) return known
     throw error
   }
   const decided = await submitter.submit(submission)
   if (decided.sequence !== null) ctx.bus.publish(session.id, { kind: 'event', sequence: decided.sequence })
   if (decided.outcome === 'refused') throw refusal(decided.code, decided.facts)
+  if (decided.outcome === 'accepted') {
+    const row = acceptedRow(session, submission, decided)
+    const { id, tool, holdMicros } = row.execution
+    const facts = { providerId: session.providerId, tool, holdMicros }
+    ctx.trails.accepted(id, { beganMs, parent: input.traceparent, facts })
+    await setOff(ctx, row)
+    return row
+  }
   const row = await selectExecution(ctx.db.read, decided.execution)
   if (!row) throw new OrienError('internal_error')
-  if (decided.outcome === 'accepted') {
-    const { tool, holdMicros } = row.execution
-    const facts = { providerId: row.session.providerId, tool, holdMicros }
-    ctx.trails.accepted(row.execution.id, { beganMs, parent: input.traceparent, facts })
-    await setOff(ctx, row)
-  }
-  return viewExecution(row)
+  return row
 }
 
 async function setOff(ctx: Context, row: Joined): Promise<void> {
   if (row.session.channelStatus === 'none') await openChannel(ctx, row.session.id)
-  else await ctx.dispatcher.send({ executionId: row.execution.id })
+  if (row.session.channelStatus === 'open') ctx.dispatcher.sendRow(row)
+}
+
+type Offered = { tool: PublishedTool; manifest: string }
+
+/** Tools by their JSON: what was read and hashed once need not be again. */
+const offered = new Map<string, Offered>()
+const KNOWN_TOOLS = 1_000
+
+function knownTool(json: string | null | undefined): Offered | null {
+  if (!json) return null
+  const known = offered.get(json)
+  if (known) return known
+  const tool = JSON.parse(json) as PublishedTool
+  const read = { tool, manifest: manifestHash(tool) }
+  if (offered.size >= KNOWN_TOOLS) offered.clear()
+  offered.set(json, read)
+  return read
 }
 
 function refusal(code: string | null, facts: Record<string, unknown> = {}): OrienError {
@@ -118,15 +137,13 @@ async function findKnown(
 async function prepare(
   ctx: Context,
   session: SessionRow,
+  offer: Offered | null,
   { key, body, hash }: { key: string; body: Body; hash: string },
 ): Promise<Submission> {
-  const provider = await selectProvider(ctx.db.read, session.providerId)
-  const tool = (provider?.tools as PublishedTool[] | undefined)?.find(
-    (candidate) => candidate.id === body.tool,
-  )
-  if (!provider || !tool) throw new OrienError('tool_not_offered', `The provider does not offer ${body.tool}`)
+  if (!offer) throw new OrienError('tool_not_offered', `The provider does not offer ${body.tool}`)
+  const { tool, manifest } = offer
   const args = checkedArguments(tool, body.args)
-  if (!ctx.nodes.isOnline(provider.id))
+  if (!ctx.nodes.isOnline(session.providerId))
     throw new OrienError('provider_offline', 'The provider’s node is not connected')
   const terms = channelOf(session, ctx.chain)
   if (session.status === 'pending' || !terms) {
@@ -140,7 +157,7 @@ async function prepare(
     key,
     body: hash,
     tool: tool.id,
-    manifest: manifestHash(tool),
+    manifest,
     args,
     salt: ctx.random.word(),
     limits: tool.limits,

@@ -8,7 +8,8 @@ import {
   type ToolLimits,
 } from '@orien/protocol'
 import type { Executor } from '../db/executor.ts'
-import { type Joined, type LogChunk, selectLogs } from './store.ts'
+import type { RunEnd } from '../events/bus.ts'
+import { type Joined, type LogChunk, type Submission, type Submitted, selectLogs } from './store.ts'
 
 /** A run without its output. */
 export function viewExecution({ execution, session, receipt }: Joined): ExecutionView {
@@ -37,10 +38,63 @@ export function viewExecution({ execution, session, receipt }: Joined): Executio
   }
 }
 
+/** A run as it was just accepted: what was asked for, and what was decided under the session's lock. */
+export function acceptedRow(session: Joined['session'], asked: Submission, decided: Submitted): Joined {
+  const execution: Joined['execution'] = {
+    id: decided.execution,
+    sessionId: session.id,
+    idempotencyKey: asked.key,
+    bodyHash: asked.body,
+    tool: asked.tool,
+    manifestHash: asked.manifest,
+    args: asked.args,
+    argumentsSalt: asked.salt,
+    limits: asked.limits,
+    status: 'pending',
+    reason: null,
+    grantNumber: decided.grant,
+    holdMicros: BigInt(decided.hold),
+    holdStatus: 'open',
+    deadlineMs: decided.deadlineMs,
+    voucherMicros: BigInt(decided.voucher),
+    voucherSignature: decided.voucherSignature,
+    costMicros: 0n,
+    effectiveMs: 0,
+    cpuMs: 0,
+    maxRssBytes: 0n,
+    exitCode: null,
+    dispute: null,
+    cancelRequestedAt: null,
+    createdAt: new Date(decided.createdAt),
+    startedAt: null,
+    endedAt: null,
+  }
+  return { execution, session: { ...session, channelStatus: decided.channelStatus }, receipt: null }
+}
+
+/** An accepted run as it is once its receipt is recorded; see record.sql. */
+export function endedRow(row: Joined, { receipt, jws, countersignature }: RunEnd): Joined {
+  const { status, effectiveMs, cpuMs, costMicros, exitCode } = receipt
+  const execution = {
+    ...row.execution,
+    ...{ status, effectiveMs, cpuMs, costMicros, exitCode },
+    reason: receipt.reason ?? null,
+    maxRssBytes: BigInt(receipt.maxRssBytes),
+    startedAt: new Date(receipt.startedAt),
+    endedAt: new Date(receipt.endedAt),
+  }
+  return { ...row, execution, receipt: { jws, countersignature } }
+}
+
+const logBytesOf = ({ receipt }: Joined) => (receipt ? (readReceipt(receipt.jws)?.receipt.logBytes ?? 0) : 0)
+
 /** A run with the first part of its output, when it has ended and printed anything. */
-export async function viewResult(db: Executor, row: Joined): Promise<ExecutionView> {
+export async function viewResult(
+  db: Executor,
+  row: Joined,
+  logBytes: number = logBytesOf(row),
+): Promise<ExecutionView> {
   const view = viewExecution(row)
-  const logBytes = row.receipt ? (readReceipt(row.receipt.jws)?.receipt.logBytes ?? 0) : 0
   if (logBytes === 0) return row.receipt ? { ...view, stdout: '', stderr: '', outputTruncated: false } : view
   const chunks = await selectLogs(db, row.execution.id, 0, MAX_CHUNKS)
   return { ...view, ...inlineOutput(chunks), outputTruncated: logBytes > LIMITS.inlineOutputBytes }

@@ -1,25 +1,39 @@
 import { type FromNode, readRunReport } from '@orien/protocol'
 import type { Context } from '../context.ts'
 import type { LogSink } from '../execution/logs.ts'
-import { recordStarted, relayMeter, sessionOfRun } from '../execution/report.ts'
-import { type Recorder, recordReceipt } from '../metering/record.ts'
+import { placeOfRun, relayMeter, type Starts } from '../execution/report.ts'
+import { type ReceiptAnswer, type Recorder, recordReceipt } from '../metering/record.ts'
 import { touchProvider } from '../provider/connect.ts'
 import type { NodeHandlers } from '../provider/connection.ts'
 import { tellEnds } from '../session/tellEnds.ts'
 
-type Takers = { recorder: Recorder; logs: LogSink; wakeClaims: () => void }
+type Takers = { recorder: Recorder; logs: LogSink; starts: Starts; wakeClaims: () => void }
+type ReceiptMessage = Extract<FromNode, { type: 'receipt' }>
 
 /** What happens with what nodes say: each message to its verb, receipts of a session in their order. */
 export function nodeTraffic(ctx: Context, takers: Takers): NodeHandlers {
-  // Receipts of a session are a chain: the next one is looked at when the one before is recorded.
+  // Receipts of a session are a chain: the next one is handed to the recorder after the one before, which keeps the
+  // order of what it was handed, so that both may share a commit.
   const tails = new Map<string, Promise<void>>()
-  const inOrder = (sessionId: string, work: () => Promise<void>): void => {
-    const tail = (tails.get(sessionId) ?? Promise.resolve())
-      .then(work)
-      .catch((err: unknown) => ctx.log.error({ event: 'receipt.failed', sessionId, err }))
+  const inOrder = (sessionId: string, handOver: () => Promise<void>): void => {
+    const tail = (tails.get(sessionId) ?? Promise.resolve()).then(handOver)
     tails.set(sessionId, tail)
     void tail.then(() => {
       if (tails.get(sessionId) === tail) tails.delete(sessionId)
+    })
+  }
+  const takeReceipt = async (providerId: string, message: ReceiptMessage): Promise<void> => {
+    const { executionId, jws } = message
+    ctx.trails.arrived(executionId, readRunReport(message.report))
+    const place = await placeOfRun(ctx, providerId, executionId)
+    inOrder(place?.sessionId ?? providerId, async () => {
+      // The output first: whoever hears of the end may read all of it.
+      await takers.logs.stored(executionId)
+      const wasStarted = takers.starts.take(executionId)
+      recordReceipt(ctx, takers.recorder, jws, { wasStarted, onSessionOver: takers.wakeClaims })
+        .finally(() => ctx.trails.departed(executionId))
+        .then((answer) => answerNode(ctx, takers, providerId, message, answer))
+        .catch((err: unknown) => ctx.log.error({ event: 'receipt.failed', executionId, err }))
     })
   }
   return {
@@ -34,48 +48,32 @@ export function nodeTraffic(ctx: Context, takers: Takers): NodeHandlers {
         case 'heartbeat':
           return touchProvider(ctx, providerId)
         case 'started':
-          return recordStarted(ctx, providerId, message.executionId)
+          return takers.starts.report(providerId, message.executionId)
         case 'log':
           return takers.logs.accept(providerId, { ...message, data: Buffer.from(message.data, 'base64') })
         case 'meter':
           return relayMeter(ctx, providerId, message)
-        case 'receipt': {
-          const sessionId = await sessionOfRun(ctx, providerId, message.executionId)
-          inOrder(sessionId ?? providerId, () => takeReceipt(ctx, takers, providerId, message))
-        }
+        case 'receipt':
+          return takeReceipt(providerId, message)
       }
     },
   }
 }
 
-async function takeReceipt(
+function answerNode(
   ctx: Context,
-  { recorder, logs, wakeClaims }: Takers,
+  { logs }: Takers,
   providerId: string,
-  message: Extract<FromNode, { type: 'receipt' }>,
-): Promise<void> {
-  const { executionId, jws } = message
-  ctx.trails.arrived(executionId, readRunReport(message.report))
-  // The output first: whoever hears of the end may read all of it.
-  await logs.stored(executionId)
-  const answer = await recordReceipt(ctx, recorder, jws).finally(() => ctx.trails.departed(executionId))
+  { executionId }: ReceiptMessage,
+  answer: ReceiptAnswer,
+): void {
   logs.forget(executionId)
   if (answer.accepted) {
-    ctx.nodes.send(providerId, { type: 'receiptAck', executionId, countersignature: answer.countersignature })
-  } else {
-    ctx.log.warn({
-      event: 'receipt.refused',
-      providerId,
-      executionId,
-      code: answer.code,
-      detail: answer.detail,
-    })
-    ctx.nodes.send(providerId, {
-      type: 'receiptRefused',
-      executionId,
-      code: answer.code,
-      detail: answer.detail,
-    })
+    const { countersignature } = answer
+    ctx.nodes.send(providerId, { type: 'receiptAck', executionId, countersignature })
+    return
   }
-  wakeClaims()
+  const { code, detail } = answer
+  ctx.log.warn({ event: 'receipt.refused', providerId, executionId, code, detail })
+  ctx.nodes.send(providerId, { type: 'receiptRefused', executionId, code, detail })
 }

@@ -5,8 +5,10 @@ import { createKey, listKeys, revokeKey } from '../access/keys.ts'
 import { createChallenge, verifyChallenge } from '../access/signIn.ts'
 import type { Unit } from '../db/executor.ts'
 import { cancelExecution } from '../execution/cancel.ts'
-import { getExecution, listExecutions, waitForExecution } from '../execution/read.ts'
+import { getExecution, listExecutions } from '../execution/read.ts'
 import { type Submitter, submitExecution } from '../execution/submit.ts'
+import { viewExecution } from '../execution/view.ts'
+import { submitAndWait } from '../execution/wait.ts'
 import { getMetering } from '../metering/read.ts'
 import { type Recorder, recordReceipt, reportError } from '../metering/record.ts'
 import { deleteProvider, recordHeartbeat, setProviderDisabled } from '../provider/change.ts'
@@ -105,14 +107,12 @@ export function serveExecutions(app: FastifyInstance, parts: HttpParts, { submit
       typeof api.execute
     >['body']
     const key = readIdempotencyKey(request.headers['idempotency-key']) ?? ctx.random.id('request')
-    const accepted = await submitExecution(ctx, submitter, caller, {
-      sessionId: params.id,
-      key,
-      body,
-      traceparent: traceparentOf(request),
-    })
+    const traceparent = traceparentOf(request)
+    const asked = { sessionId: params.id, key, body, traceparent }
+    const submit = () => submitExecution(ctx, submitter, caller, asked)
     const waitMs = readWaitMs(request.headers.prefer)
-    const view = waitMs > 0 ? await waitFor(parts, reply, caller, accepted, waitMs) : accepted
+    const wait = { sessionId: params.id, waitMs, signal: goneSignal(reply) }
+    const view = waitMs > 0 ? await submitAndWait(ctx, caller, wait, submit) : viewExecution(await submit())
     const isOver = view.status === 'completed' || view.status === 'failed'
     reply.code(isOver ? 200 : 202).header('location', `/api/executions/${view.id}`)
     if (waitMs > 0) reply.header('preference-applied', `wait=${Math.ceil(waitMs / 1_000)}`)
@@ -123,21 +123,11 @@ export function serveExecutions(app: FastifyInstance, parts: HttpParts, { submit
   serve(app, parts, api.cancelExecution, ({ params }, { caller }) => cancelExecution(ctx, caller, params.id))
 }
 
-function waitFor(
-  parts: HttpParts,
-  reply: FastifyReply,
-  caller: Call['caller'],
-  view: api.ExecutionView,
-  waitMs: number,
-) {
+/** Aborted when the caller has hung up. */
+function goneSignal(reply: FastifyReply): AbortSignal {
   const gone = new AbortController()
   reply.raw.once('close', () => gone.abort())
-  return waitForExecution(parts.ctx, caller, {
-    id: view.id,
-    sessionId: view.sessionId,
-    waitMs,
-    signal: gone.signal,
-  })
+  return gone.signal
 }
 
 function sendView(reply: FastifyReply, view: api.ExecutionView) {

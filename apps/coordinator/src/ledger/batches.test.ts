@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { createTestDatabase, type TestDatabase } from '../../../../tests/harness/postgres.ts'
+import { createBatcher } from '../db/batcher.ts'
 import { createDatabase, type Database } from '../db/executor.ts'
 import { createPool } from '../db/pool.ts'
-import { startExecution, submitAll } from '../execution/store.ts'
-import { createSubmitter } from '../execution/submit.ts'
-import { createRecorder } from '../metering/record.ts'
-import { recordAll } from '../metering/store.ts'
+import { type Submission, startExecution, submitAll } from '../execution/store.ts'
+import { type Recording, recordAll } from '../metering/store.ts'
 import { chainOf, insertBooks, requestFor } from './fixtures/books.ts'
 import { selectDrift } from './store.ts'
 
@@ -202,13 +201,16 @@ test('a start is told once and before the end, by itself or with the receipt', a
 })
 
 test('an item that breaks its batch breaks alone, and the order of its neighbours is kept', async () => {
-  const submitter = createSubmitter({ db })
+  const submitter = createBatcher({
+    flush: (items: Submission[]) => submitAll(db.pool, items),
+    keyOf: ({ key }) => key,
+  })
   const poison = requestFor('a', 'poison', { limits: 'x', args: undefined })
   const submitted = await Promise.allSettled(
     [requestFor('a', 'a1'), poison, requestFor('a', 'a2'), requestFor('b', 'b1')].map(submitter.submit),
   )
   expect(submitted.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'fulfilled'])
-  const recorder = createRecorder({ db })
+  const recorder = createBatcher({ flush: (items: Recording[]) => recordAll(db.pool, items) })
   const next = chainOf('a')
   const receipts = [next('a1', 100), next('a2', 100), chainOf('b')('b1', 100, { cpuMs: 2 ** 40 })]
   const recorded = await Promise.allSettled(receipts.map(recorder.submit))
@@ -218,7 +220,10 @@ test('an item that breaks its batch breaks alone, and the order of its neighbour
 })
 
 test('a key twice in one batch is decided once: its second item gets the first answer', async () => {
-  const submitter = createSubmitter({ db })
+  const submitter = createBatcher({
+    flush: (items: Submission[]) => submitAll(db.pool, items),
+    keyOf: ({ key }) => key,
+  })
   const both = await Promise.all(
     [requestFor('a', 'a1'), requestFor('a', 'a2', { key: 'a1', body: 'body of a1' })].map(submitter.submit),
   )

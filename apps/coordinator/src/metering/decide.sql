@@ -4,11 +4,12 @@
 create or replace function receipt_decide(items jsonb)
 returns table (
   ordinal bigint, outcome text, code text, detail text, countersignature text, execution text,
-  -- The session after this item. `event` is the number of its last event, `is_told` whether that is this item's.
+  -- The session after this item. `event` is the number of its last event, `is_told` whether that is this item's, and
+  -- `is_start_told` whether the one before is this item's as well: the start that was reported shortly before.
   session text, spent bigint, held bigint, open_runs int, effective_total bigint, chain int, head text, event int,
-  is_told boolean, drained boolean,
+  is_told boolean, is_start_told boolean, drained boolean,
   -- As it was reported.
-  jws text, tool text, status text, reason text, cost bigint, effective_ms int, cpu_ms int, max_rss bigint, exit_code int,
+  jws text, tool text, deadline_ms bigint, status text, reason text, cost bigint, effective_ms int, cpu_ms int, max_rss bigint, exit_code int,
   started_at timestamptz, ended_at timestamptz
 )
 language plpgsql stable
@@ -31,10 +32,10 @@ begin
           hash text, jws text, countersignature text, tool text, manifest text, "grant" bigint, rate bigint, hold bigint,
           "deadlineMs" bigint, status text, reason text, cost bigint, cumulative bigint, "effectiveMs" int, "cpuMs" int,
           "maxRss" bigint, "exitCode" int, "startedAt" timestamptz, "endedAt" timestamptz, "observedMs" numeric,
-          "toleranceMs" numeric, "tolerancePerMille" numeric))
+          "wasStarted" boolean,           "toleranceMs" numeric, "tolerancePerMille" numeric))
         with ordinality as i (execution, session, provider, node_key, channel, sequence, previous, hash, jws,
           countersignature, tool, manifest, grant_claimed, rate, hold, deadline_claimed, status, reason, cost, cumulative,
-          effective_ms, cpu_ms, max_rss, exit_code, started_at, ended_at, observed_ms, tolerance_ms,
+          effective_ms, cpu_ms, max_rss, exit_code, started_at, ended_at, observed_ms, was_started, tolerance_ms,
           tolerance_per_mille, ordinal)
       left join providers p on p.id = i.provider
       left join receipts k on k.execution_id = i.execution
@@ -44,10 +45,10 @@ begin
       order by i.session, i.ordinal
   loop
     ordinal := item.ordinal; execution := item.execution; countersignature := item.countersignature; jws := item.jws;
-    tool := item.tool; status := item.status; reason := item.reason; cost := item.cost;
+    tool := item.tool; deadline_ms := item.deadline_claimed; status := item.status; reason := item.reason; cost := item.cost;
     effective_ms := item.effective_ms; cpu_ms := item.cpu_ms; max_rss := item.max_rss; exit_code := item.exit_code;
     started_at := item.started_at; ended_at := item.ended_at;
-    outcome := 'refused'; code := null; detail := ''; is_told := false; drained := false;
+    outcome := 'refused'; code := null; detail := ''; is_told := false; is_start_told := false; drained := false;
     if session is distinct from item.session then
       session := item.session; spent := item.spent_micros; held := item.held_micros; open_runs := item.open_executions;
       effective_total := item.session_effective_ms; chain := item.receipt_sequence; head := item.receipt_head;
@@ -113,7 +114,8 @@ begin
       detail := 'the hold had expired and what is left does not cover the cost';
     end if;
     is_told := true;
-    event := event + 1;
+    is_start_told := item.was_started and item.run_status = 'pending';
+    event := event + case when is_start_told then 2 else 1 end;
     if code is not null then
       outcome := 'disputed';
       return next;

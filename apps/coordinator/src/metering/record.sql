@@ -4,7 +4,7 @@
 --
 -- items: [{execution, session, provider, nodeKey, channel, sequence, previous, hash, jws, countersignature, tool, manifest, grant,
 --          rate, hold, deadlineMs, status, reason?, cost, cumulative, effectiveMs, cpuMs, maxRss, exitCode, startedAt,
---          endedAt, observedMs?, toleranceMs, tolerancePerMille}], amounts as decimal strings
+--          endedAt, observedMs?, wasStarted, toleranceMs, tolerancePerMille}], amounts as decimal strings
 -- returns, in the same order: [{outcome: accepted | replayed | refused | disputed, code, detail, countersignature,
 --          session, sequence, drained}]; `sequence` is null unless an event was written
 create or replace function receipt_record(items jsonb) returns jsonb
@@ -44,7 +44,8 @@ begin
     insert into disputes (execution_id, session_id, code, detail, jws)
       select execution, session, code, detail, jws from decided where outcome = 'disputed'
   ), marked as (
-    update executions e set dispute = jsonb_build_object('code', d.code, 'detail', d.detail)
+    update executions e set dispute = jsonb_build_object('code', d.code, 'detail', d.detail),
+        status = case when d.is_start_told then 'running' else e.status end
       from decided d where e.id = d.execution and d.outcome = 'disputed'
   ), told as (
     insert into events (session_id, sequence, type, data)
@@ -54,6 +55,10 @@ begin
             'costMicros', cost::text, 'consumedMicros', spent::text, 'heldMicros', held::text, 'receiptHash', head))
           else jsonb_build_object('executionId', execution, 'code', code, 'detail', detail) end
         from decided where is_told
+      union all
+      select session, event - 1, 'execution.started', jsonb_build_object(
+            'executionId', execution, 'tool', tool, 'deadlineMs', deadline_ms)
+        from decided where is_start_told
   ), totalled as (
     update sessions s set spent_micros = d.spent, held_micros = d.held, open_executions = d.open_runs,
         effective_ms = d.effective_total, receipt_sequence = d.chain, receipt_head = d.head, last_event = d.event

@@ -9,6 +9,7 @@ import {
 } from '@orien/protocol'
 import type { Context } from '../context.ts'
 import type { Batcher } from '../db/batcher.ts'
+import type { RunEnd } from '../events/bus.ts'
 import { verifyEd25519 } from '../keys.ts'
 import { beginEnd, completeIfDrained } from '../session/end.ts'
 import { lockSession } from '../session/store.ts'
@@ -27,6 +28,16 @@ export function createRecorder(ctx: Pick<Context, 'db' | 'metrics' | 'clock'>): 
   })
 }
 
+/** What the way of a receipt to us adds to it. */
+export type Arrival = {
+  /** The run's start was reported and is not written yet: it is told with the receipt. */
+  wasStarted: boolean
+  /** Nothing is left of the session but to settle. */
+  onSessionOver: () => void
+}
+
+const PLAIN: Arrival = { wasStarted: false, onSessionOver: () => {} }
+
 /** The answer to one receipt. */
 export type ReceiptAnswer =
   | { accepted: true; executionId: Receipt['executionId']; countersignature: string }
@@ -39,21 +50,33 @@ export type ReceiptAnswer =
  * @returns a refusal or a dispute as an answer, not as an error: the ledger is untouched then
  * @throws OrienError `database_unavailable`, `overloaded`
  */
-export async function recordReceipt(ctx: Context, recorder: Recorder, jws: string): Promise<ReceiptAnswer> {
-  const answer = await judge(ctx, recorder, jws)
+export async function recordReceipt(
+  ctx: Context,
+  recorder: Recorder,
+  jws: string,
+  arrival: Arrival = PLAIN,
+): Promise<ReceiptAnswer> {
+  const answer = await judge(ctx, recorder, jws, arrival)
   if (!answer.accepted) ctx.metrics.receiptRefused(answer.code)
   return answer
 }
 
-async function judge(ctx: Context, recorder: Recorder, jws: string): Promise<ReceiptAnswer> {
+// Up to `submit` nothing here waits: receipts reach the recorder in the order of the calls.
+async function judge(
+  ctx: Context,
+  recorder: Recorder,
+  jws: string,
+  { wasStarted, onSessionOver }: Arrival,
+): Promise<ReceiptAnswer> {
   const read = readReceipt(jws)
   if (!read) return { accepted: false, code: 'validation_failed', detail: 'This is not a receipt' }
   const { executionId } = read.receipt
   const fault = findFault(read)
   if (fault) return { accepted: false, executionId, ...fault }
-  const recording = recordingOf(ctx, jws, read)
+  const recording = { ...recordingOf(ctx, jws, read), wasStarted }
   const recorded = await recorder.submit(recording)
-  await followUp(ctx, read.receipt, recorded)
+  await followUp(ctx, { receipt: read.receipt, jws, countersignature: recording.countersignature }, recorded)
+  if (recorded.drained) onSessionOver()
   switch (recorded.outcome) {
     case 'accepted':
       return { accepted: true, executionId, countersignature: recording.countersignature }
@@ -106,7 +129,11 @@ function isPlain({ cpuMs, exitCode, startedAt, endedAt }: Receipt): boolean {
   return cpuMs <= MAX_INT4 && Math.abs(exitCode ?? 0) <= MAX_INT4 && isYear(startedAt) && isYear(endedAt)
 }
 
-function recordingOf(ctx: Context, jws: string, { receipt, hash, nodeKey }: ReadReceipt): Recording {
+function recordingOf(
+  ctx: Context,
+  jws: string,
+  { receipt, hash, nodeKey }: ReadReceipt,
+): Omit<Recording, 'wasStarted'> {
   const observedMs = ctx.dispatcher.observedMs(receipt.executionId)
   return {
     execution: receipt.executionId,
@@ -141,18 +168,18 @@ function recordingOf(ctx: Context, jws: string, { receipt, hash, nodeKey }: Read
   }
 }
 
-async function followUp(ctx: Context, receipt: Receipt, recorded: Recorded): Promise<void> {
-  const { sessionId, executionId } = receipt
-  if (recorded.sequence !== null) {
-    ctx.bus.publish(sessionId, { kind: 'event', sequence: recorded.sequence, ended: executionId })
-  }
-  if (recorded.outcome === 'accepted') {
-    ctx.dispatcher.forget(executionId)
-    tellExecution(ctx, receipt)
+async function followUp(ctx: Context, end: RunEnd, recorded: Recorded): Promise<void> {
+  const { sessionId, executionId } = end.receipt
+  const { sequence, outcome } = recorded
+  if (outcome === 'accepted' || outcome === 'disputed') ctx.dispatcher.forget(executionId)
+  if (outcome === 'accepted') tellExecution(ctx, end.receipt)
+  if (sequence !== null) {
+    const ended = { kind: 'event', sequence, ended: executionId } as const
+    ctx.bus.publish(sessionId, outcome === 'accepted' ? { ...ended, end } : ended)
   }
   if (recorded.drained) await completeIfDrained(ctx, sessionId)
   if (recorded.outcome !== 'disputed') return
-  tellExecution(ctx, receipt, recorded.code ?? 'receipt_disputed')
+  tellExecution(ctx, end.receipt, recorded.code ?? 'receipt_disputed')
   // Its chain of receipts is broken from here on, so nothing more may be built on it.
   await ctx.db.write(async (unit) => {
     const row = await lockSession(unit.tx, sessionId)

@@ -33,6 +33,8 @@ export type Recording = {
   startedAt: string
   endedAt: string
   observedMs?: number
+  /** Its start was reported and is not written yet. */
+  wasStarted: boolean
   toleranceMs: number
   tolerancePerMille: number
 }

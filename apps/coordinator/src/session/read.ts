@@ -10,7 +10,8 @@ import type { Executor } from '../db/executor.ts'
 import { lockSession, type SessionRow, selectSession, selectSessions } from './store.ts'
 import { viewSessions } from './view.ts'
 
-function requireAgent(row: SessionRow | undefined, caller: Pick<Caller, 'agentId'>): SessionRow {
+/** @throws OrienError `not_found` unless it is the caller's */
+export function requireAgent(row: SessionRow | undefined, caller: Pick<Caller, 'agentId'>): SessionRow {
   // Another agent's session is not found rather than forbidden: its existence is nobody's business.
   if (!row || row.agentId !== caller.agentId) throw new OrienError('not_found', 'There is no such session')
   return row
