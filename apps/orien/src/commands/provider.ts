@@ -52,7 +52,10 @@ export function defineProviderCommands(program: Command, bind: Bind): void {
   })
 
   defineToolsCommands(provider, bind)
+  defineImport(provider, bind)
+}
 
+function defineImport(provider: Command, bind: Bind): void {
   const imported = provider
     .command('import')
     .argument('<command...>', "the server's command line, after --")
