@@ -4,6 +4,8 @@ export type Durations = { p50Ms: number; p99Ms: number; meanMs: number }
 type Pair = {
   subject: () => Promise<unknown>
   reference: () => Promise<unknown>
+  /** Before every subject, and not counted. */
+  prepare?: () => Promise<unknown>
   rounds: number
   warmUpRounds?: number
 }
@@ -43,10 +45,12 @@ export async function samplePair(pair: Pair): Promise<{ subject: Durations; refe
   const referenceMs: number[] = []
   for (let round = 0; round < (pair.warmUpRounds ?? 3); round++) {
     await pair.reference()
+    await pair.prepare?.()
     await pair.subject()
   }
   for (let round = 0; round < pair.rounds; round++) {
     referenceMs.push(await wallMs(pair.reference))
+    await pair.prepare?.()
     subjectMs.push(await wallMs(pair.subject))
   }
   return { subject: summarise(subjectMs), reference: summarise(referenceMs) }

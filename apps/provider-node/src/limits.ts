@@ -25,6 +25,8 @@ export const NODE_LIMITS = {
   outputHashBytes: 1_073_741_824,
   /** Channels of which a reading is remembered. */
   channelReadings: 10_000,
+  /** Channels that the guard of running sessions asks the chain about at once. */
+  channelReadsAtOnce: 32,
   /** Runs that the loopback interface can tell about. */
   rememberedRuns: 1_000,
 } as const

@@ -31,10 +31,60 @@ describe('watching channels', () => {
     const { clock, session, watch, asked } = setUp([])
     const check = () => watch.check(session.channel, session.voucher(1n))
     expect([await check(), await check(), asked()]).toEqual([null, null, 1])
-    await clock.advance(59_999)
+    await clock.advance(29_999)
     expect([await check(), asked()]).toEqual([null, 1])
-    await clock.advance(1)
+    await clock.advance(30_001)
     expect([await check(), asked()]).toEqual([null, 2])
+  })
+
+  test('a channel in use is read again at half of that time, and no run waits for it', async () => {
+    const never = new Promise<ChannelState | null>(() => {})
+    const clock = createTestClock()
+    const session = openSession(offerFor().jws)
+    const answers = [Promise.resolve(session.state ?? null), never]
+    const read: ReadChannel = () => answers.shift() ?? never
+    const watch = watchChannels(read, clock, TIMING, new AbortController().signal)
+    expect(await watch.check(session.channel, session.voucher(1n))).toBeNull()
+    await clock.advance(30_000)
+    expect(await watch.check(session.channel, session.voucher(1n))).toBeNull()
+    expect(answers).toEqual([])
+  })
+
+  test('a close that is asked for right after a reading is seen within the time that a reading is good for', async () => {
+    const { clock, session, watch } = setUp([])
+    const check = () => watch.check(session.channel, session.voucher(1n))
+    expect(await check()).toBeNull()
+    if (session.state) session.state.closeRequestedAt = 7
+    await clock.advance(30_000)
+    expect(await check()).toBeNull()
+    await clock.advance(0)
+    expect(await check()).toMatchObject({ code: 'voucher_invalid' })
+  })
+
+  test('the age of a reading counts from when the chain was asked, not from its answer', async () => {
+    const late = Promise.withResolvers<ChannelState | null>()
+    const clock = createTestClock()
+    const session = openSession(offerFor().jws)
+    let asked = 0
+    const read: ReadChannel = () => {
+      asked += 1
+      return asked === 1 ? late.promise : Promise.resolve(session.state ?? null)
+    }
+    const watch = watchChannels(read, clock, TIMING, new AbortController().signal)
+    const first = watch.check(session.channel, session.voucher(1n))
+    await clock.advance(50_000)
+    late.resolve(session.state ?? null)
+    expect(await first).toBeNull()
+    await clock.advance(10_000)
+    await watch.check(session.channel, session.voucher(1n))
+    expect(asked).toBe(2)
+  })
+
+  test('many that ask about one channel at once ask the chain once', async () => {
+    const { session, watch, asked } = setUp([])
+    const checks = Array.from({ length: 20 }, () => watch.check(session.channel, session.voucher(1n)))
+    expect(new Set(await Promise.all(checks))).toEqual(new Set([null]))
+    expect(asked()).toBe(1)
   })
 
   test('a voucher above the known deposit makes the chain be asked again: it may have been topped up', async () => {

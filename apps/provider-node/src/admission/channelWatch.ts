@@ -27,8 +27,10 @@ const isOnlyTooShallow = (reading: ChannelState, voucher: Voucher) =>
   !reading.finalized && reading.closeRequestedAt === 0 && reading.depositMicros < voucher.cumulativeMicros
 
 /**
- * A good reading may be trusted for {@link Timing.channelFreshMs}: a close that is requested right after it takes
- * effect only after the contract's grace period, which is far longer.
+ * A good reading may be trusted for {@link Timing.channelFreshMs}, counted from when the chain was asked: a deposit only
+ * grows until the channel closes, and a close that is requested right after the reading takes effect only after the
+ * contract's grace period, which is far longer. A channel in use is read again when half of that time is over, so that
+ * no run waits for the chain.
  */
 export function watchChannels(
   readChannel: ReadChannel,
@@ -38,14 +40,24 @@ export function watchChannels(
 ): ChannelWatch {
   const readings = new Map<string, { reading: ChannelState; atMs: number }>()
 
-  async function read(terms: ChannelTerms): Promise<ChannelState | null> {
+  /** One at a time for a channel: an older answer must not take the place of a newer one. */
+  const asking = new Map<string, Promise<ChannelState | null>>()
+
+  async function ask(id: string, terms: ChannelTerms): Promise<ChannelState | null> {
+    const atMs = clock.monotonicMs()
     const reading = await readChannel(terms)
-    const id = channelId(terms)
     readings.delete(id)
     const [oldest] = readings.keys()
     if (oldest !== undefined && readings.size >= NODE_LIMITS.channelReadings) readings.delete(oldest)
-    if (reading) readings.set(id, { reading, atMs: clock.monotonicMs() })
+    if (reading) readings.set(id, { reading, atMs })
     return reading
+  }
+
+  function read(terms: ChannelTerms): Promise<ChannelState | null> {
+    const id = channelId(terms)
+    const asked = asking.get(id) ?? ask(id, terms).finally(() => asking.delete(id))
+    asking.set(id, asked)
+    return asked
   }
 
   async function attempt(terms: ChannelTerms, voucher: Voucher): Promise<Attempt> {
@@ -64,8 +76,12 @@ export function watchChannels(
     forget: (terms) => void readings.delete(channelId(terms)),
     check: async (terms, voucher) => {
       const known = readings.get(channelId(terms))
-      const isFresh = known && clock.monotonicMs() - known.atMs < timing.channelFreshMs
-      if (isFresh && !refusalOf(terms, voucher, known.reading)) return null
+      const ageMs = known ? clock.monotonicMs() - known.atMs : timing.channelFreshMs
+      if (known && ageMs < timing.channelFreshMs && !refusalOf(terms, voucher, known.reading)) {
+        // A chain that does not answer shows when the time is over.
+        if (ageMs * 2 >= timing.channelFreshMs) read(terms).catch(() => {})
+        return null
+      }
       const giveUpAtMs = clock.monotonicMs() + timing.channelWaitMs
       for (;;) {
         const { refusal, mayChange } = await attempt(terms, voucher)

@@ -1,4 +1,5 @@
 import type { JournalState } from '../journal/state.ts'
+import { NODE_LIMITS } from '../limits.ts'
 import type { Log } from '../log.ts'
 import type { ChannelWatch } from './channelWatch.ts'
 
@@ -22,13 +23,18 @@ export async function guardChannels({
   stopSession,
   log,
 }: Guarded): Promise<void> {
-  for (const sessionId of openSessions()) {
-    const channel = state.sessions.get(sessionId)?.channel
-    if (!channel) continue
-    // A chain that does not answer proves nothing; the next look may.
-    const reading = await channels.read(channel).catch(() => undefined)
-    if (reading === undefined || (reading && !reading.finalized && reading.closeRequestedAt === 0)) continue
-    log.warn({ event: 'channel.closing', sessionId })
-    stopSession(sessionId)
+  const left = [...openSessions()]
+  const look = async () => {
+    for (let sessionId = left.pop(); sessionId !== undefined; sessionId = left.pop()) {
+      const channel = state.sessions.get(sessionId)?.channel
+      if (!channel) continue
+      // A chain that does not answer proves nothing; the next look may.
+      const reading = await channels.read(channel).catch(() => undefined)
+      if (reading === undefined || (reading && !reading.finalized && reading.closeRequestedAt === 0)) continue
+      log.warn({ event: 'channel.closing', sessionId })
+      stopSession(sessionId)
+    }
   }
+  // One after the other, the look at a thousand channels would take longer than the time that it is good for.
+  await Promise.all(Array.from({ length: NODE_LIMITS.channelReadsAtOnce }, look))
 }

@@ -4,7 +4,7 @@ import { chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/p
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Bench, openBench, ROOMY } from './testing/bench.ts'
+import { type Bench, openBench, ROOMY, SANDBOX_MODES } from './testing/bench.ts'
 
 const MEBIBYTE = 1_048_576
 const NOBODY = 65_534
@@ -13,10 +13,10 @@ const NOBODY = 65_534
 const parentOf = async (pid: number): Promise<number> =>
   Number(/\) \S+ (\d+)/.exec(await readFile(`/proc/${pid}/stat`, 'utf8'))?.[1])
 
-describe('on a machine without cgroups', () => {
+describe.each(SANDBOX_MODES)('on a machine without cgroups, in a %s sandbox', (mode) => {
   let bench: Bench
   beforeAll(async () => {
-    bench = await openBench({ useCgroups: false })
+    bench = await openBench({ mode, useCgroups: false })
   })
   afterAll(() => bench.close())
 
@@ -57,10 +57,10 @@ describe('on a machine without cgroups', () => {
   })
 })
 
-describe('the process that keeps the meter', () => {
+describe.each(SANDBOX_MODES)('the process that keeps the meter, in a %s sandbox', (mode) => {
   let bench: Bench
   beforeAll(async () => {
-    bench = await openBench()
+    bench = await openBench({ mode })
   })
   afterAll(() => bench.close())
 
@@ -92,7 +92,7 @@ describe('the process that keeps the meter', () => {
   })
 
   it('that is killed together with bubblewrap leaves nothing running when the run is told to be over', async () => {
-    const bare = await openBench({ useCgroups: false })
+    const bare = await openBench({ mode, useCgroups: false })
     const run = bare.driver.run(bare.spec(['daemons', '20', '0', '60000'], { deadlineMs: 3_000 }), () => {})
     await run.started
     const [tool = 0] = await bare.alive()

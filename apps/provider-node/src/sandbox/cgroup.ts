@@ -1,20 +1,9 @@
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as after } from 'node:timers/promises'
 import { type CgroupBases, findHierarchies, leafOf, makeBases } from './cgroupBases.ts'
+import { openCounters } from './cgroupCounters.ts'
 import type { Limits } from './driver.ts'
 import { SANDBOX_LIMITS } from './limits.ts'
 import { randomName } from './names.ts'
@@ -58,13 +47,6 @@ function attempt(action: () => void): boolean {
 
 const write = (dir: string, file: string, value: number): void => writeFileSync(join(dir, file), `${value}`)
 
-const readNumber = (dir: string, file: string): number => Number(readFileSync(join(dir, file), 'utf8').trim())
-
-function readField(dir: string, file: string, field: string): number {
-  const lines = readFileSync(join(dir, file), 'utf8').split('\n')
-  return Number(lines.find((line) => line.startsWith(`${field} `))?.split(' ')[1] ?? 0)
-}
-
 function limit({ memory, pids, memoryVersion }: CgroupBases, processes: number, memoryBytes: number): void {
   // The helper itself is one process and a few pages of the group.
   write(pids, 'pids.max', processes + 1)
@@ -79,42 +61,6 @@ function limit({ memory, pids, memoryVersion }: CgroupBases, processes: number, 
   write(memory, 'memory.limit_in_bytes', memoryBytes)
   limitSum()
   attempt(() => write(memory, 'memory.swappiness', 0))
-}
-
-function readCpu({ cpu, unified }: CgroupBases): number | null {
-  if (cpu) return Math.round(readNumber(cpu, 'cpuacct.usage') / 1_000)
-  return unified ? readField(unified, 'cpu.stat', 'usage_usec') : null
-}
-
-const readOomKills = ({ memory, memoryVersion }: CgroupBases): number =>
-  readField(memory, memoryVersion === 1 ? 'memory.oom_control' : 'memory.events', 'oom_kill')
-
-/** The highest memory since it was last reset. */
-type Peak = { read(): number; reset(): boolean; close(): void }
-
-function openPeak({ memory, memoryVersion }: CgroupBases): Peak {
-  if (memoryVersion === 1)
-    return {
-      read: () => readNumber(memory, 'memory.max_usage_in_bytes'),
-      reset: () => attempt(() => write(memory, 'memory.max_usage_in_bytes', 0)),
-      close: () => {},
-    }
-  const path = join(memory, 'memory.peak')
-  // memory.peak came with Linux 5.19; since 6.12 each open descriptor has a peak of its own that it may reset.
-  if (!existsSync(path)) return { read: () => 0, reset: () => false, close: () => {} }
-  let fd: number | undefined
-  attempt(() => {
-    fd = openSync(path, 'r+')
-  })
-  const own = fd
-  if (own === undefined)
-    return { read: () => readNumber(memory, 'memory.peak'), reset: () => false, close: () => {} }
-  const text = Buffer.alloc(32)
-  return {
-    read: () => Number(text.toString('latin1', 0, readSync(own, text, 0, text.length, 0)).trim()),
-    reset: () => attempt(() => writeSync(own, 'reset')),
-    close: () => closeSync(own),
-  }
 }
 
 /** A group reports `populated` for some milliseconds after its last process died, and rmdir says EBUSY until then. */
@@ -143,7 +89,9 @@ function placeIn(bases: CgroupBases): CgroupBases {
     memory: join(bases.memory, name),
     pids: join(bases.pids, name),
     ...(cpu ? { cpu: join(cpu, name) } : {}),
-    ...(unified ? { unified: join(unified, name) } : {}),
+    // Where version 1 counts everything, version 2 could only kill, which the namespace does as well; and entering one of
+    // its groups makes the kernel wait for every processor, 10 ms and more on a busy machine.
+    ...(unified && (bases.memoryVersion === 2 || !cpu) ? { unified: join(unified, name) } : {}),
   }
 }
 
@@ -151,20 +99,19 @@ function createSlot(bases: CgroupBases): SlotCgroup {
   const own = placeIn(bases)
   const dirs = dirsOf(own)
   for (const dir of dirs) mkdirSync(dir)
-  const peak = openPeak(own)
+  const counters = openCounters(own)
   const before = { cpuMicros: 0, residueBytes: 0, oomKills: 0 }
   let limited = { processes: 0, memoryBytes: 0 }
   return {
+    // Not in this turn of the loop: entering a group can make the kernel wait for a millisecond and more.
     join: async (pid) => {
-      // Not in this turn of the loop: entering a group can make the kernel wait for a millisecond and more.
-      for (const dir of dirs) await writeFile(join(dir, 'cgroup.procs'), `${pid}`)
+      await Promise.all(dirs.map((dir) => writeFile(join(dir, 'cgroup.procs'), `${pid}`)))
     },
     rebase: () => {
-      peak.reset()
-      const usage = own.memoryVersion === 1 ? 'memory.usage_in_bytes' : 'memory.current'
-      before.residueBytes = readNumber(own.memory, usage)
-      before.cpuMicros = readCpu(own) ?? 0
-      before.oomKills = readOomKills(own)
+      counters.resetPeak()
+      before.residueBytes = counters.usageBytes()
+      before.cpuMicros = counters.cpuMicros() ?? 0
+      before.oomKills = counters.oomKills()
       return before.residueBytes
     },
     limit: ({ processes, memoryBytes: toolBytes }) => {
@@ -174,18 +121,18 @@ function createSlot(bases: CgroupBases): SlotCgroup {
       limited = { processes, memoryBytes }
     },
     read: () => {
-      const cpuMicros = readCpu(own)
+      const cpuMicros = counters.cpuMicros()
       return {
         cpuMicros: cpuMicros === null ? null : cpuMicros - before.cpuMicros,
-        peakBytes: Math.max(0, peak.read() - before.residueBytes),
-        oomKills: readOomKills(own) - before.oomKills,
+        peakBytes: Math.max(0, counters.peakBytes() - before.residueBytes),
+        oomKills: counters.oomKills() - before.oomKills,
       }
     },
     kill: () => {
       if (own.unified) killIn(own.unified)
     },
     remove: () => {
-      peak.close()
+      counters.close()
       return removeDirs(dirs)
     },
   }
@@ -195,9 +142,9 @@ function createSlot(bases: CgroupBases): SlotCgroup {
 function canRebase(bases: CgroupBases): boolean {
   const own = placeIn(bases)
   if (!attempt(() => mkdirSync(own.memory))) return false
-  const peak = openPeak(own)
-  const can = peak.reset()
-  peak.close()
+  const counters = openCounters({ memoryVersion: own.memoryVersion, memory: own.memory, pids: own.memory })
+  const can = counters.resetPeak()
+  counters.close()
   attempt(() => rmdirSync(own.memory))
   return can
 }

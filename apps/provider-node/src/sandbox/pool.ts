@@ -10,7 +10,7 @@ import { closeSlot, emptySlot, openSlot, type Slot } from './slot.ts'
 export type SlotState = 'unused' | 'clean' | 'spent'
 
 /** A sandbox that a run has to itself until it gives it back. */
-export type Lease = { readonly slot: Slot; giveBack(state: SlotState): void }
+export type Loan = { readonly slot: Slot; giveBack(state: SlotState): void }
 
 /** The sandboxes of a driver: made, lent, emptied, kept ready, and given up. */
 export class Pool {
@@ -31,7 +31,7 @@ export class Pool {
   }
 
   /** @throws OrienError `sandbox_unavailable` */
-  async take(shape: SandboxShape): Promise<Lease> {
+  async take(shape: SandboxShape): Promise<Loan> {
     const shelf = this.#shelfFor(shape)
     shelf.used += 1
     shelf.mostUsed = Math.max(shelf.mostUsed, shelf.used)

@@ -12,7 +12,7 @@ import type { OutputChunk, Run, RunFacts, RunSpec, Stop } from './driver.ts'
 import { concludeRun } from './facts.ts'
 import { SANDBOX_LIMITS } from './limits.ts'
 import { createOutputSink } from './output.ts'
-import type { Lease, Pool } from './pool.ts'
+import type { Loan, Pool } from './pool.ts'
 import { untilDead } from './sandboxProcess.ts'
 import { type Slot, withoutPaths } from './slot.ts'
 
@@ -27,7 +27,7 @@ const toNs = (ms: number): bigint => BigInt(Math.round(ms * NS_PER_MS))
 
 /** Everything that changes while a run is under way. */
 type Progress = {
-  lease?: Lease
+  loan?: Loan
   /** The helper has the request and obeys frames. */
   requested: boolean
   /** The sandbox may be somebody else's by now: nothing is said to it any more. */
@@ -56,13 +56,13 @@ export function startRun(ready: Promise<Ready>, spec: RunSpec, onOutput: OnOutpu
       decide(progress, stop)
       // A sandbox that is not ready yet is given back in `conduct` as soon as it is.
       if (!progress.requested) return
-      progress.lease?.slot.sandbox.channel.write(encodeKill(stop))
+      progress.loan?.slot.sandbox.channel.write(encodeKill(stop))
       arm(progress, SANDBOX_LIMITS.backstopMs)
     },
     extend: (deadlineMs) => {
       if (deadlineMs <= progress.deadlineMs || progress.isOver) return
       progress.deadlineMs = deadlineMs
-      if (progress.requested) progress.lease?.slot.sandbox.channel.write(encodeExtend(toNs(deadlineMs)))
+      if (progress.requested) progress.loan?.slot.sandbox.channel.write(encodeExtend(toNs(deadlineMs)))
       if (progress.startNs !== undefined && !progress.nodeStop) watchTime(progress, spec)
     },
   }
@@ -77,8 +77,8 @@ function decide(progress: Progress, stop: Stop): void {
 function arm(progress: Progress, delayMs: number): void {
   clearTimeout(progress.timer)
   const fire = () => {
-    progress.lease?.slot.cgroup?.kill()
-    progress.lease?.slot.sandbox.kill()
+    progress.loan?.slot.cgroup?.kill()
+    progress.loan?.slot.sandbox.kill()
   }
   if (delayMs === 0) fire()
   else progress.timer = setTimeout(fire, delayMs)
@@ -110,9 +110,9 @@ async function conduct(
     const result = await ready
     if (!result.ok) throw new OrienError('sandbox_unavailable', result.detail)
     const request = encodeRequest(requestOf(spec, progress, result.hasCgroups))
-    progress.lease = await result.pool.take(spec)
+    progress.loan = await result.pool.take(spec)
     if (!progress.nodeStop)
-      await converse(progress.lease.slot, request, spec, progress, sink.deliver, onStarted)
+      await converse(progress.loan.slot, request, spec, progress, sink.deliver, onStarted)
   } catch (error) {
     progress.detail ??= error instanceof OrienError ? error.message : 'the run broke off'
     decide(progress, 'sandbox_error')
@@ -132,15 +132,15 @@ async function conduct(
   })
   // Given back by what is told of the run, so that nobody inherits a sandbox that anything went wrong in.
   const isClean = facts.stop === 'exit' && report?.stop === 'none' && !nodeStop
-  progress.lease?.giveBack(progress.requested ? (isClean ? 'clean' : 'spent') : 'unused')
+  progress.loan?.giveBack(progress.requested ? (isClean ? 'clean' : 'spent') : 'unused')
   return { ...facts, ...sink.finish() }
 }
 
 /** With a report every process of the run is dead; without one, that is waited for. */
 async function takeDown(progress: Progress): Promise<CgroupReading | undefined> {
-  const { lease, report, requested } = progress
-  if (!lease || !requested) return undefined
-  const { sandbox, initPid, cgroup } = lease.slot
+  const { loan, report, requested } = progress
+  if (!loan || !requested) return undefined
+  const { sandbox, initPid, cgroup } = loan.slot
   if (!report) {
     await sandbox.exited
     // Killed from outside, bubblewrap is gone some milliseconds before the namespace is.

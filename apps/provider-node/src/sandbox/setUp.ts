@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { chownSync, existsSync, lstatSync, readlinkSync, statSync } from 'node:fs'
+import { chownSync, lstatSync, readlinkSync, statSync } from 'node:fs'
 import { access, mkdir, rm, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -59,6 +59,12 @@ async function isRecentEnough(bwrapPath: string): Promise<boolean> {
   return Number(major) > 0 || Number(minor) >= OLDEST_MINOR
 }
 
+const OTHERS_READ = 0o004
+
+/** What only the host's root may read is closed to a tool in any case. */
+const isReadable = (path: string): boolean =>
+  ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & OTHERS_READ) !== 0
+
 function readLayout(): HostLayout {
   const links: Record<string, string> = {}
   const directories: string[] = []
@@ -67,7 +73,7 @@ function readLayout(): HostLayout {
     if (entry?.isSymbolicLink()) links[name] = readlinkSync(name)
     else if (entry) directories.push(name)
   }
-  return { links, directories, masked: MASKED_NAMES.filter((name) => existsSync(name)) }
+  return { links, directories, masked: MASKED_NAMES.filter(isReadable) }
 }
 
 async function writeFiles(stateDir: string): Promise<SandboxFiles> {

@@ -44,37 +44,59 @@ async function nextWithin(frames: AsyncGenerator<Frame>, patienceMs: number): Pr
 }
 
 /**
- * Sets a sandbox up. The cgroup is joined once it stands, so that only runs are counted.
+ * Moves PID 1 into the cgroup. That can take the kernel ten milliseconds, so it is done while bubblewrap is still at
+ * work wherever what that counts can be taken off again.
+ */
+async function join(
+  { cgroups }: RunContext,
+  cgroup: SlotCgroup,
+  sandbox: SandboxProcess,
+  ready: Promise<unknown>,
+) {
+  if (!cgroups?.canRebase) await ready
+  const pid = await sandbox.initPid
+  if (pid !== null) await cgroup.join(pid)
+}
+
+/**
+ * Sets a sandbox up.
  *
  * @throws OrienError `sandbox_unavailable`
  */
 export async function openSlot(context: RunContext, shape: SandboxShape): Promise<Slot> {
   const sandbox = await launch(context, shape)
   const frames = readFrames(sandbox.channel)
-  const ready = await nextWithin(frames, SANDBOX_LIMITS.setUpMs).catch(() => undefined)
+  // While bubblewrap is at work.
+  const cgroup = context.cgroups?.create()
+  const answer = nextWithin(frames, SANDBOX_LIMITS.setUpMs).catch(() => undefined)
+  const joined = cgroup
+    ? join(context, cgroup, sandbox, answer).then(
+        () => true,
+        () => false,
+      )
+    : true
+  const ready = await answer
   const initPid = ready?.kind === 'ready' ? await sandbox.initPid : null
   if (initPid === null) {
     sandbox.kill()
     sandbox.channel.destroy()
     await sandbox.exited
+    await cgroup?.remove()
     throw new OrienError(
       'sandbox_unavailable',
       withoutPaths(sandbox.complaint()) || 'the sandbox ended early',
     )
   }
-  const cgroup = context.cgroups?.create()
   const slot: Slot = { sandbox, initPid, frames, ...(cgroup ? { cgroup } : {}), runs: 0, isDead: false }
   void sandbox.exited.then(() => {
     slot.isDead = true
   })
-  try {
-    await cgroup?.join(initPid)
-    cgroup?.rebase()
-    return slot
-  } catch (cause) {
+  if (!(await joined)) {
     await closeSlot(slot)
-    throw new OrienError('sandbox_unavailable', 'the sandbox could not be limited', {}, { cause })
+    throw new OrienError('sandbox_unavailable', 'the sandbox could not be limited')
   }
+  cgroup?.rebase()
+  return slot
 }
 
 /**

@@ -74,6 +74,7 @@ export class Spawner {
   readonly #dir: string
   readonly #launched = new Map<bigint, Launched>()
   #lastId = 0n
+  #awake = 0
   #running: Running | undefined
   #ended: Promise<void> | undefined
 
@@ -97,10 +98,10 @@ export class Spawner {
       initPid: Promise.withResolvers(),
       knownPid: 0,
       exited: Promise.withResolvers(),
-      isAwake: true,
+      isAwake: false,
     }
     this.#launched.set(id, sandbox)
-    this.#keepAwake()
+    this.#setAwake(sandbox, true)
     return this.#connect(running, id, sandbox, bytes)
   }
 
@@ -131,10 +132,9 @@ export class Spawner {
       channel,
       initPid: sandbox.initPid.promise,
       setAwake: (isAwake) => {
-        sandbox.isAwake = isAwake
         if (isAwake) channel.ref()
         else channel.unref()
-        this.#keepAwake()
+        if (this.#launched.has(id)) this.#setAwake(sandbox, isAwake)
       },
       complaint: () => sandbox.complaint.trim(),
       kill: () => {
@@ -152,10 +152,13 @@ export class Spawner {
     return running
   }
 
-  #keepAwake(): void {
-    const control = this.#running?.control
-    if ([...this.#launched.values()].some(({ isAwake }) => isAwake)) control?.ref()
-    else control?.unref()
+  /** The control is awake while any sandbox is. */
+  #setAwake(sandbox: Launched, isAwake: boolean): void {
+    if (sandbox.isAwake === isAwake) return
+    sandbox.isAwake = isAwake
+    this.#awake += isAwake ? 1 : -1
+    if (this.#awake === 0) this.#running?.control.unref()
+    else if (isAwake && this.#awake === 1) this.#running?.control.ref()
   }
 
   /** The connection was refused: nothing was ever started for it. */
@@ -166,9 +169,9 @@ export class Spawner {
 
   #end(id: bigint, sandbox: Launched): void {
     this.#launched.delete(id)
+    this.#setAwake(sandbox, false)
     sandbox.initPid.resolve(null)
     sandbox.exited.resolve()
-    this.#keepAwake()
   }
 
   #take(kind: number, payload: Buffer): void {

@@ -2,8 +2,11 @@ import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type BubblewrapOptions, createBubblewrapDriver } from '../bubblewrap.ts'
-import type { Driver, OutputChunk, RunFacts, RunSpec } from '../driver.ts'
+import type { Driver, OutputChunk, RunFacts, RunSpec, SandboxMode } from '../driver.ts'
 import { lendPrograms } from './programs.ts'
+
+/** What holds in one of them holds in each. */
+export const SANDBOX_MODES: readonly SandboxMode[] = ['cold', 'warm', 'resident']
 
 const MEBIBYTE = 1_048_576
 
