@@ -1,5 +1,13 @@
 import { connect } from 'node:net'
-import { ERRORS, EXECUTION_STATUSES, FAILURE_REASONS, micros, OPERATIONS, STREAMS } from '@orien/protocol'
+import {
+  ERRORS,
+  EXECUTION_STATUSES,
+  FAILURE_REASONS,
+  makeId,
+  micros,
+  OPERATIONS,
+  STREAMS,
+} from '@orien/protocol'
 import type { Session } from '@orien/sdk'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { keepLines } from '../harness/logLines.ts'
@@ -160,6 +168,7 @@ test('no label takes a value that the source does not bound, whatever is sent', 
     phase: ['submit', 'dispatch', 'queue', 'set_up', 'run', 'receipt', 'transit', 'commit'],
     job: ['relayer', 'sweep'],
     batcher: ['submit', 'receipt', 'log'],
+    what: ['trail', 'dispatch', 'output'],
     kind: ['open', 'top_up', 'close', 'set_operator'],
     state: ['busy', 'idle', 'waiting'],
   }
@@ -188,6 +197,21 @@ test('the page has the phases, the pool, the batches, the ledger, the jobs and t
   expect(text).toMatch(/orien_refusals_total\{code="unauthorized"\} [1-9]/)
   expect(text).toMatch(/nodejs_eventloop_lag_p99_seconds \d/)
   expect(text).toMatch(/orien_nodes_online 1/)
+})
+
+test('nothing is remembered of executions that have ended, or that a node makes up', async () => {
+  const [known] = node.dispatches
+  const said = { type: 'log' as const, stream: 'stdout' as const, offset: 0, data: 'aGk=' }
+  for (let index = 0; index < 50; index += 1) {
+    const executionId = makeId('execution', index, new Uint8Array(10))
+    node.send({ ...said, executionId })
+    node.send({ type: 'receipt', executionId, jws: 'a.b.c' })
+    if (known) node.send({ ...said, executionId: known.executionId })
+  }
+  const last = makeId('execution', 49, new Uint8Array(10))
+  await node.waitFor('receiptRefused', ({ executionId }) => executionId === last)
+  for (const what of ['trail', 'dispatch', 'output'])
+    await expect.poll(page, { timeout: 10_000 }).toContain(`orien_remembered_items{what="${what}"} 0`)
 })
 
 test('arguments, secrets and output are in no line and on no page', async () => {

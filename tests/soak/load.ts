@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { type Id, micros, OrienError } from '@orien/protocol'
 import type { Orien, Session } from '@orien/sdk'
 import { createAgent } from '../harness/stack.ts'
@@ -10,6 +11,7 @@ export type Tally = { runs: number; failures: Map<string, number>; latenciesMs: 
 export type Load = { take: () => Tally; stop: () => Promise<void> }
 
 const RUNS_PER_SESSION = 12
+const AFTER_FAILURE_MS = 1_000
 const CALL_MS = 90_000
 
 const emptyTally = (): Tally => ({ runs: 0, failures: new Map(), latenciesMs: [], settled: 0 })
@@ -75,9 +77,10 @@ export async function startLoad(place: SoakPlace, providers: readonly Id<'provid
   )
   const work = agents.map(async ({ orien, providerId }) => {
     while (!isStopping)
-      await oneSession(place, orien, providerId, () => tally).catch((error: unknown) => {
+      await oneSession(place, orien, providerId, () => tally).catch(async (error: unknown) => {
         const code = error instanceof OrienError ? error.code : String(error).slice(0, 80)
         tally.failures.set(code, (tally.failures.get(code) ?? 0) + 1)
+        await pause(AFTER_FAILURE_MS)
       })
   })
   return {

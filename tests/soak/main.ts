@@ -138,7 +138,7 @@ function judge(): void {
 
 async function conclude(): Promise<void> {
   const page = await readPage(place.url)
-  for (const name of ['orien_executions_remembered', 'orien_stream_subscribers', 'orien_leases_open'])
-    console.log(`${name} ${page.get(name)}`)
+  const left = /^orien_(remembered_items|stream_subscribers|leases_open)/
+  for (const [name, value] of page) if (left.test(name)) console.log(`${name} ${value}`)
   console.log(isGood ? 'soak passed' : 'soak FAILED')
 }

@@ -103,7 +103,13 @@ export type Rail = {
 }
 
 /** Where a run belongs: what never changes of it. */
-export type Place = { sessionId: string; providerId: string; outputBytes: number }
+export type Place = {
+  sessionId: string
+  providerId: string
+  outputBytes: number
+  /** Its receipt is there: nothing of it comes any more. */
+  isRecorded: boolean
+}
 
 /** Carries accepted work to nodes. The row is the truth; what is sent twice runs once. */
 export type Dispatcher = {

@@ -31,9 +31,10 @@ type Sent = Place & { atMs: number }
 
 /** Sends runs to nodes and remembers where they went and, by this process's clock, since when they could be running. */
 export function createDispatcher(
-  ctx: Pick<Context, 'db' | 'nodes' | 'chain' | 'clock' | 'trails'>,
+  ctx: Pick<Context, 'db' | 'nodes' | 'chain' | 'clock' | 'trails' | 'metrics'>,
 ): Dispatcher {
   const sent = new Map<string, Sent>()
+  ctx.metrics.remembered.set('dispatch', () => sent.size)
   const sendRow = (row: Joined) => {
     const { execution, session } = row
     const work = workOf(row, ctx)
@@ -43,7 +44,7 @@ export function createDispatcher(
     if (!ctx.nodes.send(session.providerId, { type: 'dispatch', work, ...traced })) return
     if (!sent.has(work.executionId)) {
       const { outputBytes } = execution.limits as { outputBytes: number }
-      const place = { sessionId: session.id, providerId: session.providerId, outputBytes }
+      const place = { sessionId: session.id, providerId: session.providerId, outputBytes, isRecorded: false }
       sent.set(work.executionId, { ...place, atMs: ctx.clock.monotonicMs() })
     }
     const mustStop = execution.cancelRequestedAt !== null || session.status === 'ending'

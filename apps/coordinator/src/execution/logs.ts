@@ -27,20 +27,22 @@ export function createLogSink(
       return chunks.map(() => null)
     },
   })
-  const targets = new Map<string, Promise<Target | null>>()
-  const findTarget = async (providerId: string, executionId: string): Promise<Target | null> => {
+  const targets = new Map<string, Target>()
+  ctx.metrics.remembered.set('output', () => targets.size)
+  // Only what is this provider's and still open is remembered: neither what a node makes up nor what comes late.
+  const targetOf = async (providerId: string, executionId: string): Promise<Target | null> => {
+    const known = targets.get(executionId)
+    if (known) return known.providerId === providerId ? known : null
     const place = await placeOfRun(ctx, providerId, executionId)
-    return place && { ...place, receivedBytes: 0, last: Promise.resolve() }
-  }
-  const targetOf = (providerId: string, executionId: string): Promise<Target | null> => {
-    const known = targets.get(executionId) ?? findTarget(providerId, executionId)
-    targets.set(executionId, known)
-    return known
+    if (!place || place.isRecorded) return null
+    const target = { ...place, receivedBytes: 0, last: Promise.resolve() }
+    targets.set(executionId, target)
+    return target
   }
   return {
     accept: async (providerId, chunk) => {
       const target = await targetOf(providerId, chunk.executionId)
-      if (target?.providerId !== providerId) return
+      if (!target) return
       target.receivedBytes += chunk.data.length
       // A node that sends more than its tool may print is cut off; the receipt's hash tells what was lost.
       if (target.receivedBytes > target.outputBytes + LIMITS.logChunkBytes) return
@@ -51,10 +53,7 @@ export function createLogSink(
       )
       target.last = Promise.all([target.last, write]).then(() => {})
     },
-    stored: async (executionId) => {
-      const target = await targets.get(executionId)
-      await target?.last
-    },
+    stored: async (executionId) => targets.get(executionId)?.last,
     forget: (executionId) => void targets.delete(executionId),
   }
 }

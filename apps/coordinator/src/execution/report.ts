@@ -20,7 +20,12 @@ async function readPlace({ db }: Pick<Context, 'db'>, executionId: string): Prom
   const row = await selectExecution(db.read, executionId)
   if (!row) return null
   const { outputBytes } = row.execution.limits as { outputBytes: number }
-  return { sessionId: row.session.id, providerId: row.session.providerId, outputBytes }
+  return {
+    sessionId: row.session.id,
+    providerId: row.session.providerId,
+    outputBytes,
+    isRecorded: row.receipt !== null,
+  }
 }
 
 /** Takes in that tools were executed. */

@@ -23,11 +23,14 @@ type Row = readonly [name: string, help: string, labels: readonly string[], read
 
 const one = (value: number): Value[] => [[{}, value]]
 
-type Batchers = ReadonlyMap<string, () => BatchLoad>
+type Registered = {
+  batchers: ReadonlyMap<string, () => BatchLoad>
+  remembered: ReadonlyMap<string, () => number>
+}
 
-function processRows(live: LiveFigures, loads: Batchers): Row[] {
-  const batchers = (of: keyof BatchLoad) =>
-    [...loads].map(([batcher, load]) => [{ batcher }, load()[of]] as const)
+function processRows(live: LiveFigures, of: Registered): Row[] {
+  const batchers = (figure: keyof BatchLoad) =>
+    [...of.batchers].map(([batcher, load]) => [{ batcher }, load()[figure]] as const)
   return [
     ['orien_nodes_online', 'Nodes with a WebSocket to this replica', [], () => one(live.nodesOnline())],
     ['orien_stream_subscribers', 'Open event streams', [], () => one(live.subscribers())],
@@ -37,7 +40,12 @@ function processRows(live: LiveFigures, loads: Batchers): Row[] {
       [],
       () => one(signatureEngine === 'native' ? 1 : 0),
     ],
-    ['orien_executions_remembered', 'Accepted executions without an end', [], () => one(live.trails())],
+    [
+      'orien_remembered_items',
+      'What the process keeps of executions that have not ended',
+      ['what'],
+      () => [...of.remembered].map(([what, count]) => [{ what }, count()] as const),
+    ],
     [
       'orien_pool_connections',
       'Connections to PostgreSQL, and requests that wait for one',
@@ -113,8 +121,11 @@ function databaseRows(figures: () => Figures): Row[] {
 }
 
 /** Registers every gauge; each is read when the page is asked for. */
-export function serveGauges(registry: Registry, live: LiveFigures, loads: Batchers): void {
-  for (const [name, help, labelNames, read] of [...processRows(live, loads), ...databaseRows(live.figures)]) {
+export function serveGauges(registry: Registry, live: LiveFigures, registered: Registered): void {
+  for (const [name, help, labelNames, read] of [
+    ...processRows(live, registered),
+    ...databaseRows(live.figures),
+  ]) {
     new Gauge({
       name,
       help,

@@ -27,6 +27,8 @@ export type Metrics = {
   batchSeconds: Histogram<'batcher'>
   /** Group commits and what waits for them, by name. */
   batchers: Map<string, () => BatchLoad>
+  /** What this process remembers of executions that have not ended; without a leak it follows the open leases. */
+  remembered: Map<'trail' | 'dispatch' | 'output', () => number>
 }
 
 /** The phases of an execution, in their order; together they are its time. */
@@ -53,13 +55,15 @@ export function createMetrics(live: LiveFigures): Metrics {
   ) => new Histogram({ name, help, labelNames, buckets, registers })
   collectDefaultMetrics({ register: registry })
   const batchers = new Map<string, () => BatchLoad>()
-  serveGauges(registry, live, batchers)
+  const remembered: Metrics['remembered'] = new Map([['trail', live.trails]])
+  serveGauges(registry, live, { batchers, remembered })
   const phases = histogram('orien_execution_phase_seconds', 'Time of one phase of an execution', ['phase'])
   const refusals = counter('orien_refusals_total', 'Requests that were refused, by code', ['code'])
   const receipts = counter('orien_refused_receipts_total', 'Receipts refused or disputed, by code', ['code'])
   return {
     registry,
     batchers,
+    remembered,
     page: async () => {
       await live.refresh()
       return { contentType: registry.contentType, text: await registry.metrics() }

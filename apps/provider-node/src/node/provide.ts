@@ -58,20 +58,12 @@ export type Providing = {
 export async function provide(context: ProvideContext): Promise<Providing> {
   const { provider, keys, journal, stage, clock, timing, log } = context
   const stopping = new AbortController()
-  const terms = offerTerms({
-    provider,
-    nodeKey: keys.node.publicKey,
-    tools: stage.tools,
-    isolation: stage.isolation.isolationClass,
-  })
+  const { isolationClass: isolation } = stage.isolation
+  const terms = offerTerms({ provider, nodeKey: keys.node.publicKey, tools: stage.tools, isolation })
   const offerNow = () => currentOffer(journal, terms, keys.node, clock.nowMs(), timing.offerValidityMs)
   let offer = await offerNow()
-  const issuer: Issuer = {
-    journal,
-    key: keys.node,
-    providerId: provider.registration.providerId,
-    isolation: stage.isolation.isolationClass,
-  }
+  const { providerId } = provider.registration
+  const issuer: Issuer = { journal, key: keys.node, providerId, isolation }
   const recovered = await recoverRuns(issuer, clock.nowMs())
   for (const { subject, outcome } of recovered) log.warn(runEvent(issuer, subject, outcome))
   const delivery = new Delivery(journal.state)
@@ -79,38 +71,23 @@ export async function provide(context: ProvideContext): Promise<Providing> {
   const workspaces = watchWorkspaces(stage.workspaces, clock)
   const channels = watchChannels(context.readChannel, clock, timing, stopping.signal)
   const judge = { tools: stage.tools, state: journal.state, channels, nowMs: clock.nowMs }
+  const isLinked = () => link.status().state === 'live'
   const metrics: NodeMetrics = createNodeMetrics(() => ({
     ...runs.counts(),
-    ...receiptFigures(journal),
-    sessions: journal.state.sessions.size,
-    isLinked: link.status().state === 'live',
+    ...figuresOf(journal),
+    isLinked: isLinked(),
   }))
   const runs = new Runs({ ...context, ...stage, workspaces, issuer, judge, delivery, metrics })
-  const link = new Link(
-    linkOf(
-      context,
-      { delivery, runs, workspaces },
-      () => offer,
-      () => chores.dropSettled(),
-    ),
-  )
+  const working = { delivery, runs, workspaces }
+  const dropSettled = () => chores.dropSettled()
+  const link = new Link(linkOf(context, working, () => offer, dropSettled))
   const renewOffer = async () => {
     const next = await offerNow()
     if (next.hash === offer.hash) return
     offer = next
     link.renew()
   }
-  const chores = startChores({
-    runs,
-    journal,
-    delivery,
-    channels,
-    workspaces,
-    renewOffer,
-    clock,
-    timing,
-    log,
-  })
+  const chores = startChores({ ...working, journal, channels, renewOffer, clock, timing, log })
   return {
     runs,
     metrics,
@@ -119,18 +96,19 @@ export async function provide(context: ProvideContext): Promise<Providing> {
     stop: async () => {
       chores.stop()
       await finishRuns(runs, clock, timing)
-      await flushReceipts(journal, () => link.status().state === 'live', clock, timing)
+      await flushReceipts(journal, isLinked, clock, timing)
       stopping.abort()
       await link.stop()
     },
   }
 }
 
-/** Receipts that somebody has still to take, and those that nobody will. */
-function receiptFigures({ state }: Pick<Journal, 'state'>) {
+/** Sessions, receipts that somebody has still to take, and those that nobody will. */
+function figuresOf({ state }: Pick<Journal, 'state'>) {
   const pending = [...state.pendingReceipts.values()]
   const refusedReceipts = pending.filter(({ refusal }) => refusal).length
-  return { unacknowledgedReceipts: pending.length - refusedReceipts, refusedReceipts }
+  const unacknowledgedReceipts = pending.length - refusedReceipts
+  return { sessions: state.sessions.size, unacknowledgedReceipts, refusedReceipts }
 }
 
 /** Receipts of earlier processes that nobody has acknowledged go out again, in their order, the very same bytes. */
