@@ -37,10 +37,11 @@ const anId = <K extends 'session' | 'agent'>(kind: K) =>
   makeId(kind, Date.now(), new Uint8Array(randomBytes(10)))
 const aKey = () => `0x${randomBytes(32).toString('hex')}` as Hex
 
-function makeSession(agentId: Id<'agent'>): VoucherSession {
+type Place = Pick<ChainTerms, 'chainId' | 'escrow' | 'token'>
+
+function makeSession(agentId: Id<'agent'>, { chainId, escrow, token }: Place): VoucherSession {
   const id = anId('session')
   const key = aKey()
-  const { chainId, escrow, token } = paperChain
   const terms: ChannelTerms = {
     chainId,
     escrow,
@@ -62,7 +63,7 @@ function makeSession(agentId: Id<'agent'>): VoucherSession {
 /** Inserts an agent, a provider and active sessions of theirs, without any chain. */
 export async function insertVoucherSessions(
   pool: ReturnType<typeof createPool>,
-  { count, budgetMicros }: { count: number; budgetMicros: bigint },
+  { count, budgetMicros, chain = paperChain }: { count: number; budgetMicros: bigint; chain?: Place },
 ): Promise<VoucherSession[]> {
   const agentId = anId('agent')
   const provider = `prv_${'0'.repeat(26)}`
@@ -72,7 +73,7 @@ export async function insertVoucherSessions(
      values ($1, 'paper', '0x', '0x', 'k', 600000, '[]', 'none', '{}', 0) on conflict do nothing`,
     [provider],
   )
-  const sessions = Array.from({ length: count }, () => makeSession(agentId))
+  const sessions = Array.from({ length: count }, () => makeSession(agentId, chain))
   for (const { id, terms } of sessions) {
     await pool.query(
       `insert into sessions (id, agent_id, provider_id, status, rail, rate_micros_per_minute, budget_micros,

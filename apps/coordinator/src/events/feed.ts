@@ -1,5 +1,5 @@
 import type { SessionEventRecord } from '@orien/protocol'
-import type { Bus } from './bus.ts'
+import type { Bus, BusMessage } from './bus.ts'
 import { encodeEphemeral, encodeEvent } from './message.ts'
 
 /** Somebody who reads a session's stream. */
@@ -47,121 +47,128 @@ function keep(waiting: Uint8Array[], chunk: Uint8Array): void {
   if (waiting.push(chunk) > MAX_WAITING) waiting.shift()
 }
 
-type Feed = { follow: (after: number, reader: Reader) => Following; size: () => number }
-
-function createFeed(bus: Bus, read: ReadEvents, sessionId: string, onEmpty: () => void): Feed {
-  const followers = new Set<Follower>()
-  const live = new Set<Follower>()
-  let waiting: Uint8Array[] = []
+/** One session's stream in this process; it lives as long as somebody reads it. */
+class Feed {
+  readonly #read: (after: number) => Promise<SessionEventRecord[]>
+  readonly #followers = new Set<Follower>()
+  readonly #live = new Set<Follower>()
+  readonly #unsubscribe: () => void
+  #waiting: Uint8Array[] = []
   /** The highest sequence that any live follower was told, gone ones too, and whether there may be a higher one. */
-  let last = 0
-  let isBehind = false
-  let isReading = false
+  #last = 0
+  #isBehind = false
+  #isReading = false
 
-  const setState = (follower: Follower, state: Follower['state']) => {
-    follower.state = state
-    if (state === 'live') live.add(follower)
-    else live.delete(follower)
+  constructor(bus: Bus, read: ReadEvents, sessionId: string) {
+    this.#read = (after) => read(sessionId, after, PAGE)
+    // Subscribed before any read: what is committed in between is then announced, not missed.
+    this.#unsubscribe = bus.subscribe(sessionId, (message) => this.#hear(message))
   }
 
-  const give = (follower: Follower, chunk: Uint8Array) => {
+  get size(): number {
+    return this.#followers.size
+  }
+
+  follow(after: number, reader: Reader, onEmpty: () => void): Following {
+    const follower: Follower = { reader, last: after, state: 'catching', waiting: [] }
+    this.#followers.add(follower)
+    void this.#catchUp(follower)
+    return {
+      drained: () => {
+        if (follower.state === 'full') void this.#catchUp(follower)
+      },
+      stop: () => {
+        this.#setState(follower, 'gone')
+        if (!this.#followers.delete(follower) || this.#followers.size > 0) return
+        this.#unsubscribe()
+        onEmpty()
+      },
+    }
+  }
+
+  #hear(message: BusMessage): void {
+    if (message.kind === 'event') {
+      this.#isBehind = true
+      void this.#pump()
+      return
+    }
+    const chunk = encodeEphemeral(message)
+    for (const follower of this.#followers) if (follower.state === 'catching') keep(follower.waiting, chunk)
+    // Output of a run must not overtake the event that tells of its start.
+    if (this.#isReading) keep(this.#waiting, chunk)
+    else for (const follower of this.#live) this.#give(follower, chunk)
+  }
+
+  #setState(follower: Follower, state: Follower['state']): void {
+    follower.state = state
+    if (state === 'live') this.#live.add(follower)
+    else this.#live.delete(follower)
+  }
+
+  #give(follower: Follower, chunk: Uint8Array): boolean {
     if (follower.reader.write(chunk)) return true
-    setState(follower, 'full')
+    this.#setState(follower, 'full')
     follower.waiting = []
     return false
   }
 
-  const tellAll = (event: SessionEventRecord) => {
-    last = Math.max(last, event.sequence)
+  #tellAll(event: SessionEventRecord): void {
+    this.#last = Math.max(this.#last, event.sequence)
     const chunk = encodeEvent(event)
-    for (const follower of live) {
+    for (const follower of this.#live) {
       // Whoever caught up by itself may be ahead of the read that this event comes from.
       if (event.sequence <= follower.last) continue
       follower.last = event.sequence
-      give(follower, chunk)
+      this.#give(follower, chunk)
     }
   }
 
-  const pump = async () => {
-    if (isReading) return
-    isReading = true
+  async #pump(): Promise<void> {
+    if (this.#isReading) return
+    this.#isReading = true
     try {
-      while (isBehind && live.size > 0) {
-        isBehind = false
-        const page = await read(sessionId, last, PAGE)
+      while (this.#isBehind && this.#live.size > 0) {
+        this.#isBehind = false
+        const page = await this.#read(this.#last)
         // A full page may have more behind it; the bus may have spoken again while it was read.
-        isBehind ||= page.length === PAGE
-        for (const event of page) tellAll(event)
+        this.#isBehind ||= page.length === PAGE
+        for (const event of page) this.#tellAll(event)
       }
     } catch (error) {
-      for (const follower of [...live]) follower.reader.fail(error)
+      for (const follower of [...this.#live]) follower.reader.fail(error)
     } finally {
-      isReading = false
+      this.#isReading = false
     }
-    const chunks = waiting
-    waiting = []
-    for (const chunk of chunks) for (const follower of live) give(follower, chunk)
+    const chunks = this.#waiting
+    this.#waiting = []
+    for (const chunk of chunks) for (const follower of this.#live) this.#give(follower, chunk)
   }
 
-  const join = (follower: Follower) => {
-    if (live.size === 0) last = Math.max(last, follower.last)
-    const chunks = follower.waiting
-    follower.waiting = []
-    setState(follower, 'live')
-    for (const chunk of chunks) if (!give(follower, chunk)) return
-    if (isBehind) void pump()
-  }
-
-  const catchUp = async (follower: Follower) => {
-    setState(follower, 'catching')
+  async #catchUp(follower: Follower): Promise<void> {
+    this.#setState(follower, 'catching')
     try {
       for (;;) {
-        const page = await read(sessionId, follower.last, PAGE)
+        const page = await this.#read(follower.last)
         if (follower.state !== 'catching') return
         for (const event of page) {
           follower.last = event.sequence
-          if (!give(follower, encodeEvent(event))) return
+          if (!this.#give(follower, encodeEvent(event))) return
         }
         // Nobody else is told from here to `join`, so nothing falls between the two.
-        if (page.length < PAGE && follower.last >= last) return join(follower)
+        if (page.length < PAGE && follower.last >= this.#last) return this.#join(follower)
       }
     } catch (error) {
       if (follower.state !== 'gone') follower.reader.fail(error)
     }
   }
 
-  // Subscribed before any read: what is committed in between is then announced, not missed.
-  const unsubscribe = bus.subscribe(sessionId, (message) => {
-    if (message.kind === 'event') {
-      isBehind = true
-      void pump()
-      return
-    }
-    const chunk = encodeEphemeral(message)
-    for (const follower of followers) if (follower.state === 'catching') keep(follower.waiting, chunk)
-    // Output of a run must not overtake the event that tells of its start.
-    if (isReading) keep(waiting, chunk)
-    else for (const follower of live) give(follower, chunk)
-  })
-
-  return {
-    size: () => followers.size,
-    follow: (after, reader) => {
-      const follower: Follower = { reader, last: after, state: 'catching', waiting: [] }
-      followers.add(follower)
-      void catchUp(follower)
-      return {
-        drained: () => {
-          if (follower.state === 'full') void catchUp(follower)
-        },
-        stop: () => {
-          setState(follower, 'gone')
-          if (!followers.delete(follower) || followers.size > 0) return
-          unsubscribe()
-          onEmpty()
-        },
-      }
-    },
+  #join(follower: Follower): void {
+    if (this.#live.size === 0) this.#last = Math.max(this.#last, follower.last)
+    const chunks = follower.waiting
+    follower.waiting = []
+    this.#setState(follower, 'live')
+    for (const chunk of chunks) if (!this.#give(follower, chunk)) return
+    if (this.#isBehind) void this.#pump()
   }
 }
 
@@ -170,13 +177,13 @@ export function createFeeds(bus: Bus, read: ReadEvents): Feeds {
   return {
     readers: () => {
       let count = 0
-      for (const feed of feeds.values()) count += feed.size()
+      for (const feed of feeds.values()) count += feed.size
       return count
     },
     follow: (sessionId, after, reader) => {
-      const feed = feeds.get(sessionId) ?? createFeed(bus, read, sessionId, () => feeds.delete(sessionId))
+      const feed = feeds.get(sessionId) ?? new Feed(bus, read, sessionId)
       feeds.set(sessionId, feed)
-      return feed.follow(after, reader)
+      return feed.follow(after, reader, () => feeds.delete(sessionId))
     },
   }
 }

@@ -68,8 +68,7 @@ export function sendFeed(feeds: Feeds, reply: FastifyReply, sessionId: string, a
   const stop = keepAlive(raw)
   const following = feeds.follow(sessionId, after, {
     write: (chunk) => {
-      raw.write(chunk)
-      if (raw.writableLength <= MAX_WAITING_BYTES) return true
+      if (raw.write(chunk) || raw.writableLength <= MAX_WAITING_BYTES) return true
       raw.once('drain', following.drained)
       return false
     },

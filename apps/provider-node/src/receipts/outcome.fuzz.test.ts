@@ -9,6 +9,7 @@ const facts = (given: Partial<RunFacts>): RunFacts => ({
   exitCode: 0,
   signal: null,
   effectiveMicros: 1_000,
+  lifeMs: 1,
   cpuMicros: 1_000,
   maxRssBytes: 1,
   sources: { wall: 'helper', cpu: 'helper', memory: 'helper' },

@@ -52,6 +52,8 @@ export async function executeRun(
       },
     )
     run.timeline.runMs = facts.effectiveMicros / 1_000
+    // By the helper's clock: what this process does afterwards (output, hashes) is no part of the run.
+    if (run.startedAt !== undefined) run.endedAt = instantOf(Date.parse(run.startedAt) + facts.lifeMs)
     if (facts.detail) await explain(run, facts.detail)
     const log = await run.spool.end()
     if (!hasStarted) return freeOutcome(run.stop ?? 'sandbox_error', log)

@@ -22,6 +22,8 @@ export type OpenRun = {
   /** Kills the tool; absent until there is one. */
   kill?: () => void
   startedAt?: string
+  /** When its last process was dead. */
+  endedAt?: string
 }
 
 /** A hash as the receipt's form wants one, from whatever stood in its place in a dispatch that is refused. */

@@ -164,7 +164,7 @@ export class Runs {
   async #conclude(run: OpenRun, outcome: Outcome): Promise<void> {
     const { clock, issuer, log, history, delivery } = this.#context
     const { executionId } = run.work
-    const endedAt = instantOf(clock.nowMs())
+    const endedAt = run.endedAt ?? instantOf(clock.nowMs())
     const interval = { startedAt: run.startedAt ?? endedAt, endedAt }
     try {
       await issueReceipt(issuer, run.subject, outcome, interval)

@@ -80,6 +80,8 @@ export type RunFacts = {
   signal: string | null
   /** exec of the tool to the death of its last process, microseconds, cut at the deadline. */
   effectiveMicros: number
+  /** The same in whole milliseconds without the cut: what a stop took is in it. Never billed. */
+  lifeMs: number
   /** User + system time of the whole tree, orphans included, microseconds. */
   cpuMicros: number
   maxRssBytes: number

@@ -60,6 +60,7 @@ export function concludeRun(evidence: Evidence): Omit<RunFacts, 'outputBytes' | 
   return {
     ...end,
     effectiveMicros: effectiveMicros(evidence, end.stop),
+    lifeMs: Math.ceil(report ? Number(report.endNs - report.startNs) / 1e6 : evidence.elapsedMicros / 1e3),
     cpuMicros:
       groupMicros === null
         ? (report?.cpuMicros ?? 0)

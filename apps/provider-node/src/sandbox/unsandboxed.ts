@@ -57,7 +57,8 @@ async function pump(
 }
 
 function conclude(run: Bare, spec: RunSpec, sink: OutputSink): RunFacts {
-  const endNs = run.stopNs > 0n ? run.stopNs : process.hrtime.bigint()
+  const deadNs = process.hrtime.bigint()
+  const endNs = run.stopNs > 0n ? run.stopNs : deadNs
   const cutMicros = Math.floor(Math.min(spec.limits.timeMs, run.deadlineMs) * 1_000)
   const failed = run.stop === 'sandbox_error'
   return {
@@ -65,6 +66,7 @@ function conclude(run: Bare, spec: RunSpec, sink: OutputSink): RunFacts {
     exitCode: failed ? null : run.child.exitCode,
     signal: run.child.signalCode,
     effectiveMicros: failed ? 0 : Math.min(Number((endNs - run.startNs) / NS_PER_MICRO), cutMicros),
+    lifeMs: failed ? 0 : Math.ceil(Number(deadNs - run.startNs) / 1e6),
     // Node does not tell what a child used; nothing is invented.
     cpuMicros: 0,
     maxRssBytes: 0,
