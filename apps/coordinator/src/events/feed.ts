@@ -3,7 +3,7 @@ import type { Bus, BusMessage } from './bus.ts'
 import { encodeEphemeral, encodeEvent } from './message.ts'
 
 /** Somebody who reads a session's stream. */
-export type Reader = {
+type Reader = {
   /** @returns false when it takes nothing more until it is `drained`; this chunk it has taken */
   write: (chunk: Uint8Array) => boolean
   /** The stream cannot go on; the reader will come back with the last number that it has seen. */
