@@ -129,7 +129,8 @@ async function findKnown(
   if (row && row.execution.bodyHash !== hash) throw new OrienError('idempotency_conflict')
   if (row) return row
   const refused = await selectRefusal(ctx.db.read, sessionId, key)
-  if (refused?.bodyHash === hash) throw refusal(refused.code, refused.facts as Record<string, unknown>)
+  if (refused && refused.bodyHash !== hash) throw new OrienError('idempotency_conflict')
+  if (refused) throw refusal(refused.code, refused.facts as Record<string, unknown>)
   return undefined
 }
 
@@ -146,10 +147,9 @@ async function prepare(
   if (!ctx.nodes.isOnline(session.providerId))
     throw new OrienError('provider_offline', 'The provider’s node is not connected')
   const terms = channelOf(session, ctx.chain)
-  if (session.status === 'pending' || !terms) {
-    throw new OrienError('session_not_active', 'The session is not started', { status: session.status })
-  }
-  if (body.voucher) checkVoucher(terms, body.voucher, session.budgetMicros)
+  // Without keys there is nothing to check a voucher by. The refusal is the database's all the same: it is kept.
+  const voucher = terms && body.voucher
+  if (voucher) checkVoucher(terms, voucher, session.budgetMicros)
   if (session.status === 'active' && session.channelStatus === 'none') await tryDeposit(ctx, session)
   return {
     session: session.id,
@@ -163,9 +163,7 @@ async function prepare(
     limits: tool.limits,
     limitMs: tool.limits.timeMs,
     ...(body.maxCostMicros === undefined ? {} : { maxCost: body.maxCostMicros.toString() }),
-    ...(body.voucher
-      ? { voucher: body.voucher.cumulativeMicros.toString(), voucherSignature: body.voucher.signature }
-      : {}),
+    ...(voucher ? { voucher: voucher.cumulativeMicros.toString(), voucherSignature: voucher.signature } : {}),
     minimumGrantMs: LIMITS.minimumGrantMs,
     leaseMs: ctx.config.leaseMs,
     maxOpen: LIMITS.openExecutions,
