@@ -84,7 +84,7 @@ begin
     elsif chain + 1 <> item.sequence or head <> item.previous then
       code := 'receipt_out_of_order';
       detail := 'the next receipt of the session is number ' || (chain + 1);
-    elsif spent + cost <> item.cumulative then
+    elsif spent::numeric + cost <> item.cumulative then
       code := 'receipt_mismatch';
       detail := 'the cumulative amount is not the sum so far';
     end if;
@@ -105,11 +105,12 @@ begin
     if effective_ms > observed + item.tolerance_ms + observed * item.tolerance_per_mille / 1000 then
       code := 'implausible_duration';
       detail := format('%s ms were reported, %s ms were observed', effective_ms, round(observed));
-    elsif item.channel_status in ('closing', 'closed') then
-      -- The provider itself signed the sum that the channel closes at; what comes after it cannot be paid any more.
+    elsif cost > 0 and item.channel_status <> 'open' then
+      -- Recorded after the claim, it would be owed for ever, and the settlement on the chain would be another one than
+      -- the ledger's. An honest node signs no claim below its receipts.
       code := 'uncovered';
-      detail := 'the channel is being closed without it';
-    elsif spent + held - released + cost > least(item.budget_micros, item.authorised_micros) then
+      detail := 'the channel is not open, so nothing can be claimed for it';
+    elsif spent::numeric + held - released + cost > least(item.budget_micros, item.authorised_micros) then
       code := 'uncovered';
       detail := 'the hold had expired and what is left does not cover the cost';
     end if;

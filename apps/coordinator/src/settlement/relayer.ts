@@ -1,5 +1,6 @@
 import {
   invariant,
+  OrienError,
   type TransactionEvent,
   type TransactionStatus,
   transactionTransition,
@@ -37,7 +38,12 @@ const BATCH = 200
 export async function relayOnce(ctx: Context, chain: RelayerChain): Promise<boolean> {
   let hasMoved = false
   for (const row of await selectOpenTransactions(ctx.db.read, BATCH)) {
-    const step = await advance(ctx, chain, row)
+    const step = await advance(ctx, chain, row).catch((err: unknown) => {
+      if (err instanceof OrienError) throw err
+      // One that contradicts our books waits for its operator; everyone else's is settled meanwhile.
+      ctx.log.error({ event: 'settlement.broken', transaction: row.id, kind: row.kind, err })
+      return 'waiting' as const
+    })
     if (step === 'unreachable') return false
     hasMoved ||= step === 'moved'
   }
