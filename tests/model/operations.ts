@@ -1,0 +1,115 @@
+import fc from 'fast-check'
+
+/** How an amount is chosen, seen from what the session needs or has at that moment. */
+export type Amount = 'none' | 'lower' | 'equal' | 'needed' | 'short' | 'whole' | 'over'
+export type Cap = 'none' | 'one' | 'tooSmall' | 'smallest' | 'half' | 'endless'
+type Lie = 'none' | 'again' | 'sequence' | 'previous' | 'cumulative' | 'cost' | 'hold' | 'slow' | 'impossible'
+type Effort = 'rejected' | 'nothing' | 'one' | 'half' | 'all'
+
+/** One thing that somebody does. Sessions and runs are named by turn, so that every history can be carried out. */
+export type Operation =
+  | { do: 'start'; session: number }
+  | { do: 'submit'; session: number; key: number; tool: number; note: string; cap: Cap; voucher: Amount }
+  | { do: 'voucher'; session: number; amount: Amount; key: number }
+  | { do: 'topUp'; session: number; amount: bigint; salt: number }
+  | { do: 'started'; session: number; run: number }
+  | { do: 'cancel'; session: number; run: number }
+  | { do: 'receipt'; session: number; run: number; effort: Effort; lie: Lie }
+  | { do: 'end'; session: number }
+  | { do: 'pass'; ms: number }
+  | { do: 'lease'; session: number; run: number; isOver: boolean }
+  | { do: 'sweep' }
+  | { do: 'claim' }
+  | { do: 'chain'; session: number; isSuccess: boolean }
+  | { do: 'restart' }
+
+const turn = fc.nat({ max: 3 })
+const run = fc.nat({ max: 7 })
+const most = <T>(usual: T, ...others: T[]): fc.Arbitrary<T> =>
+  fc.oneof(
+    { weight: 2 * others.length, arbitrary: fc.constant(usual) },
+    { weight: others.length, arbitrary: fc.constantFrom(...others) },
+  )
+
+const submit = fc.record({
+  do: fc.constant('submit' as const),
+  session: turn,
+  key: fc.nat({ max: 11 }),
+  tool: fc.nat({ max: 2 }),
+  note: most('', 'other'),
+  cap: most<Cap>('none', 'one', 'tooSmall', 'smallest', 'half', 'endless'),
+  voucher: most<Amount>('needed', 'none', 'lower', 'equal', 'short', 'whole', 'over'),
+})
+
+const receipt = fc.record({
+  do: fc.constant('receipt' as const),
+  session: turn,
+  run,
+  effort: fc.constantFrom<Effort>('rejected', 'nothing', 'one', 'half', 'all'),
+  lie: fc.oneof(
+    { weight: 9, arbitrary: fc.constant<Lie>('none') },
+    { weight: 3, arbitrary: fc.constant<Lie>('again') },
+    {
+      weight: 2,
+      arbitrary: fc.constantFrom<Lie>(
+        'sequence',
+        'previous',
+        'cumulative',
+        'cost',
+        'hold',
+        'slow',
+        'impossible',
+      ),
+    },
+  ),
+})
+
+/** Everything that can happen, what happens most most often. */
+export const OPERATIONS: readonly { weight: number; arbitrary: fc.Arbitrary<Operation> }[] = [
+  { weight: 12, arbitrary: submit },
+  { weight: 9, arbitrary: receipt },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('chain' as const),
+      session: turn,
+      isSuccess: most(true, true, true, false),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('voucher' as const),
+      session: turn,
+      amount: fc.constantFrom<Amount>('none', 'lower', 'equal', 'needed', 'whole', 'over'),
+      key: fc.nat({ max: 3 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('topUp' as const),
+      session: turn,
+      amount: fc.constantFrom(1n, 777n, 1_000_000n),
+      salt: fc.nat({ max: 1 }),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('started' as const), session: turn, run }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('cancel' as const), session: turn, run }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('start' as const), session: turn }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('end' as const), session: turn }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('pass' as const),
+      ms: fc.constantFrom(1, 60, 500, 5_000, 70_000),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('lease' as const), session: turn, run, isOver: fc.boolean() }),
+  },
+  { weight: 2, arbitrary: fc.constant({ do: 'sweep' as const }) },
+  { weight: 2, arbitrary: fc.constant({ do: 'claim' as const }) },
+  { weight: 1, arbitrary: fc.constant({ do: 'restart' as const }) },
+]

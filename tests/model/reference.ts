@@ -1,0 +1,291 @@
+/**
+ * What ORIEN's ledger must do, without a database: sessions, vouchers, grants, holds, receipts, leases and settlement,
+ * written from docs/money.md and docs/architecture.md. It shares no code with the product: two descriptions that agree
+ * on every history are worth more than one that agrees with itself.
+ */
+
+type Status = 'pending' | 'active' | 'ending' | 'completed' | 'settled' | 'failed'
+type Channel = 'none' | 'opening' | 'open' | 'closing' | 'closed' | 'failed'
+
+/** One execution with its grant and hold. */
+export type Run = {
+  id: string
+  grant: number
+  holdMicros: bigint
+  deadlineMs: number
+  /** The voucher that it was granted under. */
+  voucherMicros: bigint
+  leaseUntilMs: number
+  status: 'pending' | 'running' | 'completed' | 'failed'
+  reason: string | null
+  hold: 'open' | 'captured' | 'released' | 'expired'
+  costMicros: bigint
+  receiptHash: string | null
+  isDisputed: boolean
+}
+
+/** A transaction of the relayer: what a chain makes final or fails, in the order of planning. */
+type Planned = { kind: 'open' | 'top_up' | 'close'; amountMicros: bigint; reference: string }
+
+export type Answer =
+  | { is: 'accepted'; execution: string }
+  | { is: 'refused'; code: string; requiredMicros?: bigint }
+type Event = { type: string; data: Record<string, unknown> }
+
+export type Session = {
+  id: string
+  provider: string
+  rate: bigint
+  status: Status
+  channel: Channel
+  budgetMicros: bigint
+  depositMicros: bigint
+  spentMicros: bigint
+  heldMicros: bigint
+  authorisedMicros: bigint
+  receipts: number
+  head: string
+  runs: Map<string, Run>
+  /** The first answer to each key that decided something, and the body that it was given to. */
+  answers: Map<string, { body: string; answer: Answer }>
+  planned: Planned[]
+  /** Top-ups are named by the nonce of their authorisation: the same one moves money once. */
+  topUps: Set<string>
+  events: Event[]
+  entries: Map<string, bigint>
+}
+
+/** Milliseconds that a run's receipt may be late by, the smallest grant, and the tolerance of clocks. */
+export const TERMS = {
+  leaseMs: 900_000,
+  minimumGrantMs: 100,
+  toleranceMs: 250,
+  tolerancePerMille: 10,
+  openRuns: 1_000,
+}
+
+export const least = (first: bigint, ...rest: bigint[]) => {
+  let found = first
+  for (const amount of rest) if (amount < found) found = amount
+  return found
+}
+const price = (rate: bigint, ms: number) => (rate * BigInt(ms) + 59_999n) / 60_000n
+const refused = (code: string): Answer => ({ is: 'refused', code })
+export const openRuns = (s: Session) => [...s.runs.values()].filter((run) => run.hold === 'open')
+
+export function newSession(terms: {
+  id: string
+  provider: string
+  rate: bigint
+  budgetMicros: bigint
+  head: string
+}): Session {
+  const nothing = { depositMicros: 0n, spentMicros: 0n, heldMicros: 0n, authorisedMicros: 0n, receipts: 0 }
+  return {
+    ...terms,
+    ...nothing,
+    status: 'pending',
+    channel: 'none',
+    runs: new Map(),
+    answers: new Map(),
+    planned: [],
+    topUps: new Set(),
+    events: [{ type: 'session.created', data: { budgetMicros: `${terms.budgetMicros}` } }],
+    entries: new Map(),
+  }
+}
+
+export function tell(s: Session, type: string, data: Event['data'] = {}): void {
+  s.events.push({ type, data })
+}
+
+/** Moves an amount between two accounts; the sum over all accounts stays zero. */
+export function move(s: Session, from: string, to: string, amountMicros: bigint): void {
+  if (amountMicros === 0n) return
+  s.entries.set(from, (s.entries.get(from) ?? 0n) - amountMicros)
+  s.entries.set(to, (s.entries.get(to) ?? 0n) + amountMicros)
+}
+
+export function start(s: Session): void {
+  if (s.status !== 'pending') return
+  s.status = 'active'
+  tell(s, 'session.started')
+}
+
+export type Submission = {
+  key: string
+  body: string
+  execution: string
+  limitMs: number
+  maxCostMicros?: bigint | undefined
+  voucherMicros?: bigint | undefined
+}
+
+/** Transaction A. What decided something is the answer to this key for ever; what only asks for more is not kept. */
+export function submit(s: Session, ask: Submission, nowMs: number): Answer {
+  const known = s.answers.get(ask.key)
+  if (known) return known.body === ask.body ? known.answer : refused('idempotency_conflict')
+  const keep = (answer: Answer): Answer => {
+    s.answers.set(ask.key, { body: ask.body, answer })
+    if (answer.is === 'refused') tell(s, 'execution.refused', { code: answer.code })
+    return answer
+  }
+  if (s.status !== 'pending' && (ask.voucherMicros ?? 0n) > s.budgetMicros) return refused('voucher_invalid')
+  if (s.status !== 'active') return keep(refused('session_not_active'))
+  if (openRuns(s).length >= TERMS.openRuns) return refused('rate_limited')
+  const unheld = s.budgetMicros - s.spentMicros - s.heldMicros
+  const holdMicros = least(price(s.rate, ask.limitMs), unheld, ask.maxCostMicros ?? unheld)
+  const deadlineMs = Number(least((holdMicros * 60_000n) / s.rate, BigInt(ask.limitMs)))
+  if (deadlineMs < Math.min(TERMS.minimumGrantMs, ask.limitMs)) return keep(refused('budget_exhausted'))
+  const voucherMicros = ask.voucherMicros ?? 0n
+  const authorised = voucherMicros > s.authorisedMicros ? voucherMicros : s.authorisedMicros
+  const required = s.spentMicros + s.heldMicros + holdMicros
+  if (authorised < required) return { is: 'refused', code: 'voucher_required', requiredMicros: required }
+  s.authorisedMicros = authorised
+  s.heldMicros += holdMicros
+  grant(s, ask.execution, { holdMicros, deadlineMs, leaseUntilMs: nowMs + deadlineMs + TERMS.leaseMs })
+  return keep({ is: 'accepted', execution: ask.execution })
+}
+
+function grant(s: Session, id: string, terms: Pick<Run, 'holdMicros' | 'deadlineMs' | 'leaseUntilMs'>): void {
+  const fresh = { status: 'pending', reason: null, hold: 'open', costMicros: 0n, receiptHash: null } as const
+  const [grantNumber, voucherMicros] = [s.runs.size + 1, s.authorisedMicros]
+  s.runs.set(id, { id, grant: grantNumber, voucherMicros, ...terms, ...fresh, isDisputed: false })
+  const { holdMicros, deadlineMs } = terms
+  tell(s, 'execution.accepted', {
+    executionId: id,
+    holdMicros: `${holdMicros}`,
+    deadlineMs,
+    heldMicros: `${s.heldMicros}`,
+    consumedMicros: `${s.spentMicros}`,
+  })
+  if (s.channel !== 'none') return
+  // The first accepted run sends the deposit on its way.
+  s.channel = 'opening'
+  s.planned.push({ kind: 'open', amountMicros: s.budgetMicros, reference: s.id })
+}
+
+/** A voucher ahead of work: it only ever raises what is authorised. */
+export function voucher(s: Session, amountMicros: bigint): string {
+  if (s.status !== 'active') return 'session_not_active'
+  if (amountMicros > s.budgetMicros) return 'voucher_invalid'
+  if (amountMicros > s.authorisedMicros) {
+    s.authorisedMicros = amountMicros
+    tell(s, 'voucher.accepted', { authorisedMicros: `${amountMicros}` })
+  }
+  return 'ok'
+}
+
+export function topUp(s: Session, amountMicros: bigint, reference: string): string {
+  if (s.status !== 'active' || s.channel !== 'open') return 'session_not_active'
+  if (!s.topUps.has(reference)) s.planned.push({ kind: 'top_up', amountMicros, reference })
+  s.topUps.add(reference)
+  return 'ok'
+}
+
+export function started(s: Session, run: Run): void {
+  if (run.status !== 'pending') return
+  run.status = 'running'
+  tell(s, 'execution.started', { executionId: run.id })
+}
+
+/** What a node signs about a run, and how long the coordinator itself saw it run. */
+export type Receipt = {
+  hash: string
+  sequence: number
+  previous: string
+  status: 'completed' | 'failed'
+  reason: string | null
+  holdMicros: bigint
+  effectiveMs: number
+  costMicros: bigint
+  cumulativeMicros: bigint
+  observedMs: number
+}
+
+/** Transaction C: one receipt a run, in its place of the chain, priced by the rule, never above cover. */
+export function record(s: Session, run: Run, receipt: Receipt): string {
+  const cost = receipt.reason === 'rejected' ? 0n : price(s.rate, receipt.effectiveMs)
+  const isOwnFault =
+    receipt.costMicros !== cost || cost > receipt.holdMicros || receipt.effectiveMs > run.deadlineMs
+  if (isOwnFault) return 'receipt_mismatch'
+  if (run.receiptHash !== null) return run.receiptHash === receipt.hash ? 'accepted' : 'receipt_replayed'
+  if (receipt.holdMicros !== run.holdMicros) return 'receipt_mismatch'
+  if (run.isDisputed) return 'receipt_disputed'
+  if (receipt.sequence !== s.receipts + 1 || receipt.previous !== s.head) return 'receipt_out_of_order'
+  if (receipt.cumulativeMicros !== s.spentMicros + cost) return 'receipt_mismatch'
+  const { observedMs } = receipt
+  const longestMs = observedMs + TERMS.toleranceMs + (observedMs * TERMS.tolerancePerMille) / 1_000
+  if (receipt.effectiveMs > longestMs) return dispute(s, run, 'implausible_duration')
+  const released = run.hold === 'open' ? run.holdMicros : 0n
+  const cover = least(s.budgetMicros, s.authorisedMicros) - s.spentMicros - s.heldMicros + released
+  // Only an open channel pays: before it there is no deposit, and after the claim nothing more is claimed.
+  if (cost > (s.channel === 'open' ? cover : 0n)) return dispute(s, run, 'uncovered')
+  capture(s, run, receipt, released)
+  return 'accepted'
+}
+
+function capture(s: Session, run: Run, receipt: Receipt, released: bigint): void {
+  const { costMicros, hash, status, reason } = receipt
+  s.spentMicros += costMicros
+  s.heldMicros -= released
+  s.receipts += 1
+  s.head = hash
+  move(s, `sessions:${s.id}:budget`, `sessions:${s.id}:payable`, costMicros)
+  Object.assign(run, {
+    status,
+    reason,
+    costMicros,
+    receiptHash: hash,
+    hold: costMicros > 0n ? 'captured' : 'released',
+  })
+  tell(s, `execution.${status}`, {
+    executionId: run.id,
+    costMicros: `${costMicros}`,
+    consumedMicros: `${s.spentMicros}`,
+    heldMicros: `${s.heldMicros}`,
+    receiptHash: hash,
+  })
+  complete(s)
+}
+
+/** Shown, unpaid, and nothing more is built on that chain. The hold stays until its lease is over. */
+function dispute(s: Session, run: Run, code: string): string {
+  run.isDisputed = true
+  tell(s, 'execution.disputed', { executionId: run.id, code })
+  end(s, 'dispute')
+  return 'receipt_disputed'
+}
+
+/** The lease is over: `lost`, free, and what was held may be used again. */
+export function expire(s: Session, run: Run): void {
+  if (run.hold !== 'open') return
+  Object.assign(run, { status: 'failed', reason: 'lost', hold: 'expired' })
+  s.heldMicros -= run.holdMicros
+  tell(s, 'execution.failed', {
+    executionId: run.id,
+    reason: 'lost',
+    costMicros: '0',
+    heldMicros: `${s.heldMicros}`,
+  })
+}
+
+/** No new work from now on. Twice is the same as once. */
+export function end(s: Session, cause: 'requested' | 'dispute'): string {
+  if (s.status === 'failed') return 'illegal_transition'
+  if (s.status !== 'pending' && s.status !== 'active') return 'ok'
+  s.status = 'ending'
+  tell(s, 'session.ending', { cause })
+  complete(s)
+  return 'ok'
+}
+
+/** Drained: what is left is to settle, or nothing when no money ever moved. */
+export function complete(s: Session): void {
+  if (s.status !== 'ending' || openRuns(s).length > 0) return
+  s.status = 'completed'
+  tell(s, 'session.completed', { consumedMicros: `${s.spentMicros}` })
+  if (s.channel !== 'none') return
+  s.status = 'settled'
+  tell(s, 'session.settled')
+}

@@ -1,0 +1,129 @@
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import type { createPool } from '@orien/coordinator'
+import { invariant, makeId, type ToNode, toHex } from '@orien/protocol'
+import { pino } from 'pino'
+import type { Clock } from '../../apps/coordinator/src/clock.ts'
+import type { Config } from '../../apps/coordinator/src/config.ts'
+import type { Context, Nodes, Rail } from '../../apps/coordinator/src/context.ts'
+import { createDatabase } from '../../apps/coordinator/src/db/executor.ts'
+import { createBus } from '../../apps/coordinator/src/events/bus.ts'
+import { createDispatcher } from '../../apps/coordinator/src/execution/dispatch.ts'
+import { createSubmitter, type Submitter } from '../../apps/coordinator/src/execution/submit.ts'
+import { loadCoordinatorKey } from '../../apps/coordinator/src/keys.ts'
+import { createRecorder, type Recorder } from '../../apps/coordinator/src/metering/record.ts'
+import { createMetrics } from '../../apps/coordinator/src/metrics.ts'
+import type { Random } from '../../apps/coordinator/src/random.ts'
+import { createOutbox } from '../../apps/coordinator/src/settlement/outbox.ts'
+import { CHAIN, signClaimFor, type TestProvider } from './parties.ts'
+import { TERMS } from './reference.ts'
+
+/** The coordinator's own verbs and stores, with a clock and a chance of the test's, and nobody on the other side. */
+export type Replica = { ctx: Context; submitter: Submitter; recorder: Recorder; told: ToNode[] }
+
+/** A clock that moves when the test says so. */
+export type TestClock = Clock & { advance: (ms: number) => void }
+
+export function createTestClock(): TestClock {
+  let elapsedMs = 0
+  const beganMs = Date.UTC(2026, 0, 1)
+  return {
+    now: () => new Date(beganMs + elapsedMs),
+    monotonicMs: () => elapsedMs,
+    advance: (ms) => {
+      elapsedMs += ms
+    },
+  }
+}
+
+/** Ids that sort by the order in which they were drawn. */
+export function createTestRandom(clock: Clock, seed: string): Random {
+  let drawn = 0
+  const bytes = (count: number) => {
+    drawn += 1
+    const block = createHash('sha512').update(`${seed} ${drawn}`).digest()
+    return new Uint8Array(block.subarray(0, count))
+  }
+  const numbered = () => {
+    drawn += 1
+    const text = new Uint8Array(10)
+    new DataView(text.buffer).setUint32(0, drawn)
+    text.set(createHash('sha256').update(seed).digest().subarray(0, 6), 4)
+    return text
+  }
+  return {
+    bytes,
+    id: (kind) => makeId(kind, clock.now().getTime(), numbered()),
+    word: () => toHex(bytes(32)),
+  }
+}
+
+/** Nodes that are always there, keep what they are told and sign every claim that they are asked for. */
+function nodesOf(providers: readonly TestProvider[], told: ToNode[]): Nodes {
+  const byId = new Map<string, TestProvider>(providers.map((provider) => [provider.id, provider]))
+  return {
+    isOnline: (id) => byId.has(id),
+    online: () => [...byId.keys()],
+    send: (_id, message) => told.push(message) > 0,
+    ask: async (id, request, answer) => {
+      const provider = byId.get(id)
+      invariant(provider && request.type === 'claimRequest', 'only claims are asked for')
+      const { channel, claimMicros, nonce, deadline } = request
+      const claim = { claimMicros, nonce: BigInt(nonce), deadline }
+      const signature = signClaimFor(provider, channel, claim)
+      return { type: answer, requestId: 0, claimMicros, signature } as never
+    },
+  }
+}
+
+/** A chain that would take everything. */
+const RAIL: Rail = {
+  isOperator: async () => true,
+  balanceOf: async () => 1n << 70n,
+  simulate: async () => ({ ok: true }),
+  now: async () => 1_767_225_600,
+  isReachable: async () => true,
+}
+
+const CONFIG: Config = {
+  host: '127.0.0.1',
+  port: 0,
+  baseUrl: 'http://127.0.0.1',
+  dataDir: '',
+  isProduction: true,
+  requestsPerMinute: 1_000_000,
+  leaseMs: TERMS.leaseMs,
+  sweepEveryMs: 1_000,
+  logLevel: 'silent',
+  version: 'model',
+}
+
+/** Starts one: as after a restart, nothing is remembered that is not in the database. */
+export function createReplica(
+  pool: ReturnType<typeof createPool>,
+  parts: { clock: Clock; random: Random; providers: readonly TestProvider[]; dataDir: string },
+): Replica {
+  const { clock, random, providers, dataDir } = parts
+  const told: ToNode[] = []
+  const bus = createBus()
+  const base = {
+    config: CONFIG,
+    clock,
+    random,
+    db: createDatabase(pool),
+    bus,
+    nodes: nodesOf(providers, told),
+    outbox: createOutbox(random, () => {}),
+    chain: CHAIN,
+    rail: RAIL,
+    key: loadCoordinatorKey(join(dataDir, 'coordinator.key'), random),
+    log: pino({ level: 'silent' }),
+    metrics: createMetrics({
+      nodesOnline: () => 0,
+      subscribers: () => 0,
+      oldestUnpaidSeconds: async () => 0,
+    }),
+  }
+  const ctx: Context = { ...base, dispatcher: createDispatcher(base) }
+  return { ctx, submitter: createSubmitter(ctx), recorder: createRecorder(ctx), told }
+}
