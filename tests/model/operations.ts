@@ -10,7 +10,7 @@ type Effort = 'rejected' | 'nothing' | 'one' | 'half' | 'all'
 export type Operation =
   | { do: 'start'; session: number }
   | { do: 'submit'; session: number; key: number; tool: number; note: string; cap: Cap; voucher: Amount }
-  | { do: 'voucher'; session: number; amount: Amount; key: number }
+  | { do: 'voucher'; session: number; amount: Amount; isStreamed: boolean }
   | { do: 'topUp'; session: number; amount: bigint; salt: number }
   | { do: 'started'; session: number; run: number }
   | { do: 'cancel'; session: number; run: number }
@@ -82,7 +82,7 @@ export const OPERATIONS: readonly { weight: number; arbitrary: fc.Arbitrary<Oper
       do: fc.constant('voucher' as const),
       session: turn,
       amount: fc.constantFrom<Amount>('none', 'lower', 'equal', 'needed', 'whole', 'over'),
-      key: fc.nat({ max: 3 }),
+      isStreamed: fc.boolean(),
     }),
   },
   {

@@ -1,25 +1,27 @@
 import { createHash } from 'node:crypto'
-import { join } from 'node:path'
 import type { createPool } from '@orien/coordinator'
 import { invariant, makeId, type ToNode, toHex } from '@orien/protocol'
+import { noTracing } from '@orien/tracing'
 import { pino } from 'pino'
 import type { Clock } from '../../apps/coordinator/src/clock.ts'
+import { composeContext } from '../../apps/coordinator/src/compose.ts'
 import type { Config } from '../../apps/coordinator/src/config.ts'
 import type { Context, Nodes, Rail } from '../../apps/coordinator/src/context.ts'
-import { createDatabase } from '../../apps/coordinator/src/db/executor.ts'
-import { createBus } from '../../apps/coordinator/src/events/bus.ts'
-import { createDispatcher } from '../../apps/coordinator/src/execution/dispatch.ts'
 import { createSubmitter, type Submitter } from '../../apps/coordinator/src/execution/submit.ts'
-import { loadCoordinatorKey } from '../../apps/coordinator/src/keys.ts'
 import { createRecorder, type Recorder } from '../../apps/coordinator/src/metering/record.ts'
-import { createMetrics } from '../../apps/coordinator/src/metrics.ts'
 import type { Random } from '../../apps/coordinator/src/random.ts'
-import { createOutbox } from '../../apps/coordinator/src/settlement/outbox.ts'
+import { type Accruer, createAccruer } from '../../apps/coordinator/src/session/accrue.ts'
 import { CHAIN, signClaimFor, type TestProvider } from './parties.ts'
 import { TERMS } from './reference.ts'
 
 /** The coordinator's own verbs and stores, with a clock and a chance of the test's, and nobody on the other side. */
-export type Replica = { ctx: Context; submitter: Submitter; recorder: Recorder; told: ToNode[] }
+export type Replica = {
+  ctx: Context
+  submitter: Submitter
+  recorder: Recorder
+  accruer: Accruer
+  told: ToNode[]
+}
 
 /** A clock that moves when the test says so. */
 export type TestClock = Clock & { advance: (ms: number) => void }
@@ -82,7 +84,6 @@ const RAIL: Rail = {
   balanceOf: async () => 1n << 70n,
   simulate: async () => ({ ok: true }),
   now: async () => 1_767_225_600,
-  isReachable: async () => true,
 }
 
 const CONFIG: Config = {
@@ -105,25 +106,17 @@ export function createReplica(
 ): Replica {
   const { clock, random, providers, dataDir } = parts
   const told: ToNode[] = []
-  const bus = createBus()
-  const base = {
-    config: CONFIG,
-    clock,
-    random,
-    db: createDatabase(pool),
-    bus,
-    nodes: nodesOf(providers, told),
-    outbox: createOutbox(random, () => {}),
-    chain: CHAIN,
-    rail: RAIL,
-    key: loadCoordinatorKey(join(dataDir, 'coordinator.key'), random),
-    log: pino({ level: 'silent' }),
-    metrics: createMetrics({
-      nodesOnline: () => 0,
-      subscribers: () => 0,
-      oldestUnpaidSeconds: async () => 0,
-    }),
+  const ctx = composeContext({
+    ...{ pool, clock, random, config: { ...CONFIG, dataDir }, log: pino({ level: 'silent' }) },
+    ...{ nodes: nodesOf(providers, told), chain: CHAIN, rail: RAIL, tracing: noTracing, onPlanned: () => {} },
+    chainHealth: { read: async () => ({ state: 'ok', hasGas: true }), relayerWei: async () => null },
+    databaseHealth: { read: async () => 'ok', close: async () => {} },
+  })
+  return {
+    ctx,
+    submitter: createSubmitter(ctx),
+    recorder: createRecorder(ctx),
+    accruer: createAccruer(ctx),
+    told,
   }
-  const ctx: Context = { ...base, dispatcher: createDispatcher(base) }
-  return { ctx, submitter: createSubmitter(ctx), recorder: createRecorder(ctx), told }
 }

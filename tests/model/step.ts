@@ -148,7 +148,9 @@ async function voucher(scene: Scene, op: Of<'voucher'>): Promise<void> {
   const amountMicros = amountOf(op.amount, place, place.model.spentMicros + place.model.heldMicros + 1n) ?? 0n
   const signed = signVoucher(termsOf(place), place.agent, amountMicros)
   const expected = reference.voucher(place.model, amountMicros)
-  const work = ctx.db.write((unit) => acceptVoucher(ctx, unit, place.agent.caller, place.model.id, signed))
+  const work = op.isStreamed
+    ? scene.replica.accruer.accrue(place.agent.caller, place.model.id, signed)
+    : ctx.db.write((unit) => acceptVoucher(ctx, unit, place.agent.caller, place.model.id, signed))
   expect(await outcomeOf(work)).toBe(expected)
 }
 

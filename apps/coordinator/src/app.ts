@@ -1,26 +1,21 @@
 import { join } from 'node:path'
-import { openTracing, type Tracing } from '@orien/tracing'
-import type pg from 'pg'
+import { openTracing } from '@orien/tracing'
 import { type Logger, pino } from 'pino'
 import type { WebSocket } from 'ws'
 import { createAuthenticator } from './access/authenticate.ts'
 import { type ChainSettings, openChain } from './chain.ts'
 import { systemClock } from './clock.ts'
+import { composeContext } from './compose.ts'
 import type { Config } from './config.ts'
-import type { ChainTerms, Context, Rail } from './context.ts'
-import { createDatabase } from './db/executor.ts'
+import type { Context } from './context.ts'
 import { createHealthProbe } from './db/health.ts'
 import { functionFilesBelow, migrateDatabase } from './db/migrate.ts'
 import { createPool } from './db/pool.ts'
-import { createBus } from './events/bus.ts'
-import { createFeeds } from './events/feed.ts'
-import { selectEventsAfter } from './events/store.ts'
-import { createDispatcher } from './execution/dispatch.ts'
 import { createLogSink } from './execution/logs.ts'
 import { createStarts } from './execution/report.ts'
 import { extendLeases } from './execution/store.ts'
 import { createSubmitter } from './execution/submit.ts'
-import { type ChainProbe, createChainProbe } from './health/chainHealth.ts'
+import { createChainProbe } from './health/chainHealth.ts'
 import { nodeTraffic } from './http/nodeTraffic.ts'
 import { createServer } from './http/server.ts'
 import type { Faucet } from './http/system.ts'
@@ -28,16 +23,13 @@ import { createLeadership } from './jobs/leader.ts'
 import { type Loop, startLoop } from './jobs/loop.ts'
 import { touchAlive, touchRelayer } from './jobs/store.ts'
 import { sweep } from './jobs/sweep.ts'
-import { loadCoordinatorKey } from './keys.ts'
 import { createRecorder } from './metering/record.ts'
-import { createNodeHub, type NodeHub } from './provider/nodes.ts'
+import { createNodeHub } from './provider/nodes.ts'
 import { systemRandom } from './random.ts'
 import { createAccruer } from './session/accrue.ts'
 import { collectClaims } from './settlement/claim.ts'
-import { createOutbox } from './settlement/outbox.ts'
 import { type RelayerChain, relayOnce } from './settlement/relayer.ts'
 import { signatureEngine } from './signatures.ts'
-import { openTelemetry } from './telemetry/openTelemetry.ts'
 
 /** A running coordinator. */
 export type Coordinator = {
@@ -81,8 +73,15 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const chainHealth = createChainProbe({ client, profile, relayer: signer.address }, systemClock)
   const { tracesEndpoint: endpoint, version } = config
   const tracing = await openTracing({ endpoint, service: 'orien-coordinator', version })
-  const parts = { log, pool, hub, terms, rail, chainHealth, tracing, onPlanned: wakeRelayer }
-  const ctx = createContext(options, parts)
+  const ctx = composeContext({
+    ...{ config, log, pool, clock: systemClock, random: systemRandom(systemClock), nodes: hub },
+    ...{ chain: terms, rail, chainHealth, tracing, onPlanned: wakeRelayer },
+    databaseHealth: createHealthProbe({
+      url: options.databaseUrl,
+      clock: systemClock,
+      ...(options.hasDatabaseGivenUp && { hasGivenUp: options.hasDatabaseGivenUp }),
+    }),
+  })
   const downMs = await touchAlive(ctx.db.read)
   if (downMs !== null) await extendLeases(ctx.db.read, downMs)
 
@@ -119,49 +118,6 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       await Promise.all([ctx.databaseHealth.close(), pool.end(), tracing.stop()])
     },
   }
-}
-
-type Parts = {
-  log: Logger
-  pool: pg.Pool
-  hub: NodeHub
-  terms: ChainTerms
-  rail: Rail
-  chainHealth: ChainProbe
-  tracing: Tracing
-  onPlanned: () => void
-}
-
-function createContext(options: CoordinatorOptions, parts: Parts): Context {
-  const { config, databaseUrl, hasDatabaseGivenUp } = options
-  const random = systemRandom(systemClock)
-  const db = createDatabase(parts.pool)
-  const bus = createBus()
-  const feeds = createFeeds(bus, (sessionId, after, limit) =>
-    selectEventsAfter(db.read, sessionId, after, limit),
-  )
-  const base = {
-    config,
-    clock: systemClock,
-    random,
-    db,
-    databaseHealth: createHealthProbe({
-      url: databaseUrl,
-      clock: systemClock,
-      ...(hasDatabaseGivenUp && { hasGivenUp: hasDatabaseGivenUp }),
-    }),
-    bus,
-    feeds,
-    nodes: parts.hub,
-    outbox: createOutbox(random, parts.onPlanned),
-    chain: parts.terms,
-    chainHealth: parts.chainHealth,
-    rail: parts.rail,
-    key: loadCoordinatorKey(join(config.dataDir, 'coordinator.key'), random),
-    log: parts.log,
-  }
-  const observed = { ...base, ...openTelemetry({ ...base, pool: parts.pool, tracing: parts.tracing }) }
-  return { ...observed, dispatcher: createDispatcher(observed) }
 }
 
 /** How often the chain is looked at while something is under way. */
