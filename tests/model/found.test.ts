@@ -33,7 +33,7 @@ const submit = (key: number, session = 0): Operation => {
   return { do: 'submit', session, key, tool: 1, note: '', cap: 'none', voucher: 'needed' }
 }
 const receipt = (turn: number, effort: 'one' | 'rejected' = 'one'): Operation => {
-  return { do: 'receipt', session: 0, run: turn, effort, lie: 'none' }
+  return { do: 'receipt', session: 0, run: turn, effort, lie: 'none', wasStarted: false }
 }
 const final: Operation = { do: 'chain', session: 0, isSuccess: true }
 

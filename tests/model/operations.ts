@@ -14,7 +14,7 @@ export type Operation =
   | { do: 'topUp'; session: number; amount: bigint; salt: number }
   | { do: 'started'; session: number; run: number }
   | { do: 'cancel'; session: number; run: number }
-  | { do: 'receipt'; session: number; run: number; effort: Effort; lie: Lie }
+  | { do: 'receipt'; session: number; run: number; effort: Effort; lie: Lie; wasStarted: boolean }
   | { do: 'end'; session: number }
   | { do: 'pass'; ms: number }
   | { do: 'lease'; session: number; run: number; isOver: boolean }
@@ -45,6 +45,7 @@ const receipt = fc.record({
   do: fc.constant('receipt' as const),
   session: turn,
   run,
+  wasStarted: most(false, true),
   effort: fc.constantFrom<Effort>('rejected', 'nothing', 'one', 'half', 'all'),
   lie: fc.oneof(
     { weight: 9, arbitrary: fc.constant<Lie>('none') },

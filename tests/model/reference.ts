@@ -201,6 +201,8 @@ export type Receipt = {
   costMicros: bigint
   cumulativeMicros: bigint
   observedMs: number
+  /** The start was reported just before and is not told yet: it is told with the receipt. */
+  wasStarted: boolean
 }
 
 /** Transaction C: one receipt a run, in its place of the chain, priced by the rule, never above cover. */
@@ -214,13 +216,19 @@ export function record(s: Session, run: Run, receipt: Receipt): string {
   if (run.isDisputed) return 'receipt_disputed'
   if (receipt.sequence !== s.receipts + 1 || receipt.previous !== s.head) return 'receipt_out_of_order'
   if (receipt.cumulativeMicros !== s.spentMicros + cost) return 'receipt_mismatch'
+  const released = run.hold === 'open' ? run.holdMicros : 0n
+  const limit = least(s.budgetMicros, s.authorisedMicros)
+  const others = s.heldMicros - released
+  // Its own hold is gone and others hold what would cover it: they end soon, and then it can be paid.
+  if (others > 0n && s.spentMicros + cost <= limit && s.spentMicros + cost + others > limit)
+    return 'receipt_deferred'
   const { observedMs } = receipt
   const longestMs = observedMs + TERMS.toleranceMs + (observedMs * TERMS.tolerancePerMille) / 1_000
+  const isCovered = s.spentMicros + others + cost <= limit
+  if (receipt.wasStarted) started(s, run)
   if (receipt.effectiveMs > longestMs) return dispute(s, run, 'implausible_duration')
-  const released = run.hold === 'open' ? run.holdMicros : 0n
-  const cover = least(s.budgetMicros, s.authorisedMicros) - s.spentMicros - s.heldMicros + released
   // Only an open channel pays: before it there is no deposit, and after the claim nothing more is claimed.
-  if (cost > (s.channel === 'open' ? cover : 0n)) return dispute(s, run, 'uncovered')
+  if (!isCovered || (cost > 0n && s.channel !== 'open')) return dispute(s, run, 'uncovered')
   capture(s, run, receipt, released)
   return 'accepted'
 }

@@ -1,7 +1,7 @@
 import { jwsHash, micros, OrienError, splitCumulative } from '@orien/protocol'
 import { expect } from 'vitest'
 import { cancelExecution } from '../../apps/coordinator/src/execution/cancel.ts'
-import { recordStarted } from '../../apps/coordinator/src/execution/report.ts'
+import { startExecution } from '../../apps/coordinator/src/execution/store.ts'
 import { submitExecution } from '../../apps/coordinator/src/execution/submit.ts'
 import { sweep } from '../../apps/coordinator/src/jobs/sweep.ts'
 import { recordReceipt } from '../../apps/coordinator/src/metering/record.ts'
@@ -123,12 +123,12 @@ async function submit(scene: Scene, op: Of<'submit'>): Promise<void> {
     } as never,
   })
   const execution = await view.then(
-    ({ id }) => id,
+    ({ execution }) => execution.id,
     () => 'none',
   )
   const answer = reference.submit(model, { ...ask, execution, voucherMicros }, scene.nowMs)
   if (answer.is === 'accepted') {
-    expect((await view).id).toBe(answer.execution)
+    expect((await view).execution.id).toBe(answer.execution)
     scene.tools.set(answer.execution, tool.id)
     return
   }
@@ -206,7 +206,7 @@ function receiptOf(scene: Scene, place: Place, run: Run, { effort, lie }: Of<'re
     cumulativeMicros: lie === 'cumulative' || sum >= 1n << 63n ? (sum > 0n ? sum - 1n : 1n) : sum,
   }
   const jws = writeReceipt(place, run, scene.tools.get(run.id) ?? '', said)
-  return { said: { ...said, hash: jwsHash(jws), observedMs }, jws }
+  return { said: { ...said, hash: jwsHash(jws), observedMs, wasStarted: false }, jws }
 }
 
 async function receipt(scene: Scene, op: Of<'receipt'>): Promise<void> {
@@ -218,10 +218,12 @@ async function receipt(scene: Scene, op: Of<'receipt'>): Promise<void> {
   const observed = scene.replica.ctx.dispatcher.observedMs(run.id)
   // After a restart only the database remembers when a run began, to within what this test itself takes.
   const observedMs = observed === null ? await ageOf(scene, run) : Math.round(observed)
-  const said: Receipt = { ...written.said, observedMs }
+  const said: Receipt = { ...written.said, observedMs, wasStarted: op.wasStarted }
   if (observed === null && isNearLimit(said)) return
   scene.receipts.set(run.id, written)
-  const answer = await recordReceipt(scene.replica.ctx, scene.replica.recorder, written.jws)
+  const { ctx, recorder } = scene.replica
+  const arrival = { wasStarted: op.wasStarted, onSessionOver: () => {} }
+  const answer = await recordReceipt(ctx, recorder, written.jws, arrival)
   const expected = reference.record(place.model, run, said)
   expect(answer.accepted ? 'accepted' : answer.code).toBe(expected)
 }
@@ -336,7 +338,7 @@ export async function step(scene: Scene, op: Operation): Promise<void> {
       const place = placeOf(scene, op.session)
       const run = runOf(place, op.run)
       if (!run) return
-      await recordStarted(ctx, place.provider.id, run.id)
+      await startExecution(scene.world.pool, place.provider.id, run.id)
       return reference.started(place.model, run)
     }
     case 'end': {

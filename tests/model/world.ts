@@ -130,7 +130,7 @@ export function writeReceipt(
   { model, provider, agent }: Place,
   run: Run,
   tool: string,
-  said: Omit<Receipt, 'hash' | 'observedMs'>,
+  said: Omit<Receipt, 'hash' | 'observedMs' | 'wasStarted'>,
 ): string {
   const at = '2026-01-01T00:00:00.000Z'
   const receipt: SignedReceipt = {

@@ -76,11 +76,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const ctx = composeContext({
     ...{ config, log, pool, clock: systemClock, random: systemRandom(systemClock), nodes: hub },
     ...{ chain: terms, rail, chainHealth, tracing, onPlanned: wakeRelayer },
-    databaseHealth: createHealthProbe({
-      url: options.databaseUrl,
-      clock: systemClock,
-      ...(options.hasDatabaseGivenUp && { hasGivenUp: options.hasDatabaseGivenUp }),
-    }),
+    databaseHealth: probeDatabase(options),
   })
   const downMs = await touchAlive(ctx.db.read)
   if (downMs !== null) await extendLeases(ctx.db.read, downMs)
@@ -118,6 +114,10 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       await Promise.all([ctx.databaseHealth.close(), pool.end(), tracing.stop()])
     },
   }
+}
+
+function probeDatabase({ databaseUrl: url, hasDatabaseGivenUp: hasGivenUp }: CoordinatorOptions) {
+  return createHealthProbe({ url, clock: systemClock, ...(hasGivenUp && { hasGivenUp }) })
 }
 
 /** How often the chain is looked at while something is under way. */

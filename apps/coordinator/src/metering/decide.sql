@@ -89,8 +89,8 @@ begin
       detail := 'the cumulative amount is not the sum so far';
     end if;
     released := case when item.hold_status = 'open' then item.hold_micros else 0 end;
-    if code is null and held > released and spent + cost <= least(item.budget_micros, item.authorised_micros)
-       and spent + held - released + cost > least(item.budget_micros, item.authorised_micros) then
+    if code is null and held > released and spent::numeric + cost <= least(item.budget_micros, item.authorised_micros)
+       and spent::numeric + held - released + cost > least(item.budget_micros, item.authorised_micros) then
       -- Its own hold has expired, and a later run holds what would cover it: that is over soon, a dispute never.
       code := 'receipt_deferred';
       detail := 'its hold has expired, and later runs hold what would cover it';
