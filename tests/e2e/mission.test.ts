@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 
 const run = promisify(execFile)
-const orien = fileURLToPath(new URL('../../apps/orien/src/main.ts', import.meta.url))
+const orien = fileURLToPath(new URL('../../apps/orien/bin/orien.mjs', import.meta.url))
 
 type Mission = {
   sessionId: string

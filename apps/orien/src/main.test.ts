@@ -39,6 +39,18 @@ const COMMANDS = [
   'provider import',
 ]
 
+/** What a command loads, whatever it says. */
+async function loadedBy(args: readonly string[]) {
+  const record = join(dir, 'modules.txt')
+  const { code } = await spawnOrien(args, {
+    env: { RECORD_MODULES: record },
+    nodeArgs: ['--import', recordModulesFile],
+  })
+  const loaded = readFileSync(record, 'utf8').split('\n')
+  const packages = loaded.flatMap((url) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1] ?? [])
+  return { code, loaded, packages: [...new Set(packages)].sort() }
+}
+
 describe('help', () => {
   test.each(COMMANDS)('of `orien %s` has an example and ends with 0', async (command) => {
     const { code, stdout, stderr } = await spawnOrien([...command.split(' '), '--help'])
@@ -53,18 +65,18 @@ describe('help', () => {
   })
 
   test('loads nothing that is heavy', async () => {
-    const record = join(dir, 'modules.txt')
-    const { code } = await spawnOrien(['--help'], {
-      env: { RECORD_MODULES: record },
-      nodeArgs: ['--import', recordModulesFile],
-    })
-    const loaded = readFileSync(record, 'utf8').split('\n')
-    const packages = loaded.flatMap((url) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1] ?? [])
-    expect({ code, packages: [...new Set(packages)].sort() }).toEqual({
-      code: 0,
-      packages: ['commander', 'picocolors'],
-    })
+    const { code, loaded, packages } = await loadedBy(['--help'])
+    expect({ code, packages }).toEqual({ code: 0, packages: ['commander', 'picocolors'] })
     expect(loaded.filter((url) => /\/(packages|apps\/(?!orien\/))/.test(url))).toEqual([])
+  })
+})
+
+describe('a command of agents that pays for nothing', () => {
+  test('loads no cryptography but hashes, and one language of Zod', async () => {
+    const { loaded, packages } = await loadedBy(['providers', '--coordinator', 'http://127.0.0.1:1'])
+    expect(packages).toEqual(['@noble/hashes', 'commander', 'picocolors', 'zod'])
+    const languages = loaded.filter((url) => /\/zod\/.*\/locales\//.test(url))
+    expect(languages.map((url) => url.split('/').at(-1))).toEqual(['en.js'])
   })
 })
 

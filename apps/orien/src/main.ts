@@ -1,8 +1,3 @@
-#!/usr/bin/env node
-import { enableCompileCache } from 'node:module'
-
-// Before anything else is loaded: compiled (and type-stripped) code of the last start is used again.
-enableCompileCache()
 // Node calls SQLite, which holds our locks, experimental: nothing that a person at this command could act on.
 process.removeAllListeners('warning')
 const { reportCrash, runCommand } = await import('./commands/program.ts')

@@ -1,16 +1,7 @@
 import { Orien } from '@orien/sdk'
 import type { AgentOptions, Shell } from '../commands/bind.ts'
+import { coordinatorOf } from './coordinator.ts'
 import { openKeyFile } from './keyFile.ts'
-
-/** The coordinator that a command means. */
-export function coordinatorOf({ settings }: Shell, options: { coordinator?: string }): string {
-  return options.coordinator ?? settings.coordinatorUrl
-}
-
-/** An agent without a wallet: public calls only. */
-export function connectPublic(shell: Shell, options: { coordinator?: string }): Orien {
-  return new Orien({ baseUrl: coordinatorOf(shell, options) })
-}
 
 /** The agent of this machine, with the wallet of its key file. */
 export async function connectAgent(shell: Shell, options: AgentOptions) {

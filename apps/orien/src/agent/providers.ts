@@ -1,11 +1,12 @@
 import { type ProviderView, toolId } from '@orien/protocol'
+import { listPublicProviders } from '@orien/sdk/directory'
 import type { Handler } from '../commands/bind.ts'
 import { exactUsdc } from '../terminal/amounts.ts'
 import { layTable } from '../terminal/table.ts'
 import { type Paint, printable } from '../terminal/terminal.ts'
 import { wrongUse } from '../terminal/wrongUse.ts'
 import { readUsdc } from './amount.ts'
-import { connectPublic } from './connect.ts'
+import { coordinatorOf } from './coordinator.ts'
 
 type Options = { tool?: string; maxRate?: string; online?: boolean; coordinator?: string }
 
@@ -15,7 +16,7 @@ export const listProviders: Handler<Options> = async (shell, options) => {
   const { tool, online } = options
   if (tool !== undefined && !toolId.safeParse(tool).success) throw wrongUse(`"${tool}" is not a tool's name`)
   const maxRateMicros = readUsdc('--max-rate', options.maxRate)
-  const found = await connectPublic(shell, options).providers({
+  const found = await listPublicProviders(coordinatorOf(shell, options), {
     ...(tool === undefined ? {} : { tool }),
     ...(maxRateMicros === undefined ? {} : { maxRateMicros }),
     ...(online ? { online } : {}),

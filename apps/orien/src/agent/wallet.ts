@@ -5,7 +5,8 @@ import type { AgentOptions, Handler } from '../commands/bind.ts'
 import { exactUsdc } from '../terminal/amounts.ts'
 import { wrongUse } from '../terminal/wrongUse.ts'
 import { readUsdc } from './amount.ts'
-import { connectAgent, coordinatorOf } from './connect.ts'
+import { connectAgent } from './connect.ts'
+import { coordinatorOf } from './coordinator.ts'
 import { readPlace } from './place.ts'
 
 type Options = AgentOptions & { fund?: string | true; rpcUrl?: string }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, readFileSync } from 'node:fs'
+import { getCompileCacheDir } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { openLog } from './logFiles.ts'
 
@@ -36,6 +37,12 @@ function tieToParent(): string[] {
   return probe.status === 0 ? ['setpriv', '--pdeathsig', 'TERM'] : []
 }
 
+/** Compiled code of earlier starts, for a program that is given to Node as TypeScript. */
+function compileCache(): Record<string, string> {
+  const dir = getCompileCacheDir()
+  return dir === undefined ? {} : { NODE_COMPILE_CACHE: dir }
+}
+
 /** Starts the node; whether it is online is the coordinator's to say. */
 export function startProviderProcess(options: ProviderProcessOptions): ProviderProcess {
   const { dataDir, coordinatorUrl, rpcUrl } = options
@@ -46,7 +53,7 @@ export function startProviderProcess(options: ProviderProcessOptions): ProviderP
   const child = spawn(command[0] ?? process.execPath, command.slice(1), {
     cwd: '/',
     detached: true,
-    env: { ...options.environment },
+    env: { ...compileCache(), ...options.environment },
     stdio: ['ignore', log, log],
   })
   closeSync(log)

@@ -1,4 +1,4 @@
-import { coordinatorOf } from '../agent/connect.ts'
+import { coordinatorOf } from '../agent/coordinator.ts'
 import type { AgentOptions, Handler } from '../commands/bind.ts'
 import { interruptible } from '../commands/interrupt.ts'
 import { pathsIn } from '../compose/dataDir.ts'
