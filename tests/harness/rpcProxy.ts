@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 /** What the way to the chain does: carry on, take nothing in, answer nothing, or say another chain's id. */
-export type RpcFault = 'none' | 'away' | 'silent' | 'other_chain'
+type RpcFault = 'none' | 'away' | 'silent' | 'other_chain'
 
 /** Stands between the coordinator and its chain, and breaks as the test says. */
 export async function startRpcProxy() {

@@ -5,7 +5,7 @@ import { createAgent } from '../harness/stack.ts'
 import type { SoakPlace } from './place.ts'
 
 /** What the agents saw since somebody last asked. */
-export type Tally = { runs: number; failures: Map<string, number>; latenciesMs: number[]; settled: number }
+type Tally = { runs: number; failures: Map<string, number>; latenciesMs: number[]; settled: number }
 
 /** Agents at work until they are told to stop. */
 export type Load = { take: () => Tally; stop: () => Promise<void> }
@@ -16,7 +16,7 @@ const CALL_MS = 90_000
 
 const emptyTally = (): Tally => ({ runs: 0, failures: new Map(), latenciesMs: [], settled: 0 })
 
-type Work = { session: Session; orien: Orien; place: SoakPlace; tally: () => Tally; token: number }
+type Work = { session: Session; place: SoakPlace }
 
 const script = (code: string) => ({ tool: 'execute_script', args: { language: 'javascript', code } })
 
@@ -54,7 +54,7 @@ async function oneSession(place: SoakPlace, orien: Orien, providerId: Id<'provid
   try {
     for (let turn = 0; turn < RUNS_PER_SESSION; turn += 1) {
       const beganMs = performance.now()
-      await TURNS[turn % TURNS.length]?.({ session, orien, place, tally, token: turn })
+      await TURNS[turn % TURNS.length]?.({ session, place })
       tally().runs += 1
       tally().latenciesMs.push(performance.now() - beganMs)
     }

@@ -45,6 +45,10 @@ const providers = Array.from({ length: Number(values.agents) }, (_, index) =>
 )
 const load = await startLoad(place, providers)
 const faults: Promise<unknown>[] = []
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => {
+    void Promise.allSettled([steady.stop(), killed.stop(), place.stop()]).then(() => process.exit(130))
+  })
 let isGood = true
 
 console.log(

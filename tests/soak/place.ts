@@ -48,6 +48,8 @@ export async function openPlace(): Promise<SoakPlace> {
   let child: ChildProcess
   const start = async () => {
     child = spawn(process.execPath, [program, JSON.stringify(given)], { stdio: ['ignore', log, log] })
+    const orphan = child
+    process.once('exit', () => orphan.kill('SIGKILL'))
     while (!(await answers(url))) {
       if (child.exitCode !== null)
         throw new TypeError(`the coordinator ended with ${child.exitCode}: ${logFile}`)

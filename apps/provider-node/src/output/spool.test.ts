@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { getEventListeners } from 'node:events'
 import { mkdtemp, readdir, stat, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -32,6 +33,21 @@ async function readAll(spool: Spool): Promise<Piece[]> {
 const out = (bytes: Uint8Array) => ({ stream: 'stdout' as const, bytes })
 
 describe('a spool', () => {
+  test('leaves nothing on the signal of whoever waits for more of it', async () => {
+    const connection = new AbortController()
+    for (const id of ['exe_a', 'exe_b', 'exe_c'] as const) {
+      const spool = spools.create(id)
+      const waiting = spool.hasMore(START, connection.signal)
+      await spool.write(out(new Uint8Array([1])))
+      expect(await waiting).toBe(true)
+      await spool.end()
+    }
+    const left = spools.create('exe_d').hasMore(START, connection.signal)
+    expect(getEventListeners(connection.signal, 'abort')).toHaveLength(1)
+    connection.abort()
+    expect(await left).toBe(false)
+  })
+
   test('gives back what was written, in order, with offsets and hash, however it was cut', async () => {
     let run = 0
     const chunk = fc.record({

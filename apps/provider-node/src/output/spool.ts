@@ -100,9 +100,8 @@ function createSpool(path: string): Spool {
       return ended
     },
     hasMore: async (cursor, signal) => {
-      const aborted = once(signal)
       while (cursor.position >= fileBytes && !ended && !signal.aborted)
-        await Promise.race([progress.promise, aborted])
+        await untilEither(progress.promise, signal)
       return cursor.position < fileBytes && !signal.aborted
     },
     readBlock: (cursor) => readBlock(path, cursor),
@@ -119,10 +118,15 @@ function finishedSpool(path: string, fileBytes: number): Spool {
   }
 }
 
-function once(signal: AbortSignal): Promise<void> {
+/** The signal is a connection's, which outlives any number of runs: nothing may stay on it. */
+function untilEither(progress: Promise<void>, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
+    const done = () => {
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    signal.addEventListener('abort', done, { once: true })
+    void progress.then(done)
   })
 }
 
