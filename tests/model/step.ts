@@ -3,6 +3,7 @@ import { expect } from 'vitest'
 import { cancelExecution } from '../../apps/coordinator/src/execution/cancel.ts'
 import { startExecution } from '../../apps/coordinator/src/execution/store.ts'
 import { submitExecution } from '../../apps/coordinator/src/execution/submit.ts'
+import { createPatience } from '../../apps/coordinator/src/jobs/patience.ts'
 import { sweep } from '../../apps/coordinator/src/jobs/sweep.ts'
 import { recordReceipt } from '../../apps/coordinator/src/metering/record.ts'
 import { endSession } from '../../apps/coordinator/src/session/end.ts'
@@ -275,7 +276,7 @@ async function sweepAll(scene: Scene): Promise<void> {
 async function chain(scene: Scene, op: Of<'chain'>): Promise<void> {
   const { ctx } = scene.replica
   const place = placeOf(scene, op.session)
-  const open = await selectOpenTransactions(ctx.db.read, 100)
+  const open = await selectOpenTransactions(ctx.db.read, { except: [], limit: 100 })
   const row = open.find((candidate) => candidate.sessionId === place.model.id)
   expect(row?.kind).toBe(place.model.planned[0]?.kind)
   if (!row) return
@@ -348,7 +349,7 @@ export async function step(scene: Scene, op: Operation): Promise<void> {
       return
     }
     case 'claim':
-      await collectClaims(ctx)
+      await collectClaims(ctx, createPatience(ctx.clock))
       for (const { model } of scene.places) referenceChain.claim(model)
       return
     case 'restart':

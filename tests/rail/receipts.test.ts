@@ -175,6 +175,40 @@ async function expireLease(session: Session, executionId: string) {
   })
 }
 
+test('a lease stands still while no coordinator could take a receipt, also one that only lost its database', async () => {
+  const { work } = await startRun()
+  const client = await pool.connect()
+  try {
+    await client.query('begin')
+    await client.query(`select 1 from facts where name = 'alive' for update`)
+    await vi.waitFor(async () => {
+      const { rows } = await pool.query(
+        `select 1 from pg_locks where not granted and locktype = 'transactionid'`,
+      )
+      expect(rows, 'the next sweep waits').toHaveLength(1)
+    })
+    // As after an outage of ten minutes: nobody has said that receipts can be taken, and the lease is over by now.
+    await client.query(`update facts set at = now() - interval '10 minutes' where name = 'alive'`)
+    await client.query(`update executions set lease_until = now() - interval '5 minutes' where id = $1`, [
+      work.executionId,
+    ])
+    await client.query('commit')
+  } finally {
+    client.release()
+  }
+  await vi.waitFor(async () => {
+    const { rows } = await pool.query(
+      `select at > now() - interval '1 minute' as is_back from facts where name = 'alive'`,
+    )
+    expect(rows[0].is_back).toBe(true)
+  })
+  const { rows } = await pool.query(
+    `select hold_status, lease_until > now() + interval '4 minutes' as has_time from executions where id = $1`,
+    [work.executionId],
+  )
+  expect(rows).toEqual([{ hold_status: 'open', has_time: true }])
+})
+
 test('a late receipt that a later run’s hold leaves no cover for waits, and is paid when that run is over', async () => {
   const { session, run, work } = await startRun()
   await expireLease(session, work.executionId)

@@ -164,6 +164,23 @@ test('a bill whose receipts are signed again by another node is rejected by its 
   expect(verdict).toMatchObject({ verdict: 'rejected', failure: { line: 'receipts[0].signature' } })
 })
 
+test('a transaction that breaks whenever it is looked at holds up no other', async () => {
+  const pool = createPool({ url: stack.database.url, connections: 1 })
+  try {
+    const earlier = await pool.query(`select tx_hash from transactions where status = 'final' limit 1`)
+    await pool.query(
+      `insert into transactions (id, kind, reference, session_id, detail, status, "to", data, tx_hash, created_at)
+        values ('pay_broken', 'top_up', 'broken', 'ses_unknown', '{}', 'broadcast', '0x', '0x', $1, 'epoch')`,
+      [earlier.rows[0].tx_hash],
+    )
+    expect((await settle([5])).view.settlement).toMatchObject({ status: 'final' })
+    const { rows } = await pool.query(`delete from transactions where id = 'pay_broken' returning status`)
+    expect(rows).toEqual([{ status: 'mined' }])
+  } finally {
+    await pool.end()
+  }
+})
+
 test('the books balance after everything above', async () => {
   const pool = createPool({ url: stack.database.url, connections: 1 })
   const drift = await auditLedger(pool)

@@ -13,15 +13,16 @@ import { functionFilesBelow, migrateDatabase } from './db/migrate.ts'
 import { createPool } from './db/pool.ts'
 import { createLogSink } from './execution/logs.ts'
 import { createStarts } from './execution/report.ts'
-import { extendLeases } from './execution/store.ts'
+import { keepLeases } from './execution/store.ts'
 import { createSubmitter } from './execution/submit.ts'
 import { createChainProbe } from './health/chainHealth.ts'
 import { nodeTraffic } from './http/nodeTraffic.ts'
 import { createServer } from './http/server.ts'
 import type { Faucet } from './http/system.ts'
-import { createLeadership } from './jobs/leader.ts'
+import { createLeadership, type Leadership } from './jobs/leader.ts'
 import { type Loop, startLoop } from './jobs/loop.ts'
-import { touchAlive, touchRelayer } from './jobs/store.ts'
+import { createPatience, type Patience } from './jobs/patience.ts'
+import { touchRelayer } from './jobs/store.ts'
 import { sweep } from './jobs/sweep.ts'
 import { createRecorder } from './metering/record.ts'
 import { createNodeHub } from './provider/nodes.ts'
@@ -78,12 +79,16 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     ...{ chain: terms, rail, chainHealth, tracing, onPlanned: wakeRelayer },
     databaseHealth: probeDatabase(options),
   })
-  const downMs = await touchAlive(ctx.db.read)
-  if (downMs !== null) await extendLeases(ctx.db.read, downMs)
+  await keepLeases(ctx.db.read, { toleratedMs: 0 })
 
   const recorder = createRecorder(ctx)
   const logs = createLogSink(ctx)
-  const handlers = nodeTraffic(ctx, { recorder, logs, starts: createStarts(ctx), wakeClaims: wakeRelayer })
+  const claims = createPatience(systemClock)
+  const wakeClaims = () => {
+    claims.forget()
+    wakeRelayer()
+  }
+  const handlers = nodeTraffic(ctx, { recorder, logs, starts: createStarts(ctx), wakeClaims })
   const app = await createServer({
     ctx,
     authenticator: createAuthenticator(ctx),
@@ -94,7 +99,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   })
   await app.listen({ host: config.host, port: config.port })
   const leadership = createLeadership(pool)
-  relayer = startRelayer(ctx, { client, profile, signer }, leadership)
+  relayer = startRelayer(ctx, { client, profile, signer }, { leadership, claims })
   const sweeper = startLoop(ctx, { job: 'sweep', everyMs: config.sweepEveryMs }, () => sweep(ctx))
   log.info({
     event: 'coordinator.ready',
@@ -128,13 +133,14 @@ const BEAT_EVERY_MS = 5_000
 function startRelayer(
   ctx: Context,
   chain: RelayerChain,
-  leadership: ReturnType<typeof createLeadership>,
+  { leadership, claims }: { leadership: Leadership; claims: Patience },
 ): Loop {
+  const refusals = createPatience(ctx.clock)
   let beatAtMs = Number.NEGATIVE_INFINITY
   return startLoop(ctx, { job: 'relayer', everyMs: RELAY_EVERY_MS }, async () => {
     if (!(await leadership.isLeader())) return false
-    await collectClaims(ctx)
-    const hasMoved = await relayOnce(ctx, chain)
+    await collectClaims(ctx, claims)
+    const hasMoved = await relayOnce(ctx, chain, refusals)
     if (ctx.clock.monotonicMs() - beatAtMs < BEAT_EVERY_MS) return hasMoved
     await touchRelayer(ctx.db.read)
     beatAtMs = ctx.clock.monotonicMs()

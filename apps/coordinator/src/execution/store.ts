@@ -91,12 +91,23 @@ export async function expireLeases(pool: pg.Pool, maxItems: number): Promise<Exp
   return rows[0]?.answers ?? []
 }
 
-/** Leases stand still while no coordinator is there to take a receipt. */
-export async function extendLeases(db: Executor, ms: number): Promise<void> {
-  await db
-    .update(executions)
-    .set({ leaseUntil: sql`${executions.leaseUntil} + make_interval(secs => ${ms / 1_000})` })
-    .where(eq(executions.holdStatus, 'open'))
+/**
+ * Says that receipts can be taken now. Leases stand still while nobody could: when nobody has said so for longer than
+ * tolerated, every open lease gets that time, in the same statement, so that a crash in between loses none of it.
+ */
+export async function keepLeases(db: Executor, { toleratedMs }: { toleratedMs: number }): Promise<void> {
+  await db.execute(sql`
+    with before as materialized (
+      select clock_timestamp() - at as silence from facts where name = 'alive' for update
+    ), extended as (
+      update executions set lease_until = lease_until + before.silence from before
+        where hold_status = 'open' and before.silence > make_interval(secs => ${toleratedMs / 1_000})
+        returning 1
+    )
+    -- Asks for what comes before: without it the row could be written first, and then its old time is gone.
+    insert into facts (name, value, at)
+      select 'alive', to_jsonb(true), clock_timestamp() from (select count(*) from extended) done
+      on conflict (name) do update set at = clock_timestamp()`)
 }
 
 /** A run with its session and, once it has ended, its receipt. */

@@ -1,21 +1,22 @@
 import { deleteExpired } from '../access/store.ts'
 import type { Context } from '../context.ts'
-import { deleteLogsBefore, expireLeases, selectUnopened } from '../execution/store.ts'
+import { deleteLogsBefore, expireLeases, keepLeases, selectUnopened } from '../execution/store.ts'
 import { foldAccounts } from '../ledger/store.ts'
 import { beginEnd, completeIfDrained } from '../session/end.ts'
 import { openChannel } from '../session/openChannel.ts'
 import { lockSession, selectDisputedActive, selectDrained } from '../session/store.ts'
 import { tellLost } from '../telemetry/tellExecution.ts'
-import { touchAlive } from './store.ts'
 
 const BATCH = 500
 const LOG_HOURS = 48
 /** A run that has not begun by then may never have reached its node. */
 const RESEND_AFTER_MS = 10_000
+/** A silence of more than this many sweeps is an outage, of the database or of every coordinator. */
+const MISSED_SWEEPS = 3
 
 /** Everything that time does: leases end, deposits left behind are sent, old output goes, balances are folded. */
 export async function sweep(ctx: Context): Promise<boolean> {
-  await touchAlive(ctx.db.read)
+  await keepLeases(ctx.db.read, { toleratedMs: MISSED_SWEEPS * ctx.config.sweepEveryMs })
   const expired = await expireLeases(ctx.db.pool, BATCH)
   for (const { session, execution, sequence, drained } of expired) {
     ctx.bus.publish(session, { kind: 'event', sequence, ended: execution })

@@ -11,6 +11,7 @@ import {
 import { encodeClaimAndCloseWithAuthorization, encodeForfeitWithAuthorization } from '@orien/rails'
 import type { Context } from '../context.ts'
 import { appendEvent } from '../events/append.ts'
+import type { Patience } from '../jobs/patience.ts'
 import { lockSession, type SessionRow, updateSession } from '../session/store.ts'
 import { channelOf } from '../session/view.ts'
 import { recoverSigner } from '../signatures.ts'
@@ -20,13 +21,25 @@ import { selectUnclaimed } from './store.ts'
 const CLAIM_LIFE_SECONDS = 3_600
 const BATCH = 50
 
-/** Asks the nodes of all completed sessions for their signature under the final amount. One that is away is asked later. */
-export async function collectClaims(ctx: Context): Promise<void> {
-  for (const session of await selectUnclaimed(ctx.db.read, BATCH)) {
-    if (!ctx.nodes.isOnline(session.providerId)) continue
-    await collectClaim(ctx, session).catch((err: unknown) => {
+/**
+ * Asks the connected nodes of completed sessions for their signature under the final amount. Those that are away and
+ * those that have just refused are left out of the batch: however many they are, they hold up nobody else.
+ */
+export async function collectClaims(ctx: Context, patience: Patience): Promise<void> {
+  const providerIds = ctx.nodes.online()
+  const unclaimed = await selectUnclaimed(ctx.db.read, {
+    providerIds,
+    except: patience.resting(),
+    limit: BATCH,
+  })
+  for (const session of unclaimed) {
+    try {
+      await collectClaim(ctx, session)
+      patience.worked(session.id)
+    } catch (err) {
+      patience.failed(session.id)
       ctx.log.warn({ event: 'settlement.claim_failed', sessionId: session.id, err })
-    })
+    }
   }
 }
 

@@ -18,36 +18,49 @@ import {
 } from '@orien/rails'
 import type { Context } from '../context.ts'
 import type { Unit } from '../db/executor.ts'
+import { databaseFailure, isOutage } from '../db/failure.ts'
+import type { Patience } from '../jobs/patience.ts'
 import { announce, applyFailure, applySuccess, type ClosedChannel, readClosedChannel } from './effects.ts'
 import { moveTransaction, selectHighestNonce, selectOpenTransactions, type TransactionRow } from './store.ts'
 
 /** What the relayer works with: the chain, and the one key that pays gas. */
 export type RelayerChain = { client: ChainClient; profile: ChainProfile; signer: Signer }
 
-/** Outcome of looking at one transaction: it moved, it waits, or nothing can be learned from the chain now. */
-type Step = 'moved' | 'waiting' | 'unreachable'
+/** Outcome of looking at one transaction: it moved, it waits, it was refused, or nothing can be learned from the chain now. */
+type Step = 'moved' | 'waiting' | 'refused' | 'unreachable'
 
 const BATCH = 200
 
 /**
  * One pass over everything that is not over. Each move is stored before the next thing happens, so a crash at any point
  * resumes with the same bytes: a transaction is signed once, and an unknown outcome is never answered with a new one.
+ * One that is refused or breaks is left alone for a while, and holds up no other.
  *
  * @returns whether anything moved; then another pass is worth it
  */
-export async function relayOnce(ctx: Context, chain: RelayerChain): Promise<boolean> {
+export async function relayOnce(ctx: Context, chain: RelayerChain, patience: Patience): Promise<boolean> {
   let hasMoved = false
-  for (const row of await selectOpenTransactions(ctx.db.read, BATCH)) {
-    const step = await advance(ctx, chain, row).catch((err: unknown) => {
-      if (err instanceof OrienError) throw err
-      // One that contradicts our books waits for its operator; everyone else's is settled meanwhile.
-      ctx.log.error({ event: 'settlement.broken', transaction: row.id, kind: row.kind, err })
-      return 'waiting' as const
-    })
+  const open = await selectOpenTransactions(ctx.db.read, { except: patience.resting(), limit: BATCH })
+  for (const row of open) {
+    const step = await advanceSafely(ctx, chain, row)
     if (step === 'unreachable') return false
+    if (step === 'refused') patience.failed(row.id)
+    else if (step === 'moved') patience.worked(row.id)
     hasMoved ||= step === 'moved'
   }
   return hasMoved
+}
+
+/** What is wrong with one transaction is told and is its own; what is wrong with the database ends the pass. */
+async function advanceSafely(ctx: Context, chain: RelayerChain, row: TransactionRow): Promise<Step> {
+  try {
+    return await advance(ctx, chain, row)
+  } catch (err) {
+    if (isOutage(databaseFailure(err, 'unknown'))) throw err
+    const { id: transaction, kind, status, sessionId } = row
+    ctx.log.error({ event: 'settlement.broken', transaction, kind, status, sessionId, err })
+    return 'refused'
+  }
 }
 
 function advance(ctx: Context, chain: RelayerChain, row: TransactionRow): Promise<Step> {
@@ -136,7 +149,7 @@ async function send(ctx: Context, chain: RelayerChain, row: TransactionRow): Pro
         status: sent.status,
         message: sent.message,
       })
-      return 'waiting'
+      return 'refused'
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Hex, TransactionStatus } from '@orien/protocol'
-import { and, asc, desc, eq, gt, lt, max, notInArray, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, inArray, lt, max, notInArray, sql } from 'drizzle-orm'
 import type pg from 'pg'
 import type { PlannedTransaction } from '../context.ts'
 import type { Executor } from '../db/executor.ts'
@@ -22,11 +22,19 @@ export async function insertTransaction(
 }
 
 /** Transactions that are not over, oldest first, those with a nonce in its order. */
-export async function selectOpenTransactions(db: Executor, limit: number): Promise<TransactionRow[]> {
+export async function selectOpenTransactions(
+  db: Executor,
+  { except, limit }: { except: readonly string[]; limit: number },
+): Promise<TransactionRow[]> {
   return db
     .select()
     .from(transactions)
-    .where(notInArray(transactions.status, ['final', 'failed']))
+    .where(
+      and(
+        notInArray(transactions.status, ['final', 'failed']),
+        except.length > 0 ? notInArray(transactions.id, [...except]) : undefined,
+      ),
+    )
     .orderBy(sql`${transactions.nonce} asc nulls last`, asc(transactions.createdAt))
     .limit(limit)
 }
@@ -50,14 +58,25 @@ export async function selectHighestNonce(db: Executor): Promise<bigint | null> {
   return row?.nonce ?? null
 }
 
-/** Sessions that wait for their provider's signature under the final amount. */
-export async function selectUnclaimed(db: Executor, limit: number) {
+/** Sessions that wait for the signature of one of these providers under the final amount. */
+export async function selectUnclaimed(
+  db: Executor,
+  of: { providerIds: readonly string[]; except: readonly string[]; limit: number },
+) {
+  if (of.providerIds.length === 0) return []
   return db
     .select()
     .from(sessions)
-    .where(and(eq(sessions.status, 'completed'), eq(sessions.channelStatus, 'open')))
+    .where(
+      and(
+        eq(sessions.status, 'completed'),
+        eq(sessions.channelStatus, 'open'),
+        inArray(sessions.providerId, [...of.providerIds]),
+        of.except.length > 0 ? notInArray(sessions.id, [...of.except]) : undefined,
+      ),
+    )
     .orderBy(asc(sessions.id))
-    .limit(limit)
+    .limit(of.limit)
 }
 
 export async function selectFinalTransaction(db: Executor, sessionId: string, kind: 'open' | 'close') {
