@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, test } from 'vitest'
 import { histories, patienceMs } from '../harness/config.ts'
-import { playHistories } from './lockstep.ts'
+import { HISTORIES, playHistories } from './lockstep.ts'
 import { openWorld, type World } from './world.ts'
 
 let world: World
@@ -12,5 +12,5 @@ afterAll(() => world.close())
 test('coordinator and reference agree on every answer, every event and every amount of any history', {
   timeout: patienceMs(120_000),
 }, async () => {
-  await playHistories(world, { numRuns: histories(25) })
+  await playHistories(world, { numRuns: histories(HISTORIES) })
 })

@@ -3,8 +3,17 @@ import fc from 'fast-check'
 /** How an amount is chosen, seen from what the session needs or has at that moment. */
 export type Amount = 'none' | 'lower' | 'equal' | 'needed' | 'short' | 'whole' | 'over'
 export type Cap = 'none' | 'one' | 'tooSmall' | 'smallest' | 'half' | 'endless'
-type Lie = 'none' | 'again' | 'sequence' | 'previous' | 'cumulative' | 'cost' | 'hold' | 'slow' | 'impossible'
-type Effort = 'rejected' | 'nothing' | 'one' | 'half' | 'all'
+export type Lie =
+  | 'none'
+  | 'again'
+  | 'sequence'
+  | 'previous'
+  | 'cumulative'
+  | 'cost'
+  | 'hold'
+  | 'slow'
+  | 'impossible'
+export type Effort = 'rejected' | 'nothing' | 'one' | 'half' | 'all'
 
 /** One thing that somebody does. Sessions and runs are named by turn, so that every history can be carried out. */
 export type Operation =
@@ -15,6 +24,8 @@ export type Operation =
   | { do: 'started'; session: number; run: number }
   | { do: 'cancel'; session: number; run: number }
   | { do: 'receipt'; session: number; run: number; effort: Effort; lie: Lie; wasStarted: boolean }
+  | { do: 'late'; session: number; run: number; key: number }
+  | { do: 'inflate'; session: number; key: number }
   | { do: 'end'; session: number }
   | { do: 'pass'; ms: number }
   | { do: 'lease'; session: number; run: number; isOver: boolean }
@@ -23,7 +34,8 @@ export type Operation =
   | { do: 'chain'; session: number; isSuccess: boolean }
   | { do: 'restart' }
 
-const turn = fc.nat({ max: 3 })
+/** Most happens in the first sessions, so that their histories get deep. */
+const turn = fc.constantFrom(0, 0, 0, 1, 1, 2, 3)
 const run = fc.nat({ max: 7 })
 const most = <T>(usual: T, ...others: T[]): fc.Arbitrary<T> =>
   fc.oneof(
@@ -48,19 +60,11 @@ const receipt = fc.record({
   wasStarted: most(false, true),
   effort: fc.constantFrom<Effort>('rejected', 'nothing', 'one', 'half', 'all'),
   lie: fc.oneof(
-    { weight: 9, arbitrary: fc.constant<Lie>('none') },
-    { weight: 3, arbitrary: fc.constant<Lie>('again') },
+    { weight: 6, arbitrary: fc.constant<Lie>('none') },
+    { weight: 2, arbitrary: fc.constant<Lie>('again') },
     {
-      weight: 2,
-      arbitrary: fc.constantFrom<Lie>(
-        'sequence',
-        'previous',
-        'cumulative',
-        'cost',
-        'hold',
-        'slow',
-        'impossible',
-      ),
+      weight: 8,
+      arbitrary: fc.constantFrom<Lie>('sequence', 'previous', 'cumulative', 'cost', 'hold', 'slow'),
     },
   ),
 })
@@ -69,6 +73,10 @@ const receipt = fc.record({
 export const OPERATIONS: readonly { weight: number; arbitrary: fc.Arbitrary<Operation> }[] = [
   { weight: 12, arbitrary: submit },
   { weight: 9, arbitrary: receipt },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('late' as const), session: turn, run, key: fc.nat({ max: 11 }) }),
+  },
   {
     weight: 3,
     arbitrary: fc.record({
@@ -94,6 +102,10 @@ export const OPERATIONS: readonly { weight: number; arbitrary: fc.Arbitrary<Oper
       amount: fc.constantFrom(1n, 777n, 1_000_000n),
       salt: fc.nat({ max: 1 }),
     }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('inflate' as const), session: turn, key: fc.nat({ max: 11 }) }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('started' as const), session: turn, run }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('cancel' as const), session: turn, run }) },

@@ -58,14 +58,14 @@ function toolOf(id: string, timeMs: number): PublishedTool {
   return { id, description: id, arguments: args, limits: { ...limits, timeMs }, network: 'none', outputs: [] }
 }
 
-/** The shortest there may be, a second, and a minute. */
-export const TOOLS = [toolOf('blink', 100), toolOf('second', 1_000), toolOf('minute', 60_000)] as const
+/** The shortest there may be, a second that divides nothing, and a minute. */
+export const TOOLS = [toolOf('blink', 100), toolOf('second', 1_001), toolOf('minute', 60_000)] as const
 
 /**
- * Prices at which rounding bites: one micro-USDC a minute, two that divide nothing, ten a millisecond, and the highest
- * that there is.
+ * Prices at which rounding bites: one micro-USDC a minute, one that divides nothing, one at which a `second` costs a
+ * sixty-thousandth of a micro-USDC more than a whole one, ten a millisecond, and the highest that there is.
  */
-export const RATES = [1n, 7n, 60_001n, 600_000n, 1_000_000_000_000n] as const
+export const RATES = [1n, 7n, 619_001n, 600_000n, 1_000_000_000_000n] as const
 
 export function providerAt(rate: bigint): TestProvider {
   const seed = Uint8Array.from(Buffer.from(keyOf(`node ${rate}`), 'hex'))

@@ -12,7 +12,7 @@ import { acceptVoucher } from '../../apps/coordinator/src/session/voucher.ts'
 import { collectClaims } from '../../apps/coordinator/src/settlement/claim.ts'
 import { applyFailure, applySuccess } from '../../apps/coordinator/src/settlement/effects.ts'
 import { moveTransaction, selectOpenTransactions } from '../../apps/coordinator/src/settlement/store.ts'
-import type { Amount, Cap, Operation } from './operations.ts'
+import type { Amount, Cap, Effort, Lie, Operation } from './operations.ts'
 import { signVoucher, TOOLS, topUpOf } from './parties.ts'
 import type { Receipt, Run } from './reference.ts'
 import * as reference from './reference.ts'
@@ -53,8 +53,10 @@ async function outcomeOf(work: Promise<unknown>): Promise<string> {
 
 const placeOf = (scene: Scene, turn: number) => scene.places[turn % scene.places.length] as Place
 
+/** Mostly a run that is still open; now and then any. */
 function runOf(place: Place, turn: number): Run | undefined {
-  const runs = [...place.model.runs.values()]
+  const open = reference.openRuns(place.model)
+  const runs = turn < 5 && open.length > 0 ? open : [...place.model.runs.values()]
   return runs[turn % runs.length]
 }
 
@@ -176,46 +178,50 @@ async function topUp(scene: Scene, op: Of<'topUp'>): Promise<void> {
 /** Receipt figures as an honest node would sign them, or with one lie. */
 function receiptOf(scene: Scene, place: Place, run: Run, { effort, lie }: Of<'receipt'>): WrittenReceipt {
   const { model, provider } = place
-  const observed = scene.replica.ctx.dispatcher.observedMs(run.id)
-  const grantedAtMs = run.leaseUntilMs - run.deadlineMs - reference.TERMS.leaseMs
-  const observedMs = observed === null ? scene.nowMs - grantedAtMs : Math.round(observed)
-  const longestMs = observedMs + 250 + (observedMs * 10) / 1_000
-  const efforts = {
-    rejected: 0,
-    nothing: 0,
-    one: 1,
-    half: Math.floor(run.deadlineMs / 2),
-    all: run.deadlineMs,
-  }
-  const mostMs = lie === 'slow' ? Math.floor(longestMs) : lie === 'impossible' ? run.deadlineMs : observedMs
-  const wanted = lie === 'slow' || lie === 'impossible' ? run.deadlineMs : efforts[effort]
-  const effectiveMs = Math.min(wanted, mostMs, run.deadlineMs)
-  const isRejected = effort === 'rejected' && lie !== 'slow' && lie !== 'impossible'
+  const effectiveMs = durationOf(scene, run, effort, lie)
+  const isRejected = effort === 'rejected' && effectiveMs === 0
   const price = isRejected ? 0n : (provider.rate * BigInt(effectiveMs) + 59_999n) / 60_000n
   const costMicros = price + (lie === 'cost' ? 1n : 0n)
-  const holdMicros = run.holdMicros + (lie === 'hold' ? 1n : 0n)
   const sum = model.spentMicros + costMicros
+  const isWrongSum = lie === 'cumulative' || sum >= 1n << 63n
   const said = {
     sequence: model.receipts + (lie === 'sequence' ? 2 : 1),
     previous:
       lie === 'previous' ? model.head.replace(/^./, (first) => (first === '0' ? '1' : '0')) : model.head,
     status: isRejected ? ('failed' as const) : ('completed' as const),
     reason: isRejected ? 'rejected' : null,
-    holdMicros,
+    holdMicros: run.holdMicros + (lie === 'hold' ? 1n : 0n),
     effectiveMs,
     costMicros,
-    cumulativeMicros: lie === 'cumulative' || sum >= 1n << 63n ? (sum > 0n ? sum - 1n : 1n) : sum,
+    cumulativeMicros: isWrongSum ? (sum > 0n ? sum - 1n : 1n) : sum,
   }
   const jws = writeReceipt(place, run, scene.tools.get(run.id) ?? '', said)
-  return { said: { ...said, hash: jwsHash(jws), observedMs, wasStarted: false }, jws }
+  return { said: { ...said, hash: jwsHash(jws), observedMs: 0, wasStarted: false }, jws }
+}
+
+/** How long the node says that it ran: as long as it did, at most what is believed, or what nobody can believe. */
+function durationOf(scene: Scene, run: Run, effort: Effort, lie: Lie): number {
+  if (lie === 'impossible') return run.deadlineMs
+  if (lie === 'slow') {
+    const observedMs = Math.round(scene.replica.ctx.dispatcher.observedMs(run.id) ?? 0)
+    return Math.min(run.deadlineMs, Math.floor(observedMs + 250 + (observedMs * 10) / 1_000))
+  }
+  return { rejected: 0, nothing: 0, one: 1, half: Math.floor(run.deadlineMs / 2), all: run.deadlineMs }[
+    effort
+  ]
 }
 
 async function receipt(scene: Scene, op: Of<'receipt'>): Promise<void> {
   const place = placeOf(scene, op.session)
   const run = runOf(place, op.run)
-  if (!run) return
+  if (run) await report(scene, place, run, op)
+}
+
+async function report(scene: Scene, place: Place, run: Run, op: Of<'receipt'>): Promise<void> {
   const earlier = op.lie === 'again' ? scene.receipts.get(run.id) : undefined
   const written = earlier ?? receiptOf(scene, place, run, op)
+  const isPatient = op.lie !== 'slow' && op.lie !== 'impossible'
+  if (isPatient) await pass(scene, written.said.effectiveMs)
   const observed = scene.replica.ctx.dispatcher.observedMs(run.id)
   // After a restart only the database remembers when a run began, to within what this test itself takes.
   const observedMs = observed === null ? await ageOf(scene, run) : Math.round(observed)
@@ -261,6 +267,33 @@ async function lease(scene: Scene, { session, run: turn, isOver }: Of<'lease'>):
   if (run?.hold !== 'open') return
   const untilMs = isOver ? run.leaseUntilMs + 1 : run.leaseUntilMs - 2 * GREY_MS
   if (untilMs > scene.nowMs) await pass(scene, untilMs - scene.nowMs)
+}
+
+/** The node comes back after the lease of a run, while a later run is under way. */
+async function late(scene: Scene, { session, run: turn, key }: Of<'late'>): Promise<void> {
+  const place = placeOf(scene, session)
+  const run = runOf(place, turn)
+  if (!run) return
+  await lease(scene, { do: 'lease', session, run: turn, isOver: true })
+  await sweepAll(scene)
+  await submit(scene, { do: 'submit', session, key, tool: 1, note: '', cap: 'none', voucher: 'needed' })
+  await report(scene, place, run, {
+    do: 'receipt',
+    session,
+    run: turn,
+    effort: 'one',
+    lie: 'none',
+    wasStarted: false,
+  })
+}
+
+/** A node says that a run took the minute that it might have taken, before a second is over. */
+async function inflate(scene: Scene, { session, key }: Of<'inflate'>): Promise<void> {
+  const place = placeOf(scene, session)
+  await submit(scene, { do: 'submit', session, key, tool: 2, note: '', cap: 'none', voucher: 'needed' })
+  const run = [...place.model.runs.values()].at(-1)
+  const op = { do: 'receipt', session, run: 0, effort: 'all', lie: 'impossible', wasStarted: false } as const
+  if (run) await report(scene, place, run, op)
 }
 
 async function sweepAll(scene: Scene): Promise<void> {
@@ -323,6 +356,10 @@ export async function step(scene: Scene, op: Operation): Promise<void> {
       return pass(scene, op.ms)
     case 'lease':
       return lease(scene, op)
+    case 'late':
+      return late(scene, op)
+    case 'inflate':
+      return inflate(scene, op)
     case 'sweep':
       return sweepAll(scene)
     case 'chain':
