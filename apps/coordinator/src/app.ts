@@ -84,10 +84,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const recorder = createRecorder(ctx)
   const logs = createLogSink(ctx)
   const claims = createPatience(systemClock)
-  const wakeClaims = () => {
-    claims.forget()
-    wakeRelayer()
-  }
+  const wakeClaims = wakerOf(claims, wakeRelayer)
   const handlers = nodeTraffic(ctx, { recorder, logs, starts: createStarts(ctx), wakeClaims })
   const app = await createServer({
     ctx,
@@ -123,6 +120,14 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
 
 function probeDatabase({ databaseUrl: url, hasDatabaseGivenUp: hasGivenUp }: CoordinatorOptions) {
   return createHealthProbe({ url, clock: systemClock, ...(hasGivenUp && { hasGivenUp }) })
+}
+
+/** What has changed may be what a node refused for: all of it is asked for again. */
+function wakerOf(claims: Patience, wakeRelayer: () => void): () => void {
+  return () => {
+    claims.forget()
+    wakeRelayer()
+  }
 }
 
 /** How often the chain is looked at while something is under way. */
