@@ -1,0 +1,31 @@
+import { parseArgs } from 'node:util'
+
+/** What a run of the harness is asked for. */
+export type Config = {
+  seed: number
+  /** One point by its number. */
+  point: number | null
+  /** So many points, in the seed's order; all by default. */
+  rounds: number | null
+  list: boolean
+}
+
+/** Reads the command line; nothing else of the harness does. */
+export function readConfig(args: readonly string[] = process.argv.slice(2)): Config {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      seed: { type: 'string' },
+      point: { type: 'string' },
+      rounds: { type: 'string' },
+      list: { type: 'boolean' },
+    },
+  })
+  const whole = (text: string | undefined) => (text === undefined ? null : Number.parseInt(text, 10))
+  return {
+    seed: whole(values.seed) ?? 1,
+    point: whole(values.point),
+    rounds: whole(values.rounds),
+    list: values.list ?? false,
+  }
+}

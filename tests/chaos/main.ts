@@ -1,0 +1,49 @@
+/**
+ * Runs points of failure against the whole system in processes of its own.
+ *
+ *     npm run chaos -- [--seed N] [--point K] [--rounds N] [--list]
+ */
+import { shuffled } from './chance.ts'
+import { reconcile } from './checks.ts'
+import { readConfig } from './config.ts'
+import { allPoints } from './points.ts'
+import { nameOfPoint, type Outcome, runRound } from './round.ts'
+import { startWorld } from './world.ts'
+
+const config = readConfig()
+const numbered = allPoints().map((point, number) => ({ point, number }))
+const chosen =
+  config.point === null
+    ? shuffled(numbered, config.seed).slice(0, config.rounds ?? numbered.length)
+    : numbered.filter(({ number }) => number === config.point)
+
+if (config.list) {
+  for (const { point, number } of numbered) console.log(`${number}  ${nameOfPoint(point)}`)
+  process.exit(0)
+}
+
+console.log(`${chosen.length} of ${numbered.length} points, seed ${config.seed}`)
+const failed: { number: number; outcome: Outcome }[] = []
+let unreached = 0
+let world = await startWorld()
+for (const { point, number } of chosen) {
+  const outcome = await runRound(world, point, `s${config.seed}p${number}`)
+  const verdict = outcome.faults.length > 0 ? 'FAILED' : outcome.hasStruck ? 'ok' : 'not reached'
+  console.log(
+    `${verdict.padEnd(12)}${String(number).padStart(4)}  ${Math.round(outcome.durationMs)} ms  ${nameOfPoint(point)}`,
+  )
+  if (!outcome.hasStruck) unreached += 1
+  if (outcome.faults.length === 0) continue
+  failed.push({ number, outcome })
+  for (const line of [...outcome.faults, ...outcome.errors.map((error) => `  agent: ${error}`)])
+    console.log(`    ${line}`)
+  console.log(`    again: npm run chaos -- --seed ${config.seed} --point ${number}   logs: ${world.dir}`)
+  // What one point broke must not fail the next.
+  await world.stop().catch(() => undefined)
+  world = await startWorld()
+}
+const drift = await reconcile(world)
+for (const line of drift) console.log(line)
+await world.stop()
+console.log(`${chosen.length - failed.length} passed, ${failed.length} failed, ${unreached} not reached`)
+process.exit(failed.length + drift.length === 0 ? 0 : 1)

@@ -1,0 +1,24 @@
+/** A coordinator in a process of its own, to be killed: `node coordinator.ts <settings as JSON>`. */
+import { startCoordinator } from '@orien/coordinator'
+import { attachLocalChain, chains, signerFromPrivateKey } from '@orien/rails'
+import { pino } from 'pino'
+import type { CoordinatorSettings } from '../settings.ts'
+
+const settings = JSON.parse(process.argv[2] ?? '') as CoordinatorSettings
+const chain = await attachLocalChain(settings.directRpcUrl)
+const coordinator = await startCoordinator({
+  config: settings.config,
+  databaseUrl: settings.databaseUrl,
+  chain: {
+    profile: chains.local,
+    rpcUrl: settings.rpcUrl,
+    escrow: chain.escrow,
+    token: chain.usdc,
+    signer: signerFromPrivateKey(chain.relayerPrivateKey),
+  },
+  faucet: null,
+  log: pino({ level: 'info', base: null }, pino.destination({ fd: 1, sync: true })),
+})
+console.log('ready')
+const stop = () => void coordinator.stop().then(() => process.exit(0))
+process.on('SIGTERM', stop)

@@ -1,0 +1,111 @@
+import type { Fault } from './faults.ts'
+import type { Verdict } from './tap.ts'
+import type { Victim } from './world.ts'
+
+/** One moment of a round at which one thing goes wrong: the `nth` passage of `site`. */
+export type Point = { site: string; nth: number; fault: Fault }
+
+type Sites = readonly (readonly [site: string, nths: readonly number[]])[]
+
+/** Both before the message is delivered and before its answer is. */
+const both = (sites: Sites): Sites =>
+  sites.flatMap(([site, nths]) => [[`${site} >`, nths] as const, [`${site} <`, nths] as const])
+
+const AGENT = both([
+  ['agent open', [1]],
+  ['agent start', [1]],
+  ['agent execute', [1, 2, 3]],
+  ['agent topUp', [1]],
+  ['agent end', [1]],
+])
+
+const POSTGRES: Sites = [
+  ['commit of open session', [1]],
+  ['submit', [1, 2, 3]],
+  ['plan', [1]],
+  ['commit of plan', [1, 2, 3]],
+  ['commit of mark started', [1]],
+  ['record', [1, 2, 3]],
+  ['move to signed', [1]],
+  ['commit of move to signed', [1, 2, 3]],
+  ['commit of move to broadcast', [1, 2, 3]],
+  ['commit of move to mined', [1, 2, 3]],
+  ['move to final', [1, 3]],
+  ['post', [1, 2]],
+  ['commit of move to final', [1, 2, 3]],
+  ['commit of change session', [1, 2]],
+  ['begin', [2, 5]],
+  ['log', [1]],
+].flatMap(([name, nths]) => [[`pg > ${name}`, nths] as const, [`pg < ${name}`, nths] as const]) as Sites
+
+const NODE: Sites = [
+  ['node < dispatch', [1, 2, 3]],
+  ['node > started', [1, 3]],
+  ['node > log', [1, 3]],
+  ['node > receipt', [1, 2, 3]],
+  ['node < receiptAck', [1, 2, 3]],
+  ['node < endSession', [1]],
+  ['node < claimRequest', [1]],
+  ['node > claim', [1]],
+  ['node < forgetSession', [1]],
+]
+
+const CHAIN = both([
+  ['coordinator eth_sendRawTransaction', [1, 2, 3]],
+  ['coordinator eth_call', [1, 3]],
+  ['coordinator eth_estimateGas', [1, 2]],
+  ['coordinator eth_getTransactionReceipt', [1, 2, 4]],
+  ['coordinator eth_getTransactionCount', [1]],
+  ['coordinator eth_getLogs', [1]],
+  ['watcher eth_call', [1]],
+])
+
+const JOURNAL = both([
+  ['journal write', [1, 2, 3, 4, 6, 8]],
+  ['journal sync', [1, 2, 3]],
+])
+
+const kill = (...victims: Victim[]): Fault => ({ kind: 'kill', victims })
+const message = (verdict: Verdict): Fault => ({ kind: 'message', verdict })
+
+const PAIRS: readonly Fault[] = [
+  kill('coordinator', 'postgres'),
+  kill('coordinator', 'node'),
+  kill('node', 'postgres'),
+  kill('coordinator', 'supervisor'),
+  kill('coordinator', 'chain'),
+  kill('supervisor', 'node'),
+]
+
+/** At each place: who may die there, and what may become of the message. */
+const PLAN: readonly { sites: Sites; faults: readonly Fault[]; pairs: number }[] = [
+  { sites: AGENT, faults: [kill('coordinator'), message('drop')], pairs: 1 },
+  { sites: POSTGRES, faults: [kill('coordinator'), kill('postgres')], pairs: 1 },
+  {
+    sites: NODE,
+    faults: [kill('node'), kill('coordinator'), message('cut'), message('twice'), message('later')],
+    pairs: 1,
+  },
+  {
+    sites: CHAIN,
+    faults: [kill('coordinator'), kill('chain'), message('drop'), message('refuse')],
+    pairs: 0,
+  },
+  { sites: JOURNAL, faults: [kill('node')], pairs: 1 },
+]
+
+/** Every point, in an order that never changes: a point's number is its name. */
+export function allPoints(): Point[] {
+  let pair = 0
+  return PLAN.flatMap(({ sites, faults, pairs }) =>
+    sites.flatMap(([site, nths]) =>
+      nths.flatMap((nth) => {
+        const more = Array.from(
+          { length: nth === 1 ? pairs : 0 },
+          () => PAIRS[pair++ % PAIRS.length] as Fault,
+        )
+        return [...faults, ...more].map((fault) => ({ site, nth, fault }))
+      }),
+    ),
+  )
+}

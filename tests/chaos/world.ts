@@ -1,0 +1,121 @@
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Hex, type Id, micros } from '@orien/protocol'
+import { initNode } from '@orien/provider-node'
+import { attachLocalChain, type LocalChain, startLocalChain } from '@orien/rails'
+import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
+import { keepUp, killPostmaster } from './keepUp.ts'
+import { type Links, openLinks } from './links/links.ts'
+import { freePort } from './ports.ts'
+import { planCoordinator, planNode, planSupervisor } from './processes.ts'
+import { createTap, type Tap } from './tap.ts'
+
+/** What can be killed. The supervisor is the parent of PostgreSQL, and does not die with it. */
+export type Victim = 'coordinator' | 'node' | 'postgres' | 'supervisor' | 'chain'
+
+/** The whole system as separate processes, with a link that can be struck between any two that talk. */
+export type World = {
+  dir: string
+  tap: Tap
+  /** For the agent. */
+  url: string
+  chain: LocalChain
+  /** Past all links, for checks. */
+  databaseUrl: string
+  providerId: Id<'provider'>
+  nodeDir: string
+  /** `kill -9`; resolves when they are gone. They are brought back at once, as a supervisor would. */
+  kill: (...victims: Victim[]) => Promise<void>
+  /** Resolves when everything that should run runs. */
+  whole: () => Promise<void>
+  stop: () => Promise<void>
+}
+
+/** 60 USDC a minute, so that a millisecond costs a round 1,000 micro-USDC. */
+const RATE_MICROS = 60_000_000n
+
+const TOOLS = `
+tools:
+  - id: say
+    description: Prints a line after a moment
+    arguments:
+      properties:
+        text: { type: string, description: The line, maxLength: 100 }
+      required: [text]
+    executable: /usr/bin/perl
+    argv:
+      - { kind: literal, value: "-e" }
+      - { kind: literal, value: "$|=1; print qq($ARGV[0]); select(undef,undef,undef,0.15); print qq( done)" }
+      - { kind: literal, value: "--" }
+      - { kind: argument, name: text }
+    readOnlyPaths: [/usr/bin, /usr/share/perl, /usr/lib]
+    limits: { timeMs: 2000, memoryBytes: 134217728, processes: 4, diskBytes: 1048576, outputBytes: 4096 }
+`
+
+export async function startWorld(): Promise<World> {
+  const dir = mkdtempSync(join(tmpdir(), 'orien-chaos-'))
+  for (const name of ['coordinator', 'node', 'postgres']) mkdirSync(join(dir, name), { mode: 0o755 })
+  writeFileSync(join(dir, 'tools.yaml'), TOOLS)
+  const tap = createTap()
+  const ports = { postgres: await freePort(), chain: await freePort(), coordinator: await freePort() }
+  const chain = await keepChain(ports.chain, join(dir, 'chain.json'))
+  const links = await openLinks(tap, ports)
+  const supervisor = planSupervisor(dir, ports.postgres)
+  const ready = JSON.parse((await supervisor.start()).slice('ready '.length)) as { url: string }
+  const place = { dir, ports, links, databaseUrl: ready.url, chainUrl: chain.present.rpcUrl }
+  const coordinator = planCoordinator(place)
+  const providerId = await makeNode(join(dir, 'node'), chain.present, links)
+  const node = planNode(place)
+  await coordinator.start()
+  await node.start()
+  const keeper = keepUp({ coordinator, node, supervisor })
+  const killOne = async (victim: Victim): Promise<void> => {
+    if (victim === 'postgres') return killPostmaster(join(dir, 'postgres'))
+    if (victim !== 'chain') return { coordinator, node, supervisor }[victim].end('SIGKILL')
+    await chain.end()
+    keeper.restore(chain.begin)
+  }
+  return {
+    ...{ dir, tap, providerId, chain: chain.present, databaseUrl: ready.url, whole: keeper.whole },
+    url: `http://127.0.0.1:${links.agent.port}`,
+    nodeDir: join(dir, 'node'),
+    kill: async (...victims) => void (await Promise.all(victims.map(killOne))),
+    stop: async () => {
+      keeper.stop()
+      for (const part of [node, coordinator, supervisor]) await part.end('SIGTERM')
+      await chain.end()
+      for (const link of Object.values(links)) await link.close()
+    },
+  }
+}
+
+/** What a chain has told anybody it keeps: anvil writes its state only when it is asked to end. */
+async function keepChain(port: number, statePath: string) {
+  const start = () => startLocalChain({ port, statePath })
+  let anvil = await start()
+  return {
+    present: await attachLocalChain(anvil.rpcUrl),
+    end: () => anvil.stop(),
+    begin: async () => {
+      anvil = await start()
+    },
+  }
+}
+
+async function makeNode(dataDir: string, chain: LocalChain, links: Links): Promise<Id<'provider'>> {
+  const { providerId } = await initNode({
+    dataDir,
+    ownerAccount: privateKeyToAccount(generatePrivateKey()),
+    name: 'chaos',
+    rateMicrosPerMinute: micros(RATE_MICROS),
+    chain: {
+      chainId: chain.chainId,
+      escrow: chain.escrow.toLowerCase() as Hex,
+      token: chain.usdc.toLowerCase() as Hex,
+    },
+    rpcUrl: `http://127.0.0.1:${links.nodeRpc.port}`,
+    coordinatorUrl: `http://127.0.0.1:${links.node.port}`,
+  })
+  return providerId
+}
