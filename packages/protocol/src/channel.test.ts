@@ -136,6 +136,29 @@ describe('what is signed', () => {
     )
   })
 
+  it('a batch of claims has the digest of viem, another one for each kind', () => {
+    const members = [field('payee', 'address'), field('claims', 'BatchClaim[]'), field('deadline', 'uint256')]
+    const claim = [field('channelId', 'bytes32'), field('claimAmount', 'uint128')]
+    const list = fc.array(fc.tuple(hex(32), amount), { maxLength: 10 })
+    fc.assert(
+      fc.property(terms, hex(20), list, deadline, (t, payee, pairs, until) => {
+        const claims = pairs.map(([id, claimMicros]) => ({ channelId: id, claimMicros }))
+        const message = {
+          payee,
+          claims: pairs.map(([id, claimAmount]) => ({ channelId: id, claimAmount })),
+          deadline: BigInt(until),
+        }
+        const digests = (['ClaimBatch', 'CloseBatch'] as const).map((kind) => {
+          const digest = channel.batchDigest(t, kind, { payee, claims, deadline: until })
+          const types = { [kind]: members, BatchClaim: claim }
+          expect(digest).toBe(hashTypedData({ domain: escrowDomain(t), types, primaryType: kind, message }))
+          return digest
+        })
+        expect(new Set(digests).size).toBe(2)
+      }),
+    )
+  })
+
   it('a close request has the digest of viem', () => {
     const types = {
       RequestClose: [field('channelId', 'bytes32'), field('nonce', 'uint256'), field('deadline', 'uint256')],

@@ -51,8 +51,11 @@ contract Crowd {
         emit Ran(outcomes);
     }
 
-    function balances(address token, address[] calldata accounts) external view returns (uint256[] memory held) {
-        held = new uint256[](accounts.length);
-        for (uint256 i = 0; i < accounts.length; ++i) held[i] = IBalanceOf(token).balanceOf(accounts[i]);
+    /// @notice What many readings of a contract answer, in one.
+    function read(address target, bytes[] calldata calls) external view returns (bytes[] memory answers) {
+        answers = new bytes[](calls.length);
+        for (uint256 i = 0; i < calls.length; ++i) {
+            (, answers[i]) = target.staticcall(calls[i]);
+        }
     }
 }

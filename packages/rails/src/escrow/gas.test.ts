@@ -13,6 +13,14 @@ import {
   type TestChannel,
   toppingUpNonce,
 } from './testing/channel.ts'
+import {
+  batchedSessionGas,
+  directSessionGas,
+  keptSessionGas,
+  openGasWorld,
+  relayedSessionGas,
+  transfersGas,
+} from './testing/sessionGas.ts'
 import { escrowDomain, signEscrow } from './testing/typedData.ts'
 import { openWorld, type World } from './testing/world.ts'
 
@@ -120,6 +128,18 @@ async function measureEndings(): Promise<void> {
   add('`claimAndClose`, payee blocklisted', await world.act(payee, 'claimAndClose', toBlocked))
 }
 
+/** The page's table of whole sessions: its cells by the session's name, empty ones left out. */
+function statedSessions(): Map<string, bigint[]> {
+  const page = readFileSync(new URL('../../../../docs/gas.md', import.meta.url), 'utf8')
+  const rows = page.matchAll(/^\| ((?:alone|in batches|one more)[^|]*?)\s*\|(.*)\|[^|]*\|$/gm)
+  const figures = (cells: string) =>
+    cells.split('|').flatMap((cell) => (cell.trim() === '' ? [] : [BigInt(cell.replaceAll(',', '').trim())]))
+  return new Map([...rows].map(([, name = '', cells = '']) => [name, figures(cells)]))
+}
+
+const isWithin = (measured: bigint, stated: bigint, perCent: bigint): boolean =>
+  (measured - stated) * 100n < stated * perCent && (stated - measured) * 100n < stated * perCent
+
 /** The rows of the page's first table. */
 function statedCosts(): Map<string, bigint> {
   const page = readFileSync(new URL('../../../../docs/gas.md', import.meta.url), 'utf8')
@@ -134,8 +154,30 @@ test('every call costs the gas that docs/gas.md states, within one in a hundred'
   expect([...stated.keys()]).toEqual([...costs.keys()])
   for (const [call, gas] of costs) {
     const expected = stated.get(call) ?? 0n
-    const difference = typeof gas === 'bigint' ? gas - expected : null
-    const isNear = difference !== null && difference * 100n < expected && difference * -100n < expected
+    const isNear = typeof gas === 'bigint' && isWithin(gas, expected, 1n)
     expect(isNear, `${call} costs ${gas}, the page says ${expected}`).toBe(true)
   }
 })
+
+test('a whole session costs the gas that docs/gas.md states, alone, together and on a kept channel', async () => {
+  const gasWorld = await openGasWorld(world, 10)
+  const { relayedGas, directGas } = await transfersGas(gasWorld)
+  const sessions = {
+    'alone, relayed': [await relayedSessionGas(gasWorld), relayedGas],
+    'alone, sent by agent and provider': [await directSessionGas(gasWorld), directGas],
+    'in batches of 10': [await batchedSessionGas(gasWorld, 10), relayedGas],
+    'in batches of 100': [await batchedSessionGas(gasWorld, 100), relayedGas],
+  } as const
+  const stated = statedSessions()
+  const compare = (name: string, measured: bigint[]) => {
+    const expected = stated.get(name) ?? []
+    const isSame = expected.length === measured.length
+    const areNear = isSame && measured.every((gas, index) => isWithin(gas, expected[index] ?? 0n, 2n))
+    expect(areNear, `${name}: measured ${measured}, the page says ${expected}`).toBe(true)
+  }
+  for (const [name, [{ openGas, closeGas }, reference]] of Object.entries(sessions)) {
+    compare(name, [openGas, closeGas, openGas + closeGas, reference])
+  }
+  const kept = await keptSessionGas(gasWorld, 100)
+  compare('one more claim on a kept channel, of 100', [kept, kept, relayedGas])
+}, 120_000)

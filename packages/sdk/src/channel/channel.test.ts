@@ -1,4 +1,5 @@
 import {
+  batchDigest,
   type ChannelTerms,
   channelId,
   claimDigest,
@@ -6,6 +7,7 @@ import {
   micros,
   requestCloseDigest,
   sessionSalt,
+  setOperatorDigest,
   type Voucher,
   voucherDigest,
   ZERO,
@@ -17,7 +19,7 @@ import { CHAIN_ID, ESCROW, lower, TOKEN, walletOf, wordOf } from '../testing/pro
 import { checkChannel } from './checkChannel.ts'
 import { checkVoucher } from './checkVoucher.ts'
 import type { ChannelState } from './readChannelState.ts'
-import { signClaim, signRequestClose } from './signClaim.ts'
+import { signClaim, signClaimBatch, signRequestClose, signSetOperator } from './signClaim.ts'
 
 const sessionKey = wordOf('session key')
 const terms: ChannelTerms = {
@@ -127,6 +129,32 @@ describe('what a node or an agent signs for a relayer', () => {
     expect(signClaim(operatorKey, terms, 'Claim', claim)).not.toBe(
       signClaim(operatorKey, terms, 'ClaimAndClose', claim),
     )
+  })
+
+  it('a batch of claims is by the operator, for its kind, its claims and their order alone', async () => {
+    const claims = [5n, 6n].map((claimMicros) => ({
+      channelId: channelId(terms),
+      claimMicros: micros(claimMicros),
+    }))
+    const batch = { payee: terms.payee, claims, deadline: 1_764_000_000 }
+    const signature = signClaimBatch(operatorKey, terms, 'CloseBatch', batch)
+    const hash = batchDigest(terms, 'CloseBatch', batch)
+    expect(lower(await recoverAddress({ hash, signature }))).toBe(addressOfKey(operatorKey))
+    const others = [
+      signClaimBatch(operatorKey, terms, 'ClaimBatch', batch),
+      signClaimBatch(operatorKey, terms, 'CloseBatch', { ...batch, claims: claims.toReversed() }),
+      signClaimBatch(operatorKey, terms, 'CloseBatch', { ...batch, claims: claims.slice(1) }),
+      signClaimBatch(operatorKey, { ...terms, chainId: 1 }, 'CloseBatch', batch),
+    ]
+    expect(others).not.toContain(signature)
+  })
+
+  it('a permission for an operator is by its owner', async () => {
+    const operator = addressOfKey(operatorKey)
+    const permission = { owner: terms.payee, operator, allowed: true, nonce: 3n, deadline: 1_764_000_000 }
+    const signature = signSetOperator(sessionKey, terms, permission)
+    const hash = setOperatorDigest(terms, permission)
+    expect(lower(await recoverAddress({ hash, signature }))).toBe(addressOfKey(sessionKey))
   })
 
   it('a request to close is by its key', async () => {

@@ -261,7 +261,7 @@ describe('nothing in a batch stops the rest of it', () => {
     expect(await world.balance(provider)).toBe(900n)
   })
 
-  test('a contract as session key or payee is asked nothing, so it can burn nobody’s gas', async () => {
+  test('attack: a contract as session key that burns gas; it is asked nothing', async () => {
     const channels = await fleet(2, newKeys(1))
     const [first] = channels
     if (!first) return expect.fail('a channel')
@@ -281,7 +281,7 @@ describe('nothing in a batch stops the rest of it', () => {
   })
 })
 
-describe('no gas limit leaves a payment or a claim out of a batch', () => {
+describe('attack: a gas limit that leaves a payment or a claim out of a batch; none does', () => {
   test('it does all, or it reverts', async () => {
     const channels = await fleet(4, newKeys(2))
     const batches = await Promise.all(byProvider(channels).map((group) => sign('CloseBatch', group, 500n)))

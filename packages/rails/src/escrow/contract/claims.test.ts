@@ -58,7 +58,7 @@ describe('settle', () => {
     expect(await settle(200n)).toMatchObject(ok)
   })
 
-  test('the same voucher twice and an older one after it are refused', async () => {
+  test('attack: a voucher is replayed, or an older one shown after it', async () => {
     const channel = await openChannel(world)
     const [old, latest] = [await signVoucher(world, channel, 500n), await signVoucher(world, channel, 900n)]
     expect(await world.act(channel.payee, 'settle', [channel.id, 900n, latest])).toMatchObject(ok)
@@ -127,7 +127,7 @@ describe('who may claim', () => {
     await world.act(who, 'close', [channel.id, 0n, '0x']),
   ]
 
-  test('nobody but the payee: not the payer, its session key, a stranger or the payee’s former operator', async () => {
+  test('attack: an under-claim or a claim in an honest payee’s name; not by the payer, its session key, a stranger or its former operator', async () => {
     const channel = await openChannel(world)
     const voucher = await signVoucher(world, channel, 1_000n)
     const former = await world.actor()

@@ -130,7 +130,7 @@ describe('after a close', () => {
     for (const outcome of outcomes) expect(outcome).toMatchObject(reverted('ChannelFinalized'))
   })
 
-  test('the channel is not opened again, by neither way, so that old vouchers stay worthless', async () => {
+  test('attack: the channel is opened again, to use its old vouchers; by neither way', async () => {
     const { id, payee, payer, session, salt } = await openChannel(world, 1_000n)
     await world.act(payee, 'close', [id, 0n, '0x'])
     await approve(world, payer, 1_000n)

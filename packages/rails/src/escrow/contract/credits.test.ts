@@ -106,7 +106,7 @@ describe('a credit', () => {
   })
 })
 
-describe('no gas limit turns a payment that would succeed into a credit', () => {
+describe('attack: a gas limit that makes a payment fail, to force a credit; none does', () => {
   const closeWithEveryGas = async (channel: TestChannel) => {
     const voucher = await signVoucher(world, channel, 500n)
     const data = encodeEscrow('close', [channel.id, 500n, voucher])

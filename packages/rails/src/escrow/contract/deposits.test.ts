@@ -117,7 +117,7 @@ describe('openWithAuthorization', () => {
     expect(await world.balance(payer.address)).toBe(0n)
   })
 
-  test('a relayer cannot change payee, salt, signer or payer: the signed nonce names them', async () => {
+  test('attack: a relayed deposit is redirected; payee, salt, signer and payer are in the signed nonce', async () => {
     const opening = await relayable()
     const other = await world.actor()
     expect(await relay(opening, { payee: other })).toMatchObject(reverted('NonceMismatch'))
@@ -126,7 +126,7 @@ describe('openWithAuthorization', () => {
     expect(await relay(opening, { payer: other })).toMatchObject(reverted('NonceMismatch'))
   })
 
-  test('a relayer that makes the nonce fit its own terms is refused by the token', async () => {
+  test('attack: a relayed deposit is redirected with a nonce made to fit; the token refuses it', async () => {
     const opening = await relayable()
     const thief = await world.actor()
     const { payer, token, salt, session, deposit } = opening
@@ -145,7 +145,7 @@ describe('openWithAuthorization', () => {
     expect(await relay(opening, { micros: opening.micros - 1n })).toMatchObject(reverted('TokenRefused'))
   })
 
-  test('nobody but the escrow can redeem the authorisation at the token', async () => {
+  test('attack: the authorisation is taken to the token past the escrow; nobody else can redeem it', async () => {
     const { payer, micros, deposit } = await relayable()
     const thief = await world.actor()
     const { validAfter, validBefore, nonce, signature } = deposit

@@ -44,7 +44,7 @@ describe('requestClose', () => {
     )
   })
 
-  test('asking again does not postpone the refund', async () => {
+  test('attack: asking again to postpone the refund', async () => {
     const { id, payer, session } = await openChannel(world)
     await world.act(payer, 'requestClose', [id])
     const first = await readChannel(world.client, world.chain.escrow, id)
@@ -177,7 +177,7 @@ describe('a pending close', () => {
     expect(await world.act(payer, 'withdraw', [id])).toMatchObject(reverted('CloseNotReady'))
   })
 
-  test('is not taken back by anyone’s relayed top-up, so no dust holds a deposit hostage', async () => {
+  test('attack: dust by a relayed top-up, to hold the deposit hostage; it is refused and the exit goes on', async () => {
     const { id, payer, session } = await openChannel(world, 1_000n)
     await world.act(session, 'requestClose', [id])
     for (const giver of [await world.actor(1n), payer]) {

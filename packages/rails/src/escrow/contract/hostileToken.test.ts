@@ -10,9 +10,13 @@ import {
   zeroAddress,
 } from 'viem'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { localAccounts } from '../../localChain/accounts.ts'
 import { randomWord } from '../../random.ts'
+import { encodeBatch } from '../encodeBatch.ts'
+import { readBatchLogs } from '../readBatch.ts'
 import { readChannel } from '../readChannel.ts'
 import { openingNonce, signVoucher } from '../testing/channel.ts'
+import { byProvider, newKeys, openFleet, signBatch } from '../testing/fleet.ts'
 import { encodeEscrow, openWorld, type World, worldWithToken } from '../testing/world.ts'
 
 let chain: World
@@ -41,7 +45,7 @@ async function hostileChannel(depositMicros = 10_000n) {
   return { id, payer, payee: payer, session: payer, salt, depositMicros, token }
 }
 
-function tell<Name extends 'mint' | 'behave' | 'act'>(
+function tell<Name extends 'mint' | 'behave' | 'act' | 'burnGasFor'>(
   from: PrivateKeyAccount,
   token: Address,
   functionName: Name,
@@ -112,6 +116,30 @@ describe('a token that keeps a fee', () => {
     const relayed = await world.act(payer, 'openWithAuthorization', [...terms, 0n, 2n ** 40n, nonce, '0x'])
     expect(relayed).toMatchObject(reverted('DepositMismatch'))
     expect(await readChannel(world.client, escrow, id)).toMatchObject({ channel: { depositMicros: 10_000n } })
+  })
+})
+
+describe('attack: a token that burns all gas for one receiver', () => {
+  test('takes 200,000 from a batch and no more: that receiver gets a credit, the others are paid', async () => {
+    const { payer, token } = await hostileChannel()
+    await tell(payer, token, 'mint', [localAccounts.deployer, 1_000_000n])
+    const providers = newKeys(3)
+    const plan = { channels: 3, providers, depositMicros: 1_000n }
+    const { channels } = await openFleet(world, payer, plan)
+    const [, burner] = providers
+    if (burner === undefined) return expect.fail('providers')
+    await tell(payer, token, 'burnGasFor', [burner.address])
+    const groups = byProvider(channels).map((group) => signBatch(world, 'CloseBatch', group, 500n, 900n))
+    const { escrow } = world.chain
+    const { data } = encodeBatch(escrow, 'CloseBatch', await Promise.all(groups))
+    const mined = await world.sendWithGas(payer, data, 1_500_000n)
+    expect(mined.status).toBe('success')
+    expect(mined.gasUsed).toBeGreaterThan(200_000n)
+    expect(mined.gasUsed).toBeLessThan(800_000n)
+    const { credited, closed } = readBatchLogs(escrow, mined.logs)
+    expect([credited, closed.length]).toEqual([[{ account: burner.address, micros: 450n }], 3])
+    const held = await Promise.all(providers.map(({ address }) => world.balance(address)))
+    expect(held).toEqual([450n, 0n, 450n])
   })
 })
 

@@ -53,7 +53,7 @@ describe('setOperatorWithAuthorization', () => {
     expect(await state(owner, operator)).toEqual({ status: 'allowed' })
   })
 
-  test('an old permission cannot be replayed after it was revoked', async () => {
+  test('attack: an old permission is replayed after it was revoked', async () => {
     const { owner, operator, signed } = await terms()
     await relay(owner, signed)
     expect(await relay(owner, { ...signed, allowed: false, nonce: signed.nonce + 1n })).toMatchObject(ok)

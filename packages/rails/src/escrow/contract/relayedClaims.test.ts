@@ -109,7 +109,7 @@ describe.each(ways)('$name', (way) => {
     }
   })
 
-  test('a relayer cannot lower or raise what was signed', async () => {
+  test('attack: a relayer lowers or raises what the payee signed', async () => {
     const channel = await openChannel(world)
     const { payee } = channel
     const lowered = await submit(way, channel, payee, { micros: 400n, signedMicros: 500n })

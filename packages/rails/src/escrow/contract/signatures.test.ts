@@ -138,7 +138,7 @@ describe('who signs', () => {
     expect(await world.act(payee, 'settle', [id, 500n, voucher])).toMatchObject(ok)
   })
 
-  test('an account keeps its vouchers good when it delegates to code that accepts nothing', async () => {
+  test('attack: an EIP-7702 delegation after the work, to code that accepts nothing; its vouchers stay good', async () => {
     const channel = await openChannel(world)
     const voucher = await signVoucher(world, channel, 500n)
     await world.delegate(channel.session, await walletOf(channel.payee))

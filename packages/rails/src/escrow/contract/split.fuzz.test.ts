@@ -1,8 +1,10 @@
 import { orienEscrowAbi } from '@orien/contracts'
+import { batchDigest, micros } from '@orien/protocol'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { encodeBatch } from '../encodeBatch.ts'
 import { readSettlement, type Settlement } from '../readSettlement.ts'
-import { openChannel, signVoucher } from '../testing/channel.ts'
+import { openChannel, signVoucher, type TestChannel } from '../testing/channel.ts'
 import { openWorld, type World } from '../testing/world.ts'
 
 let world: World
@@ -62,8 +64,40 @@ describe('the shares of a cumulative amount', () => {
   })
 })
 
+/** Claims a channel's first total in as many steps, a hundred claims to a batch. */
+async function claimThousand(channel: TestChannel, count: number): Promise<void> {
+  const relayer = await world.actor()
+  for (let start = 0; start < count; start += 100) {
+    const claims = Array.from({ length: 100 }, (_, index) => ({
+      ...{ channelId: channel.id, claimMicros: micros(BigInt(start + index + 1) * 137n) },
+    }))
+    const terms = { payee: channel.payee.address, claims, deadline: 2 ** 40 }
+    const signature = await channel.payee.sign({ hash: batchDigest(world.chain, 'ClaimBatch', terms) })
+    const voucher = {
+      cumulativeMicros: micros(channel.depositMicros),
+      signature: await signVoucher(world, channel, channel.depositMicros),
+    }
+    const signed = { terms, signature, vouchers: claims.map(() => voucher) }
+    const { escrow } = world.chain
+    const { data } = encodeBatch(escrow, 'ClaimBatch', [signed])
+    expect(await world.sendWithGas(relayer, data, 12_000_000n)).toMatchObject({ status: 'success' })
+  }
+}
+
 describe('one claim or many', () => {
-  test('from 14 to 15 micro-USDC no share shrinks: the claim of 14 is refused, 15 closes', async () => {
+  test('totals of the split are the same for one claim and for 1,000', async () => {
+    const total = 137_051n
+    const many = await openChannel(world, 200_000n)
+    await claimThousand(many, 1_000)
+    const voucher = await signVoucher(world, many, 200_000n)
+    await world.act(many.payee, 'claimAndClose', [many.id, total, 200_000n, voucher])
+    const reading = await readSettlement(world.client, world.chain.escrow, many.id, { fromBlock: 0n })
+    if (reading.status !== 'settled') return expect.fail(reading.status)
+    expect(reading.settlement.payouts).toHaveLength(1_001)
+    expect(totals(reading.settlement)).toEqual(totals(await claimInSteps(200_000n, [total])))
+  }, 60_000)
+
+  test('attack: claims from 14 to 15 micro-USDC, where a share would shrink; 14 is refused, 15 closes', async () => {
     const settlement = await claimInSteps(1_000n, [14n, 15n])
     expect(settlement.payouts).toHaveLength(1)
     expect(totals(settlement)).toEqual(totals(await claimInSteps(1_000n, [15n])))
