@@ -46,7 +46,7 @@ const add = (map: Map<Address, bigint>, account: Address, micros: bigint) =>
   map.set(account, (map.get(account) ?? 0n) + micros)
 
 /** Whether the token moves anything between these. */
-export function canMove({ paused, blocked, escrow }: Ghost, ...parties: Address[]): boolean {
+function canMove({ paused, blocked, escrow }: Ghost, ...parties: Address[]): boolean {
   return !paused && !blocked.has(escrow) && parties.every((party) => !blocked.has(party))
 }
 
@@ -82,7 +82,7 @@ export function payCredit(ghost: Ghost, account: Address, to: Address): Verdict 
 }
 
 /** Payee and platform rounded down, the rest to the reserve: of the total, then the difference to what was paid. */
-export function sharesBetween(before: bigint, after: bigint) {
+function sharesBetween(before: bigint, after: bigint) {
   const payee = (after * 90n) / 100n - (before * 90n) / 100n
   const platform = (after * 7n) / 100n - (before * 7n) / 100n
   return { payee, platform, reserve: after - before - payee - platform }
