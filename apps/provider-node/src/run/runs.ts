@@ -167,6 +167,9 @@ export class Runs {
     const endedAt = run.endedAt ?? instantOf(clock.nowMs())
     const interval = { startedAt: run.startedAt ?? endedAt, endedAt }
     try {
+      // From this turn on its cost stands in the chain: the hold beside it would ask the next dispatch's voucher for more
+      // than the coordinator asked for, as long as the receipt is on its way to the disk.
+      run.isReserved = false
       await issueReceipt(issuer, run.subject, outcome, interval)
     } catch (error) {
       // A node that cannot remember what it signs is ended by its journal; nobody gets to see this receipt.
