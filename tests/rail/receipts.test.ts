@@ -169,10 +169,11 @@ async function expireLease(session: Session, executionId: string) {
   await pool.query(`update executions set lease_until = now() - interval '1 second' where id = $1`, [
     executionId,
   ])
-  await vi.waitFor(async () => {
+  const look = async () => {
     const { rows } = await pool.query('select hold_status from executions where id = $1', [executionId])
     expect(rows[0].hold_status, session.id).toBe('expired')
-  })
+  }
+  await vi.waitFor(look, { timeout: 30_000, interval: 20 })
 }
 
 test('a lease stands still while no coordinator could take a receipt, also one that only lost its database', async () => {
