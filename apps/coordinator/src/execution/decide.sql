@@ -2,7 +2,7 @@
 -- What one item takes is gone for the next one of its session: the session's figures run on in the output columns.
 --
 -- Keys are distinct within a batch; a key twice breaks a unique index when it is written, and the batch is split.
-create or replace function execution_decide(items jsonb)
+create or replace function execution_decide(items json)
 returns table (
   ordinal bigint, outcome text, code text, facts jsonb, execution text, hold bigint, deadline bigint,
   -- The session after this item. `sequence` is the number of its last event, `is_told` whether that is this item's.
@@ -23,7 +23,7 @@ begin
         s.held_micros, s.authorised_micros, s.voucher_signature as known_signature, s.open_executions, s.executions,
         s.last_event, e.id as known, coalesce(e.body_hash, r.body_hash) as known_body, r.code as refused_code,
         r.facts as refused_facts
-      from rows from (jsonb_to_recordset(items) as (
+      from rows from (json_to_recordset(items) as (
           session text, execution text, key text, body text, tool text, manifest text, args jsonb, salt text,
           limits jsonb, "limitMs" numeric, "maxCost" numeric, voucher bigint, "voucherSignature" text,
           "minimumGrantMs" bigint, "leaseMs" bigint, "maxOpen" int))

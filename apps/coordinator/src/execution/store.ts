@@ -75,8 +75,8 @@ export type Submitted = {
 export async function submitAll(pool: pg.Pool, items: readonly Submission[]): Promise<Submitted[]> {
   const { rows } = await pool.query<{ answers: Submitted[] }>({
     name: 'execution_submit',
-    text: 'select execution_submit($1::jsonb) as answers',
-    values: [JSON.stringify(items)],
+    text: 'select execution_submit($1::json, $2) as answers',
+    values: [JSON.stringify(items), [...new Set(items.map((item) => item.session))]],
   })
   return rows[0]?.answers ?? []
 }

@@ -2,11 +2,12 @@
 -- the session's row lock, so no interleaving can spend a budget or a voucher twice. A refusal is recorded under its
 -- key: a late duplicate of a refused request must not slip through once budget has been freed.
 --
+-- session_ids: of all items. `json`, not `jsonb`: each value is read once, so sorting and packing them costs more than it gives.
 -- items: [{session, execution, key, body, tool, manifest, args, salt, limits, limitMs, maxCost?, voucher?, voucherSignature?,
 --          minimumGrantMs, leaseMs, maxOpen}], amounts as decimal strings
 -- returns, in the same order: [{outcome, execution, code, facts, sequence, grant, hold, deadlineMs, voucher, voucherSignature,
 --          channelStatus, createdAt}], amounts as decimal strings; `sequence` is null unless an event was written
-create or replace function execution_submit(items jsonb) returns jsonb
+create or replace function execution_submit(items json, session_ids text[]) returns jsonb
 language plpgsql
 -- Plans must not depend on statistics: a batch is small, its tables are not, and both begin empty.
 set plan_cache_mode = force_generic_plan set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off
@@ -16,7 +17,7 @@ declare
 begin
   -- A statement of its own: what is decided next must see what was committed while this one waited.
   perform 1 from sessions
-    where id = any (array(select value ->> 'session' from jsonb_array_elements(items)))
+    where id = any (session_ids)
     order by id for update;
 
   with decided as materialized (

@@ -238,8 +238,9 @@ test('a key twice in one batch is decided once: its second item gets the first a
 test('an attempt that was cut off before its commit leaves nothing, and one whose answer was lost is found by its key', async () => {
   const request = requestFor('a', 'a1')
   const client = await db.pool.connect()
-  const cut = client.query('select execution_submit($1::jsonb), pg_terminate_backend(pg_backend_pid())', [
+  const cut = client.query('select execution_submit($1::json, $2), pg_terminate_backend(pg_backend_pid())', [
     JSON.stringify([request]),
+    ['a'],
   ])
   await expect(cut).rejects.toThrow()
   client.release(true)

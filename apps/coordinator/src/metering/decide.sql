@@ -1,7 +1,7 @@
 -- Decides about receipts, item by item in the order given, and changes nothing; record.sql holds the locks and writes.
 -- What one receipt captures and releases is counted for the next one of its session: the session's figures run on in
 -- the output columns. Runs are distinct within a batch; one twice breaks a unique index, and the batch is split.
-create or replace function receipt_decide(items jsonb)
+create or replace function receipt_decide(items json)
 returns table (
   ordinal bigint, outcome text, code text, detail text, countersignature text, execution text,
   -- The session after this item. `event` is the number of its last event, `is_told` whether that is this item's, and
@@ -27,7 +27,7 @@ begin
         s.effective_ms as session_effective_ms, s.receipt_sequence, s.receipt_head, s.last_event,
         e.session_id as run_session, e.tool as run_tool, e.manifest_hash, e.grant_number, e.hold_micros, e.deadline_ms,
         e.hold_status, e.status as run_status, e.created_at, d.execution_id is not null as is_disputed
-      from rows from (jsonb_to_recordset(items) as (
+      from rows from (json_to_recordset(items) as (
           execution text, session text, provider text, "nodeKey" text, channel text, sequence bigint, previous text,
           hash text, jws text, countersignature text, tool text, manifest text, "grant" bigint, rate bigint, hold bigint,
           "deadlineMs" bigint, status text, reason text, cost bigint, cumulative bigint, "effectiveMs" int, "cpuMs" int,

@@ -2,12 +2,13 @@
 -- verified each signature with the key that the receipt names; what is decided here needs the rows: is that the key of
 -- its provider, does it belong to this run, is it the next of its chain, can its time be true, is there cover for it.
 --
+-- session_ids: of all items
 -- items: [{execution, session, provider, nodeKey, channel, sequence, previous, hash, jws, countersignature, tool, manifest, grant,
 --          rate, hold, deadlineMs, status, reason?, cost, cumulative, effectiveMs, cpuMs, maxRss, exitCode, startedAt,
 --          endedAt, observedMs?, wasStarted, toleranceMs, tolerancePerMille}], amounts as decimal strings
 -- returns, in the same order: [{outcome: accepted | replayed | refused | disputed, code, detail, countersignature,
 --          session, sequence, drained}]; `sequence` is null unless an event was written
-create or replace function receipt_record(items jsonb) returns jsonb
+create or replace function receipt_record(items json, session_ids text[]) returns jsonb
 language plpgsql
 -- Plans must not depend on statistics: a batch is small, its tables are not, and both begin empty.
 set plan_cache_mode = force_generic_plan set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off
@@ -17,7 +18,7 @@ declare
 begin
   -- A statement of its own: what is decided next must see what was committed while this one waited.
   perform 1 from sessions
-    where id = any (array(select value ->> 'session' from jsonb_array_elements(items)))
+    where id = any (session_ids)
     order by id for update;
 
   with decided as materialized (

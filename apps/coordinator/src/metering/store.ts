@@ -54,8 +54,8 @@ export type Recorded = {
 export async function recordAll(pool: pg.Pool, items: readonly Recording[]): Promise<Recorded[]> {
   const { rows } = await pool.query<{ answers: Recorded[] }>({
     name: 'receipt_record',
-    text: 'select receipt_record($1::jsonb) as answers',
-    values: [JSON.stringify(items)],
+    text: 'select receipt_record($1::json, $2) as answers',
+    values: [JSON.stringify(items), [...new Set(items.map((item) => item.session))]],
   })
   return rows[0]?.answers ?? []
 }
