@@ -23,6 +23,8 @@ export type PgbenchOptions = {
   protocol: 'simple' | 'extended' | 'prepared'
   /** 100,000 accounts each; below the number of clients they wait for one another's branch row. */
   scale?: number
+  /** Its tables are filled and nothing is measured yet. */
+  onFilled?: () => void
 }
 
 /**
@@ -38,6 +40,7 @@ export async function runPgbench(options: PgbenchOptions): Promise<PgbenchFigure
   const scale = options.scale ?? Math.max(options.clients, 16)
   try {
     await run(program, ['--initialize', '--quiet', `--scale=${scale}`, address], { env })
+    options.onFilled?.()
     const { stdout } = await run(
       program,
       [

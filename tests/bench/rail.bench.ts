@@ -10,6 +10,7 @@ import type { BenchResult, BenchRow } from './row.ts'
 import { samplePair } from './sample.ts'
 
 const ROUNDS = 100
+const SECONDS = 4
 
 const emptyTool = `
 tools:
@@ -45,7 +46,10 @@ function bareSandbox(): Promise<void> {
   })
 }
 
-async function paidCall(percentile: 'p50Ms' | 'p99Ms'): Promise<BenchResult> {
+type Rail = { call: () => Promise<void>; close: () => Promise<void> }
+
+/** A whole stack with a real node, and a paid call on it. */
+async function openRail(): Promise<Rail> {
   const dir = mkdtempSync(join(tmpdir(), 'orien-bench-'))
   const toolsFile = join(dir, 'tools.yaml')
   writeFileSync(toolsFile, emptyTool)
@@ -53,19 +57,31 @@ async function paidCall(percentile: 'p50Ms' | 'p99Ms'): Promise<BenchResult> {
   const drop = async () => {}
   const stack = await startStack({}, { url: postgres.url, drop, [Symbol.asyncDispose]: drop })
   const node = await startRealNode(stack, { toolsFile })
-  try {
-    const { orien } = await createAgent(stack, 1_000_000_000n)
-    const session = await orien.openSession({
-      providerId: node.providerId,
-      budgetMicros: micros(500_000_000n),
-    })
-    const call = async () => {
+  const { orien } = await createAgent(stack, 1_000_000_000n)
+  const session = await orien.openSession({
+    providerId: node.providerId,
+    budgetMicros: micros(500_000_000n),
+  })
+  return {
+    call: async () => {
       const run = await session.execute({ tool: 'empty', args: {}, waitMs: 10_000 })
       if (run.result?.status !== 'completed')
-        throw new TypeError(`the empty tool ended as ${run.result?.reason}`)
-    }
+        throw new TypeError(`the empty tool ended as ${run.result?.reason}: ${run.result?.stderr}`)
+    },
+    close: async () => {
+      await node.stop()
+      await stack.stop()
+      await postgres.stop()
+      rmSync(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+async function paidCall(percentile: 'p50Ms' | 'p99Ms'): Promise<BenchResult> {
+  const rail = await openRail()
+  try {
     const { subject, reference } = await samplePair({
-      subject: call,
+      subject: rail.call,
       reference: bareSandbox,
       rounds: ROUNDS,
       warmUpRounds: 5,
@@ -79,10 +95,32 @@ async function paidCall(percentile: 'p50Ms' | 'p99Ms'): Promise<BenchResult> {
       note: `overhead ${(value - referenceValue).toFixed(1)} ms; the client signs and checks in the same process`,
     }
   } finally {
-    await node.stop()
-    await stack.stop()
-    await postgres.stop()
-    rmSync(dir, { recursive: true, force: true })
+    await rail.close()
+  }
+}
+
+/** Calls a second while so many are under way for so long. */
+async function perSecond(call: () => Promise<void>, inFlight: number): Promise<number> {
+  const startedMs = performance.now()
+  let done = 0
+  const caller = async () => {
+    while (performance.now() - startedMs < SECONDS * 1_000) {
+      await call()
+      done += 1
+    }
+  }
+  await Promise.all(Array.from({ length: inFlight }, caller))
+  return (done / (performance.now() - startedMs)) * 1_000
+}
+
+async function paidCalls(inFlight: number): Promise<BenchResult> {
+  const rail = await openRail()
+  try {
+    await perSecond(rail.call, inFlight)
+    const referenceValue = await perSecond(bareSandbox, inFlight)
+    return { value: await perSecond(rail.call, inFlight), referenceValue, unit: 'per s' }
+  } finally {
+    await rail.close()
   }
 }
 
@@ -101,4 +139,12 @@ export const rows: BenchRow[] = [
     better: 'lower',
     run: () => paidCall('p99Ms'),
   },
+  ...[1, 16, 64].map(
+    (inFlight): BenchRow => ({
+      name: `HTTP executes of an empty tool, ${inFlight} in flight`,
+      reference: `${reference}, ${inFlight} at once`,
+      better: 'higher',
+      run: () => paidCalls(inFlight),
+    }),
+  ),
 ]
