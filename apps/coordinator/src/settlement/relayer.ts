@@ -1,6 +1,5 @@
 import {
   invariant,
-  OrienError,
   type TransactionEvent,
   type TransactionStatus,
   transactionTransition,
