@@ -128,7 +128,7 @@ const general = [
     name: 'source-never-imports-tests',
     severity: 'error',
     comment: 'what ships must not depend on what checks it',
-    from: { path: '^(packages|apps)/', pathNot: TEST_FILE },
+    from: { path: '^(packages|apps)/', pathNot: [TEST_FILE, '^(packages|apps)/[^/]+/scripts/'] },
     to: { path: [TEST_FILE, '^(tests|examples|scripts)/'] },
   },
   {
