@@ -24,14 +24,14 @@ const BOOKS = `
         join ledger_transfers t on t.id = l.transfer_id where t.session_id = s.id group by l.account) b) as entries
   from sessions s order by s.id`
 
-type Books = {
+export type Books = {
   id: string
   last_event: number
   events: [string, Record<string, unknown>, number][]
   runs: { id: string; voucher: string }[]
 } & Record<string, unknown>
 
-async function readBooks(pool: Pool): Promise<Books[]> {
+export async function readBooks(pool: Pool): Promise<Books[]> {
   const { rows } = await pool.query<Books>(BOOKS)
   return rows
 }

@@ -254,14 +254,12 @@ function capture(s: Session, run: Run, receipt: Receipt, released: bigint): void
     heldMicros: `${s.heldMicros}`,
     receiptHash: hash,
   })
-  complete(s)
 }
 
 /** Shown, unpaid, and nothing more is built on that chain. The hold stays until its lease is over. */
 function dispute(s: Session, run: Run, code: string): string {
   run.isDisputed = true
   tell(s, 'execution.disputed', { executionId: run.id, code })
-  end(s, 'dispute')
   return 'receipt_disputed'
 }
 

@@ -128,7 +128,7 @@ export type WrittenReceipt = { said: Receipt; jws: string }
 /** Signs what a node says about a run. */
 export function writeReceipt(
   { model, provider, agent }: Place,
-  run: Run,
+  run: Pick<Run, 'id' | 'grant' | 'deadlineMs'>,
   tool: string,
   said: Omit<Receipt, 'hash' | 'observedMs' | 'wasStarted'>,
 ): string {
