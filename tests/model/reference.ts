@@ -130,7 +130,9 @@ export function submit(s: Session, ask: Submission, nowMs: number): Answer {
     if (answer.is === 'refused') tell(s, 'execution.refused', { code: answer.code })
     return answer
   }
-  if (s.status !== 'pending' && (ask.voucherMicros ?? 0n) > s.budgetMicros) return refused('voucher_invalid')
+  // One that was never started has no keys to check a voucher by.
+  const hasKeys = s.events.some(({ type }) => type === 'session.started')
+  if (hasKeys && (ask.voucherMicros ?? 0n) > s.budgetMicros) return refused('voucher_invalid')
   if (s.status !== 'active') return keep(refused('session_not_active'))
   if (openRuns(s).length >= TERMS.openRuns) return refused('rate_limited')
   const unheld = s.budgetMicros - s.spentMicros - s.heldMicros

@@ -50,7 +50,8 @@ afterAll(async () => {
 test('says exactly when and where it is ready, and serves there', async () => {
   expect(lines).toEqual([`orien ready http://localhost:${port}`])
   const health = await fetch(`http://localhost:${port}/api/health`)
-  expect(await health.json()).toMatchObject({ status: 'ok', database: 'ok', chain: 'ok' })
+  const faults = { status: 'degraded', reasons: ['no_provider_online'] }
+  expect(await health.json()).toMatchObject({ database: 'ok', chain: 'ok', ...faults })
 })
 
 test('a second stack on the same directory is refused by name', async () => {

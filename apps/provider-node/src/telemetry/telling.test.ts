@@ -22,6 +22,7 @@ const ask = (path: string, token = world.node.apiToken) =>
 
 test('each run is one line with its phases, its money and its isolation, and the coordinator is told the phases', async () => {
   const work = world.newSession().work({ tool: 'echo' })
+  world.coordinator.acknowledges = false
   world.coordinator.send({ type: 'dispatch', work, traceparent: PARENT })
   const told = await world.coordinator.next('receipt', ({ executionId }) => executionId === work.executionId)
   const phases = {
@@ -41,9 +42,11 @@ test('each run is one line with its phases, its money and its isolation, and the
     ...phases,
     traceId: PARENT.slice(3, 35),
   })
+  // As long as nobody has acknowledged it, it is told as often as it is asked for.
   world.coordinator.send({ type: 'dispatch', work })
   await world.coordinator.next('receipt', ({ executionId }) => executionId === work.executionId)
   expect(eventsOf('execution').filter((line) => line.executionId === work.executionId)).toHaveLength(1)
+  world.coordinator.acknowledges = true
 })
 
 test('a run that is refused is one line with the code of its refusal', async () => {
