@@ -25,45 +25,6 @@ describe.each(SANDBOX_MODES)('in a %s sandbox', (mode) => {
     return (await readdir(dir)).flatMap((name) => readFileSync(join(dir, name), 'utf8').split('\n'))
   }
 
-  describe('nothing outlives its run', () => {
-    it('twenty daemons that double-forked and ignore every signal die with the tool’s deadline', async () => {
-      const facts = await bench.run(['daemons', '20', '0', '60000'], { deadlineMs: 300 })
-      expect(facts).toMatchObject({ stop: 'deadline', effectiveMicros: 300_000 })
-      expect(facts.output.length).toBe(20)
-      expect(await bench.alive()).toEqual([])
-    })
-
-    it('daemons that outlive the tool and hold its output open die with the tool', async () => {
-      const facts = await bench.run(['daemons', '20', '0'])
-      expect(facts).toMatchObject({ stop: 'exit', exitCode: 0 })
-      expect(facts.effectiveMicros).toBeLessThan(10_000_000)
-      expect(await bench.alive()).toEqual([])
-    })
-
-    it('a run that is cancelled before its sandbox stands never starts', async () => {
-      const run = bench.driver.run(bench.spec(['sleep', '60000']), () => {})
-      run.kill('cancelled')
-      expect(await run.finished).toMatchObject({
-        stop: 'cancelled',
-        effectiveMicros: 0,
-        exitCode: null,
-        signal: null,
-      })
-      expect(await bench.alive()).toEqual([])
-    })
-
-    it('a run that is cancelled at any moment of its set-up ends as cancelled and leaves nothing', async () => {
-      await bench.run(['sleep', '0'])
-      for (let turns = 0; turns < 60; turns += 6) {
-        const run = bench.driver.run(bench.spec(['sleep', '60000']), () => {})
-        for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve))
-        run.kill('cancelled')
-        expect((await run.finished).stop).toBe('cancelled')
-      }
-      expect(await bench.alive()).toEqual([])
-    })
-  })
-
   describe('closing the driver', () => {
     it('kills what runs and leaves no process, mount, cgroup or directory', async () => {
       const runs = [1, 2, 3].map(() => bench.driver.run(bench.spec(['daemons', '3', '0', '60000']), () => {}))
@@ -79,11 +40,6 @@ describe.each(SANDBOX_MODES)('in a %s sandbox', (mode) => {
       expect(await journalled('cgroups')).toEqual([])
       expect(await journalled('stages')).toEqual([])
       expect(readFileSync('/proc/self/mounts', 'utf8')).not.toContain(bench.stateDir)
-    })
-
-    it('leaves a driver that works again', async () => {
-      await bench.driver.close()
-      expect((await bench.run(['fail', '3'])).exitCode).toBe(3)
     })
   })
 

@@ -1,5 +1,5 @@
-import { invariant, OrienError } from '@orien/protocol'
-import { SANDBOX_LIMITS } from './limits.ts'
+import { invariant } from '@orien/protocol'
+import { checkCommandLine } from './commandLine.ts'
 
 /** What the helper is asked to run; the layout of `struct request` in native/orien-init.c. */
 export type HelperRequest = {
@@ -78,16 +78,7 @@ export function frame(kind: number, fields: readonly bigint[], tail?: Uint8Array
  * @throws OrienError `validation_failed` for what execve(2) would refuse or cut: NUL, lone surrogates, over-long elements
  */
 export function encodeRequest(request: HelperRequest): Uint8Array {
-  const environment = Object.entries(request.env).map(([name, value]) => `${name}=${value}`)
-  const strings = [...request.argv, ...environment]
-  if (request.argv.length === 0 || strings.length > SANDBOX_LIMITS.arguments)
-    throw new OrienError('validation_failed', 'the command line has no element or too many')
-  for (const text of strings) {
-    if (text.includes('\0') || !text.isWellFormed())
-      throw new OrienError('validation_failed', 'an argument holds NUL or a lone surrogate')
-    if (Buffer.byteLength(text) > SANDBOX_LIMITS.argumentBytes)
-      throw new OrienError('validation_failed', `an argument is over ${SANDBOX_LIMITS.argumentBytes} bytes`)
-  }
+  const { strings, environment } = checkCommandLine(request)
   const tail = Buffer.from(strings.map((text) => `${text}\0`).join(''))
   const fields = [
     request.limitNs,
@@ -103,8 +94,6 @@ export function encodeRequest(request: HelperRequest): Uint8Array {
     BigInt(environment.length),
   ]
   invariant(fields.length === REQUEST_FIELDS, 'the request has the fields of struct request')
-  if (tail.length > SANDBOX_LIMITS.requestBytes - REQUEST_FIELDS * 8)
-    throw new OrienError('validation_failed', `the arguments are over ${SANDBOX_LIMITS.requestBytes} bytes`)
   return frame(RUN, fields, tail)
 }
 

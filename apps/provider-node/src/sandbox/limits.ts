@@ -20,8 +20,8 @@ export const SANDBOX_LIMITS = {
   /** One file's size and the size of /tmp, where the run names no `diskBytes`. */
   diskBytes: 1_073_741_824,
   sharedMemoryBytes: 16_777_216,
-  /** argv and environment together, as sent to the helper. */
-  requestBytes: 2_097_152,
+  /** argv and environment together, each with its NUL; the helper takes 2 MiB with its own fields. */
+  commandLineBytes: 2_097_000,
   /** One element of argv or of the environment; the kernel's MAX_ARG_STRLEN less the final NUL. */
   argumentBytes: 131_071,
   arguments: 4_096,

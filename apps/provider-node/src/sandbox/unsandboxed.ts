@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Readable } from 'node:stream'
 import { invariant, OrienError } from '@orien/protocol'
+import { checkCommandLine } from './commandLine.ts'
 import type { Driver, Isolation, OutputChunk, Run, RunFacts, RunSpec, Stop } from './driver.ts'
 import { createOutputSink, type OutputSink } from './output.ts'
 
@@ -8,17 +9,19 @@ const NS_PER_MICRO = 1_000n
 const NS_PER_MS = 1_000_000
 
 type Bare = {
-  child: ChildProcess
-  startNs: bigint
+  /** Absent until the process is there. */
+  child?: ChildProcess
+  startNs?: bigint
   stop: Stop
-  stopNs: bigint
+  stopNs?: bigint
   deadlineMs: number
   timer?: NodeJS.Timeout
+  detail?: string
 }
 
 /** The group outlives its leader while a member is alive; a member that left it is beyond this driver. */
 function killGroup({ child }: Bare): void {
-  if (child.pid === undefined) return
+  if (child?.pid === undefined) return
   try {
     process.kill(-child.pid, 'SIGKILL')
   } catch {
@@ -34,6 +37,7 @@ function end(run: Bare, stop: Stop): void {
 }
 
 function watchTime(run: Bare, spec: RunSpec): void {
+  if (run.startNs === undefined) return
   const usedMs = Number(process.hrtime.bigint() - run.startNs) / NS_PER_MS
   const leftMs = Math.min(spec.limits.timeMs, run.deadlineMs) - usedMs
   clearTimeout(run.timer)
@@ -57,30 +61,31 @@ async function pump(
 }
 
 function conclude(run: Bare, spec: RunSpec, sink: OutputSink): RunFacts {
+  const { child, startNs, stopNs } = run
   const deadNs = process.hrtime.bigint()
-  const endNs = run.stopNs > 0n ? run.stopNs : deadNs
   const cutMicros = Math.floor(Math.min(spec.limits.timeMs, run.deadlineMs) * 1_000)
   const failed = run.stop === 'sandbox_error'
+  const ran = !failed && startNs !== undefined
   return {
     stop: run.stop,
-    exitCode: failed ? null : run.child.exitCode,
-    signal: run.child.signalCode,
-    effectiveMicros: failed ? 0 : Math.min(Number((endNs - run.startNs) / NS_PER_MICRO), cutMicros),
-    lifeMs: failed ? 0 : Math.ceil(Number(deadNs - run.startNs) / 1e6),
+    exitCode: failed ? null : (child?.exitCode ?? null),
+    signal: child?.signalCode ?? null,
+    effectiveMicros: ran ? Math.min(Number(((stopNs ?? deadNs) - startNs) / NS_PER_MICRO), cutMicros) : 0,
+    lifeMs: ran ? Math.ceil(Number(deadNs - startNs) / 1e6) : 0,
     // Node does not tell what a child used; nothing is invented.
     cpuMicros: 0,
     maxRssBytes: 0,
     sources: { wall: 'node', cpu: 'node', memory: 'node' },
-    ...(failed ? { detail: 'the tool could not be started' } : {}),
+    ...(failed ? { detail: run.detail ?? 'the tool could not be started' } : {}),
     ...sink.finish(),
   }
 }
 
-async function conduct(run: Bare, spec: RunSpec, sink: OutputSink): Promise<RunFacts> {
-  const { child } = run
+async function converse(run: Bare, child: ChildProcess, spec: RunSpec, sink: OutputSink): Promise<void> {
   const closed = new Promise<void>((resolve) => {
     child.once('close', () => resolve())
-    child.once('error', () => {
+    child.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') run.detail = 'the executable, or the loader that it names, is not there'
       end(run, 'sandbox_error')
       resolve()
     })
@@ -91,34 +96,38 @@ async function conduct(run: Bare, spec: RunSpec, sink: OutputSink): Promise<RunF
   const pumps = [pump(child.stdout, 'stdout', sink, run), pump(child.stderr, 'stderr', sink, run)]
   await Promise.all([...pumps, closed]).catch(() => end(run, 'sandbox_error'))
   clearTimeout(run.timer)
+}
+
+async function conduct(run: Bare, spec: RunSpec, sink: OutputSink, onStarted: () => void): Promise<RunFacts> {
+  // Whoever asked for the run may still take it back.
+  await new Promise((resolve) => setImmediate(resolve))
+  if (run.stop !== 'exit') return conclude(run, spec, sink)
+  try {
+    checkCommandLine(spec)
+    const [command = '', ...args] = spec.argv
+    const options = { cwd: spec.workspaceDir, env: { ...spec.env }, detached: true }
+    const child = spawn(command, args, { ...options, stdio: 'pipe' })
+    run.child = child
+    run.startNs = process.hrtime.bigint()
+    child.once('spawn', () => {
+      watchTime(run, spec)
+      onStarted()
+    })
+    await converse(run, child, spec, sink)
+  } catch (error) {
+    run.detail = error instanceof OrienError ? error.message : 'the tool could not be started'
+    end(run, 'sandbox_error')
+  }
   return conclude(run, spec, sink)
 }
 
 function startBare(spec: RunSpec, onOutput: Parameters<Driver['run']>[1]): Run {
-  const [command, ...args] = spec.argv
-  if (command === undefined) throw new OrienError('validation_failed', 'the command line is empty')
-  const child = spawn(command, args, {
-    cwd: spec.workspaceDir,
-    env: { ...spec.env },
-    detached: true,
-    stdio: 'pipe',
-  })
-  const run: Bare = {
-    child,
-    startNs: process.hrtime.bigint(),
-    stop: 'exit',
-    stopNs: 0n,
-    deadlineMs: spec.deadlineMs,
-  }
-  const started = new Promise<void>((resolve) => {
-    child.once('spawn', () => {
-      watchTime(run, spec)
-      resolve()
-    })
-  })
+  const run: Bare = { stop: 'exit', deadlineMs: spec.deadlineMs }
+  const started = Promise.withResolvers<void>()
+  const sink = createOutputSink(spec.limits.outputBytes, onOutput)
   return {
-    started,
-    finished: conduct(run, spec, createOutputSink(spec.limits.outputBytes, onOutput)),
+    started: started.promise,
+    finished: conduct(run, spec, sink, started.resolve),
     kill: (stop) => end(run, stop),
     extend: (deadlineMs) => {
       if (deadlineMs <= run.deadlineMs) return

@@ -41,16 +41,19 @@ async function processesNaming(path: string): Promise<number[]> {
   return named.flat()
 }
 
-/** @param options useCgroups false: as on a machine without writable cgroups */
+/** @param options useCgroups false: as on a machine without writable cgroups; `make`: another driver than bubblewrap */
 export async function openBench(
-  options: Pick<BubblewrapOptions, 'useCgroups' | 'mode' | 'clock'> = {},
+  options: Pick<BubblewrapOptions, 'useCgroups' | 'mode' | 'clock'> & {
+    make?: (stateDir: string) => Driver
+  } = {},
 ): Promise<Bench> {
   const root = await mkdtemp(join(tmpdir(), 'orien-bench-'))
   const [stateDir, workspaceDir] = [join(root, 'state'), join(root, 'workspace')]
   await mkdir(workspaceDir)
   await lendPrograms(join(stateDir, 'native'))
   const canary = await lendPrograms(join(root, 'native'))
-  const driver = createBubblewrapDriver({ stateDir, ...options })
+  const { make, ...given } = options
+  const driver = make?.(stateDir) ?? createBubblewrapDriver({ stateDir, ...given })
   const spec: Bench['spec'] = (words, changes) => ({
     executionId: 'exe_test',
     workspaceDir,

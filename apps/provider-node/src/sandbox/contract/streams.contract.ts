@@ -1,13 +1,15 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Bench, openBench, ROOMY, SANDBOX_MODES } from './testing/bench.ts'
+import { type Bench, ROOMY } from '../testing/bench.ts'
+import type { Subject } from './subject.ts'
 
 const MEBIBYTE = 1_048_576
 
-describe.each(SANDBOX_MODES)('in a %s sandbox', (mode) => {
+/** What goes into a tool and what comes out of it. */
+export function describeStreams({ open }: Subject): void {
   let bench: Bench
   beforeAll(async () => {
-    bench = await openBench({ mode })
+    bench = await open()
   })
   afterAll(() => bench.close())
 
@@ -96,13 +98,6 @@ describe.each(SANDBOX_MODES)('in a %s sandbox', (mode) => {
       expect((await run.finished).stop).toBe('cancelled')
     })
 
-    it('can be opened by name, as a pipe can', async () => {
-      const facts = await node(`process.stdout.write(require('fs').readFileSync('/dev/stdin'))`, {
-        stdin: Buffer.from('by name'),
-      })
-      expect(facts.output.toString()).toBe('by name')
-    })
-
     it('that is not given is empty', async () => {
       expect(
         (await node(`process.stdin.resume().on('end', () => console.log('end'))`)).output.toString(),
@@ -114,4 +109,4 @@ describe.each(SANDBOX_MODES)('in a %s sandbox', (mode) => {
   async function expectDead(): Promise<void> {
     while ((await bench.alive()).length > 0) await new Promise((resolve) => setImmediate(resolve))
   }
-})
+}

@@ -1,0 +1,12 @@
+import type { Bench } from '../testing/bench.ts'
+
+/** A driver as the contract suite meets it. */
+export type Subject = {
+  /** The driver with a state directory and a workspace of its own. */
+  open(): Promise<Bench>
+  /**
+   * Whether it claims walls, limits on memory, processes and disk, and a meter of the whole tree. A driver that does
+   * not must refuse strangers; it is held to everything else.
+   */
+  confines: boolean
+}
