@@ -21,7 +21,7 @@ export type Asked = {
 }
 
 /** An answer that somebody has seen: an execution's id, or the code of a refusal. */
-export type Seen = { asked: Asked; answer: string }
+type Seen = { asked: Asked; answer: string }
 
 /** Several agents and nodes at once, over coordinators whose connections are cut. */
 export type Crowd = {
@@ -56,7 +56,7 @@ export async function insist<T>(
 }
 
 /** Said again, these may be answered otherwise: they decide nothing. */
-export const PASSING = ['voucher_required', 'rate_limited', 'voucher_invalid']
+const PASSING = ['voucher_required', 'rate_limited', 'voucher_invalid']
 
 export function askFor(crowd: Crowd, asked: Asked, voucherMicros: bigint | undefined): Promise<string> {
   const { place, key, tool: turn, maxCostMicros } = asked

@@ -19,34 +19,70 @@ export type Cutter = {
 /** A message that is held back arrives after at most so many others. */
 const LATEST = 60
 
+/** Decides about messages, and keeps those that are held back. */
+class Fates {
+  every: number | null = null
+  cuts = 0
+  readonly #chance: Chance
+  readonly #held: { countdown: number; deliver: () => void }[] = []
+  readonly #dying: Promise<unknown>[] = []
+
+  constructor(chance: Chance) {
+    this.#chance = chance
+  }
+
+  next(): Fate {
+    for (const late of this.#held) late.countdown -= 1
+    for (const { deliver } of this.#held.filter(({ countdown }) => countdown <= 0)) deliver()
+    if (this.every === null || this.#chance.below(this.every) > 0) return 'arrives'
+    this.cuts += 1
+    return this.#chance.pick(['lost', 'unanswered', 'late'])
+  }
+
+  /** The database is told, or not, and hears afterwards that nobody is there any more. */
+  cut(fate: Exclude<Fate, 'arrives'>, upstream: Socket, message: Buffer): void {
+    this.#dying.push(once(upstream, 'close'))
+    if (fate === 'lost') upstream.destroy()
+    if (fate === 'unanswered') upstream.end(message)
+    if (fate !== 'late') return
+    const late = { countdown: this.#chance.below(LATEST), deliver: () => {} }
+    late.deliver = () => {
+      this.#held.splice(this.#held.indexOf(late), 1)
+      upstream.end(message)
+    }
+    this.#held.push(late)
+  }
+
+  async settle(): Promise<void> {
+    for (const { deliver } of [...this.#held]) deliver()
+    await Promise.all(this.#dying)
+  }
+}
+
+/** Passes on what comes, until a message meets another fate. */
+function join(client: Socket, upstream: Socket, fates: Fates): void {
+  let isCut = false
+  client.on('data', (message) => {
+    if (isCut) return
+    const fate = fates.next()
+    if (fate === 'arrives') {
+      upstream.write(message)
+      return
+    }
+    isCut = true
+    fates.cut(fate, upstream, message)
+    client.destroy()
+  })
+  upstream.on('data', (answer) => void (isCut || client.write(answer)))
+  client.on('close', () => void (isCut || upstream.end()))
+  upstream.on('close', () => client.destroy())
+}
+
 /** @param databaseUrl of a PostgreSQL over TCP */
 export async function startCutter(databaseUrl: string, chance: Chance): Promise<Cutter> {
   const target = new URL(databaseUrl)
   const sockets = new Set<Socket>()
-  const held: { countdown: number; deliver: () => void }[] = []
-  const dying: Promise<unknown>[] = []
-  let every: number | null = null
-  let cuts = 0
-  const fateOf = (): Fate => {
-    for (const late of held) late.countdown -= 1
-    for (const { deliver } of held.filter(({ countdown }) => countdown <= 0)) deliver()
-    if (every === null || chance.below(every) > 0) return 'arrives'
-    cuts += 1
-    return chance.pick(['lost', 'unanswered', 'late'])
-  }
-  /** The database is told, and hears afterwards that nobody is there any more. */
-  const cut = (fate: Exclude<Fate, 'arrives'>, upstream: Socket, message: Buffer) => {
-    dying.push(once(upstream, 'close'))
-    if (fate === 'lost') upstream.destroy()
-    if (fate === 'unanswered') upstream.end(message)
-    if (fate !== 'late') return
-    const late = { countdown: chance.below(LATEST), deliver: () => {} }
-    late.deliver = () => {
-      held.splice(held.indexOf(late), 1)
-      upstream.end(message)
-    }
-    held.push(late)
-  }
+  const fates = new Fates(chance)
   const server = createServer((client) => {
     const upstream = connect(Number(target.port), target.hostname)
     for (const socket of [client, upstream]) {
@@ -54,21 +90,7 @@ export async function startCutter(databaseUrl: string, chance: Chance): Promise<
       socket.on('close', () => sockets.delete(socket))
       socket.on('error', () => {})
     }
-    let isCut = false
-    client.on('data', (message) => {
-      if (isCut) return
-      const fate = fateOf()
-      if (fate === 'arrives') {
-        upstream.write(message)
-        return
-      }
-      isCut = true
-      cut(fate, upstream, message)
-      client.destroy()
-    })
-    upstream.on('data', (answer) => void (isCut || client.write(answer)))
-    client.on('close', () => void (isCut || upstream.end()))
-    upstream.on('close', () => client.destroy())
+    join(client, upstream, fates)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -78,13 +100,10 @@ export async function startCutter(databaseUrl: string, chance: Chance): Promise<
   return {
     url: url.href,
     cutEvery: (messages) => {
-      every = messages
+      fates.every = messages
     },
-    cuts: () => cuts,
-    settle: async () => {
-      for (const { deliver } of [...held]) deliver()
-      await Promise.all(dying)
-    },
+    cuts: () => fates.cuts,
+    settle: () => fates.settle(),
     close: async () => {
       for (const socket of sockets) socket.destroy()
       server.close()

@@ -60,7 +60,7 @@ function runOf(place: Place, turn: number): Run | undefined {
   return runs[turn % runs.length]
 }
 
-export function capOf(cap: Cap, rate: bigint): bigint | undefined {
+function capOf(cap: Cap, rate: bigint): bigint | undefined {
   const smallest = (rate * 100n + 59_999n) / 60_000n
   switch (cap) {
     case 'none':
