@@ -21,6 +21,7 @@ export default defineConfig({
           include: ['{packages,apps,tests,examples,scripts}/**/*.test.{ts,tsx}'],
           exclude: [...notOurs, 'tests/tidy/**'],
           globalSetup: existsSync(postgresSetup) ? [postgresSetup] : [],
+          setupFiles: ['tests/harness/seed.ts'],
         },
       },
       // Apart, so that checking the source starts no database; together, because loading TypeScript is most of it.

@@ -3,14 +3,14 @@ import { z } from 'zod'
 const environment = z.object({
   /** How many times the default number of histories is played: 20 for a night. */
   ORIEN_TEST_EFFORT: z.coerce.number().positive().max(10_000).default(1),
-  /** Plays this seed instead of a fresh one; a failure prints its own. */
-  ORIEN_TEST_SEED: z.coerce.number().int().optional(),
+  /** What every generated test starts from. The same one each time, so that a failure is of the change that it met. */
+  ORIEN_TEST_SEED: z.union([z.literal('random'), z.coerce.number().int()]).default(1),
 })
 
-const { ORIEN_TEST_EFFORT: effort, ORIEN_TEST_SEED: seed } = environment.parse(process.env)
+const { ORIEN_TEST_EFFORT: effort, ORIEN_TEST_SEED: given } = environment.parse(process.env)
 
-/** The seed that was asked for. */
-export const givenSeed = seed
+/** Of whatever is generated in this file's tests; a failure prints it. */
+export const seed = given === 'random' ? Math.floor(Math.random() * 2 ** 31) : given
 
 /** Histories to play, of so many by default. */
 export const histories = (byDefault: number): number => Math.ceil(byDefault * effort)

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { givenSeed, patienceMs } from '../harness/config.ts'
+import { patienceMs } from '../harness/config.ts'
 import { clearBooks, requireAudit, requireSame } from './books.ts'
 import { OPERATIONS, type Operation } from './operations.ts'
 import * as reference from './reference.ts'
@@ -95,7 +95,6 @@ export async function playHistories(world: World, plan: Plan): Promise<void> {
     await requireAudit(world.pool)
   })
   await fc.assert(property, {
-    ...(givenSeed === undefined ? {} : { seed: givenSeed }),
     // A failure is shown as far as it was made smaller by then, and a slow machine plays fewer histories.
     interruptAfterTimeLimit: patienceMs(60_000),
     ...plan,
