@@ -181,7 +181,8 @@ test('what waits for processes may measure, but not ask for the date', () => {
 test('a group of tests may be long, a test may not', () => {
   const body = `() => {\n${lines(70, "test('y', () => {})")}\n}`
   const single = `test('x', () => {\n${lines(70, 'expect(1)')}\n})`
-  for (const group of [`describe('x', ${body})`, `describe.each(table)('x', ${body})`]) {
+  const contract = `function describeStops() {\n${lines(70, "test('y', () => {})")}\n}`
+  for (const group of [`describe('x', ${body})`, `describe.each(table)('x', ${body})`, contract]) {
     expect(check('function-length', 'apps/orien/src/a.test.ts', group)).toEqual([])
   }
   expect(check('function-length', 'apps/orien/src/a.test.ts', single)).not.toEqual([])

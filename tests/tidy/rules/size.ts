@@ -20,11 +20,14 @@ function firstName(node: ts.Node): string {
   return ts.isCallExpression(node) ? firstName(node.expression) : dottedName(node)
 }
 
-/** `describe` only groups: its length says nothing about how much one reader has to hold in mind. */
+/**
+ * `describe` only groups: its length says nothing about how much one reader has to hold in mind. A function of a
+ * contract that is called so groups as well.
+ */
 function isGroupOfTests(node: ts.Node, path: string): boolean {
-  return (
-    isTest(path) && ts.isCallExpression(node.parent) && /^(describe|suite)(\.|$)/.test(firstName(node.parent))
-  )
+  if (!isTest(path)) return false
+  if (ts.isFunctionDeclaration(node)) return /^describe[A-Z]/.test(node.name?.text ?? '')
+  return ts.isCallExpression(node.parent) && /^(describe|suite)(\.|$)/.test(firstName(node.parent))
 }
 
 export const functionLength: Rule = {
