@@ -21,7 +21,8 @@ const EXTRA_IN_TESTS = { 'packages/contracts': ['packages/protocol'] }
 /** Each concept of the coordinator may use those before it, never those after it. */
 const CONCEPTS = ['ledger', 'provider', 'session', 'execution', 'metering', 'settlement', 'reinvestment']
 
-const TEST_FILE = '(\\.(test|fuzz\\.test|contract\\.test|contract)\\.tsx?$|/(fixtures|testing)/|/contract/subject\\.ts$)'
+const TEST_FILE =
+  '(\\.(test|fuzz\\.test|contract\\.test|contract)\\.tsx?$|/(fixtures|testing)/|/contract/subject\\.ts$)'
 const SQL_OWNERS = '^apps/coordinator/(src/db/|src/.*/store\\.ts$|scripts/|drizzle\\.config\\.ts$)'
 
 const anyOf = (folders) =>
