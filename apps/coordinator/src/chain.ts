@@ -62,7 +62,7 @@ function createRail(client: ChainClient, profile: ChainProfile, terms: ChainTerm
     },
     simulate: async (call) => {
       const trial = await simulateCall(client, call, signer.address)
-      if (trial.status === 'unreachable') throw unavailable(trial.detail)
+      if (trial.status === 'unreachable' || trial.status === 'refused') throw unavailable(trial.detail)
       if (trial.status === 'ok') return { ok: true }
       return { ok: false, error: trial.status === 'reverted' ? trial.error : 'TooMuchGas' }
     },

@@ -104,6 +104,15 @@ async function sign(ctx: Context, chain: RelayerChain, row: TransactionRow): Pro
   const call = { to: row.to as `0x${string}`, data: row.data as `0x${string}` }
   const trial = await simulateCall(client, call, signer.address)
   if (trial.status === 'unreachable') return 'unreachable'
+  if (trial.status === 'refused') {
+    ctx.log.error({
+      event: 'settlement.refused',
+      transaction: row.id,
+      status: 'untried',
+      message: trial.detail,
+    })
+    return 'refused'
+  }
   if (trial.status !== 'ok') {
     const error = trial.status === 'reverted' ? trial.error : 'TooMuchGas'
     return move(ctx, row, { type: 'failed' }, { error }, (unit, moved) => applyFailure(ctx, unit, moved))

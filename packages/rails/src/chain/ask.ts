@@ -4,13 +4,16 @@ import { CHAIN_LIMITS } from './limits.ts'
 /** What came of a request to a chain. */
 export type Answer<T> =
   | { status: 'answered'; value: T }
-  /** The node understood and said no; `data` is the revert data of a call. */
-  | { status: 'refused'; message: string; data: Hex | null }
+  /** The node said no; `isRevert`: because the contract did, and `data` is what it said. */
+  | { status: 'refused'; message: string; isRevert: boolean; data: Hex | null }
   /** Nothing can be concluded: no connection, no answer in time, or not from a chain. */
   | { status: 'unreachable'; detail: string }
 
 /** The part of every reading's result that says that there was none. */
 export type Unreachable = Extract<Answer<never>, { status: 'unreachable' }>
+
+/** The code that most nodes give a call that reverts (https://ethereum.org/developers/docs/apis/json-rpc). */
+const REVERTED = 3
 
 /** Turns the outcomes of a viem request into a union. Errors that are not the chain's are thrown on. */
 export async function ask<T>(request: Promise<T>): Promise<Answer<T>> {
@@ -22,9 +25,12 @@ export async function ask<T>(request: Promise<T>): Promise<Answer<T>> {
     if (lost !== null) return { status: 'unreachable', detail: shorten(error.shortMessage) }
     const refusal = error.walk((cause) => cause instanceof RpcRequestError)
     if (refusal instanceof RpcRequestError) {
-      return { status: 'refused', message: shorten(refusal.details), data: revertData(refusal.data) }
+      const data = revertData(refusal.data)
+      const isRevert = data !== null || refusal.code === REVERTED || /revert/i.test(refusal.details)
+      return { status: 'refused', message: shorten(refusal.details), isRevert, data }
     }
-    return { status: 'refused', message: shorten(error.shortMessage), data: null }
+    const message = shorten(error.shortMessage)
+    return { status: 'refused', message, isRevert: /revert/i.test(message), data: null }
   }
 }
 

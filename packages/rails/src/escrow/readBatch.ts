@@ -31,7 +31,10 @@ export async function simulateBatch(
   if (simulation.status !== 'ok') return simulation
   const answer = await ask(client.call({ account: from, ...call, gas: simulation.gas }))
   if (answer.status === 'unreachable') return answer
-  if (answer.status === 'refused') return { status: 'reverted', error: 'Unknown', detail: answer.message }
+  if (answer.status === 'refused')
+    return answer.isRevert
+      ? { status: 'reverted', error: 'Unknown', detail: answer.message }
+      : { status: 'refused', detail: answer.message }
   const flat = decodeRefusals(kind, answer.value.data ?? '0x')
   const counts = batches.map(({ terms }) => terms.claims.length)
   const refusals = counts.map((count, index) => {

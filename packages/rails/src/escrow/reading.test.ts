@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { orienEscrowAbi, orienEscrowBytecode } from '@orien/contracts'
 import { type Address, encodeDeployData, zeroAddress } from 'viem'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -42,6 +45,26 @@ test('a call that would revert is explained by the contract’s error, and the t
   const unpaid = await simulateCall(world.client, { to: to(), data: open }, payer.address)
   const detail = expect.stringContaining('exceeds')
   expect(unpaid).toMatchObject({ status: 'reverted', error: 'TokenRefused', detail })
+})
+
+test.each([
+  [503, -32603, 'overloaded'],
+  [200, -32005, 'daily request count exceeded'],
+  [429, -32005, 'limit exceeded'],
+  [200, -32000, 'insufficient funds for gas * price + value'],
+  [200, -32000, 'gas required exceeds allowance (21000)'],
+])('an answer %i with %i, %s, says nothing about the call', async (status, code, message) => {
+  const server = createServer((request, response) => {
+    request.resume()
+    response.writeHead(status, { 'content-type': 'application/json' })
+    response.end(JSON.stringify({ jsonrpc: '2.0', id: 1, error: { code, message } }))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const client = connectChain(chains.local, `http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  const answer = await simulateCall(client, encodeWithdraw(to(), randomWord()), world.chain.platform)
+  server.close()
+  expect(['refused', 'unreachable']).toContain(answer.status)
 })
 
 test('revert data that nobody knows is not taken for an error of ours', () => {

@@ -10,7 +10,7 @@ export type CallError =
   | ContractErrorName<typeof orienEscrowAbi>
   /** The token said no: blocklist, pause, balance, used or expired authorisation; `detail` has its words. */
   | 'TokenRefused'
-  /** No revert that either of them names: too much gas, too little native coin, another contract. */
+  /** A revert that neither of them names, as of another contract. */
   | 'Unknown'
 
 /** What would happen if the call were sent now. */
@@ -20,6 +20,8 @@ export type Simulation =
   | { status: 'reverted'; error: CallError; detail: string }
   /** It would succeed but take more gas than a transaction may. */
   | { status: 'too_large'; gas: bigint }
+  /** The node did not try it: it is overloaded, or `from` has too little native coin. Nothing is known of the call. */
+  | { status: 'refused'; detail: string }
   | Unreachable
 
 /**
@@ -34,7 +36,10 @@ export async function simulateCall(
   const params = [{ from, to: call.to, data: call.data }] as const
   const answer = await ask(client.request({ method: 'eth_estimateGas', params: [...params] }))
   if (answer.status === 'unreachable') return answer
-  if (answer.status === 'refused') return { status: 'reverted', ...explainRevert(answer) }
+  if (answer.status === 'refused')
+    return answer.isRevert
+      ? { status: 'reverted', ...explainRevert(answer) }
+      : { status: 'refused', detail: answer.message }
   const estimate = BigInt(answer.value)
   const limit = CHAIN_LIMITS.transactionGas
   if (estimate > limit) return { status: 'too_large', gas: estimate }
