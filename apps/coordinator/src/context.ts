@@ -1,4 +1,4 @@
-import type { FromNode, Hex, Id, ToNode } from '@orien/protocol'
+import type { Admission, FromNode, Hex, Id, ProviderLoad, ToNode } from '@orien/protocol'
 import type { Tracing } from '@orien/tracing'
 import type { Logger } from 'pino'
 import type { Clock } from './clock.ts'
@@ -26,10 +26,15 @@ export type ChainTerms = {
   rpcUrl: string
 }
 
+/** What a node tells about itself while it is connected; gone with its connection. */
+export type NodeState = { admission: Admission; load?: ProviderLoad }
+
 /** Live connections of nodes to this process. */
 export type Nodes = {
   isOnline: (providerId: string) => boolean
   online: () => readonly string[]
+  /** What a connected node said last of whom it takes in, and how busy it is. */
+  stateOf: (providerId: string) => NodeState | undefined
   /** @returns false when the node is not connected here */
   send: (providerId: string, message: ToNode) => boolean
   /**

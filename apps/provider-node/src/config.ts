@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { OrienError } from '@orien/protocol'
+import type { RuleLimits } from './rules/ruleBook.ts'
 import type { SandboxMode } from './sandbox/driver.ts'
 
 /** What the node is started with: command line first, then environment, then the provider's file. */
@@ -13,6 +14,8 @@ export type Config = {
   rpcUrl?: string
   searchPath?: string
   concurrency?: number
+  /** Kept like any decision of the owner: they are in force until others are given. */
+  limits: RuleLimits
   /** Where traces go; `OTEL_EXPORTER_OTLP_ENDPOINT`. */
   tracesEndpoint?: string
   sandboxMode?: SandboxMode
@@ -26,6 +29,9 @@ const OPTIONS = {
   'rpc-url': { type: 'string' },
   port: { type: 'string' },
   concurrency: { type: 'string' },
+  'max-runs': { type: 'string' },
+  'max-sessions': { type: 'string' },
+  'max-session-runs': { type: 'string' },
   'sandbox-mode': { type: 'string' },
   standalone: { type: 'boolean' },
   'allow-unisolated': { type: 'boolean' },
@@ -55,6 +61,12 @@ function wholeNumber(
   if (Number.isInteger(value) && value >= least && value <= most) return value
   throw new OrienError('validation_failed', `${name} must be a whole number from ${least} to ${most}`)
 }
+
+type Present<T> = { [K in keyof T]?: Exclude<T[K], undefined> }
+
+/** What was given; an empty variable of the environment counts as absent. */
+const present = <T extends object>(given: T): Present<T> =>
+  Object.fromEntries(Object.entries(given).filter(([, value]) => value)) as Present<T>
 
 const SANDBOX_MODES: readonly SandboxMode[] = ['cold', 'warm', 'resident']
 
@@ -90,8 +102,13 @@ export function readConfig(
     dataDir,
     standalone: values.standalone ?? false,
     allowUnisolated: values['allow-unisolated'] ?? false,
+    limits: present({
+      maxRuns: wholeNumber('--max-runs', values['max-runs'], 1, 1_024),
+      maxSessions: wholeNumber('--max-sessions', values['max-sessions'], 1, 10_000),
+      maxSessionRuns: wholeNumber('--max-session-runs', values['max-session-runs'], 1, 1_024),
+    }),
     port: wholeNumber('--port', values.port ?? env.ORIEN_NODE_PORT, 0, 65_535) ?? 0,
     logLevel: env.ORIEN_LOG_LEVEL ?? 'info',
-    ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value)) as Partial<Config>),
+    ...present(given),
   }
 }

@@ -12,6 +12,8 @@ export const NODE_LIMITS = {
   /** The journal is rewritten when it has grown by this much since it last was. */
   journalGrowthBytes: 8 * 1_048_576,
   manifestBytes: 1_048_576,
+  /** Tools of earlier tools files that accepted work may still name. */
+  retiredTools: 1_000,
   /** A message from the coordinator: arguments at their largest, and a chunk of a file. */
   messageBytes: 2 * 1_048_576,
   /** Above this, logs and file chunks wait for the socket to drain. */
@@ -64,6 +66,8 @@ export const DEFAULT_TIMING = {
   transferIdleMs: 60_000,
   /** How long a stop waits for running tools before it kills them. */
   drainMs: 8_000,
+  /** How often it is looked whether a drain is over that is to end the node. */
+  drainLookMs: 250,
   /** How long a stop waits for the coordinator to take the last receipts. */
   flushMs: 3_000,
   flushLookMs: 20,

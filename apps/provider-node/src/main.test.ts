@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { copyFile, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -58,6 +59,23 @@ describe('the node’s process', () => {
     await log.take(event('node.stopped'))
     expect(await exited).toEqual([0, null])
     expect(lines.every((line) => !line.includes(dataDir))).toBe(true)
+  })
+
+  test('reads its tools file again on SIGHUP, goes on with the old one when the new one is wrong, and says which line', async () => {
+    const own = join(dataDir, 'orien.tools.yaml')
+    await copyFile(join(FIXTURES, 'echo.mjs'), join(dataDir, 'echo.mjs'))
+    await copyFile(manifest, own)
+    const { child: node, log } = startMain('--data-dir', dataDir, '--rpc-url', 'http://127.0.0.1:9')
+    await log.take(event('node.live'))
+    const text = await readFile(own, 'utf8')
+    await writeFile(own, text.replace('- id: echo', '- id: Echo!'))
+    node.kill('SIGHUP')
+    const refused = await log.take(event('tools.unreloaded'))
+    expect(JSON.stringify(refused.err)).toMatch(/orien\.tools\.yaml:\d+:\d+ tools\[0\]\.id/)
+    await writeFile(own, text.replace('- id: echo', '- id: echo2'))
+    node.kill('SIGHUP')
+    expect(await log.take(event('tools.reloaded'))).toMatchObject({ added: ['echo2'], removed: ['echo'] })
+    expect(coordinator.registrations).toBeGreaterThanOrEqual(1)
   })
 
   test('works for its owner alone with --standalone, and no coordinator hears of it', async () => {

@@ -5,7 +5,7 @@ import { type Config, readConfig } from './config.ts'
 import { startNode } from './node/startNode.ts'
 import { startStandalone } from './node/startStandalone.ts'
 
-type Stoppable = { apiUrl: string; stop(): Promise<void> }
+type Stoppable = { apiUrl: string; stop(): Promise<void>; reloadTools?: () => Promise<object> }
 
 /** What a log line may hold of an error: never the cause's own fields, which can carry a request with its secrets. */
 function describe(error: unknown): object {
@@ -17,9 +17,9 @@ function createLog(level: string): Logger {
   return pino({ level, base: null, serializers: { err: describe }, timestamp: pino.stdTimeFunctions.isoTime })
 }
 
-async function start(config: Config, log: Logger): Promise<Stoppable> {
+async function start(config: Config, log: Logger, onDrained: () => void): Promise<Stoppable> {
   if (config.standalone) return startStandalone({ ...config, log })
-  const node = await startNode({ ...config, log, onFailure: () => process.exit(1) })
+  const node = await startNode({ ...config, log, onDrained, onFailure: () => process.exit(1) })
   node.live.then(
     () => log.info({ event: 'node.live', providerId: node.providerId }),
     (error: unknown) => log.error({ event: 'node.refused', err: error }),
@@ -32,7 +32,7 @@ async function main(): Promise<void> {
   try {
     const config = readConfig()
     log = createLog(config.logLevel)
-    const node = await start(config, log)
+    const node = await start(config, log, () => stop('drained'))
     log.info({
       event: 'node.started',
       apiUrl: node.apiUrl,
@@ -40,7 +40,7 @@ async function main(): Promise<void> {
       signatures: secp256k1Engine,
     })
     let isStopping = false
-    const stop = (signal: string) => {
+    function stop(signal: string): void {
       if (isStopping) return
       isStopping = true
       log.info({ event: 'node.stopping', signal })
@@ -52,6 +52,10 @@ async function main(): Promise<void> {
         },
       )
     }
+    // A service manager's word for `read your configuration again`; the offering tells what came of it.
+    process.on('SIGHUP', () => {
+      node.reloadTools?.().catch((err: unknown) => log.error({ event: 'tools.unreloaded', err }))
+    })
     process.on('SIGTERM', () => stop('SIGTERM'))
     process.on('SIGINT', () => stop('SIGINT'))
   } catch (error) {

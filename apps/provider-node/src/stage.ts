@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { LIMITS, OrienError } from '@orien/protocol'
 import { BUILTIN_MANIFEST, loadTools } from './manifest/loadTools.ts'
+import { createOfferedTools, type OfferedTools } from './manifest/offeredTools.ts'
 import type { ToolSet } from './manifest/tools.ts'
 import { openSpools, type Spools } from './output/spool.ts'
 import { createScheduler, type Scheduler } from './run/scheduler.ts'
@@ -36,7 +37,11 @@ export type StageOptions = {
 export type ToolStage = {
   driver: Driver
   isolation: Isolation
+  /** Always the one map; a reload changes what is in it. */
   tools: ToolSet
+  offered: OfferedTools
+  /** Reads the tools file again, whole, and changes nothing. @throws what `loadTools` throws */
+  readTools(): Promise<ToolSet>
   workspaces: Workspaces
   spools: Spools
   scheduler: Scheduler
@@ -54,14 +59,17 @@ export async function openStage(
   options: StageOptions,
   keptOutput: ReadonlySet<string>,
 ): Promise<ToolStage> {
-  const tools = await loadTools(options.manifestFile ?? defaultManifest(dataDir), {
-    searchPath: options.searchPath ?? SYSTEM_PATH,
-    known: { node: process.execPath, ...options.executables },
-  })
+  const readTools = () =>
+    loadTools(options.manifestFile ?? defaultManifest(dataDir), {
+      searchPath: options.searchPath ?? SYSTEM_PATH,
+      known: { node: process.execPath, ...options.executables },
+    })
+  const offered = createOfferedTools(await readTools())
+  const { current: tools } = offered
   const { driver, isolation } = await chooseDriver(dataDir, options)
   const workspaces = await openWorkspaces({
     rootDir: join(dataDir, 'workspaces'),
-    sizeBytes: Math.max(...[...tools.values()].map((tool) => tool.manifest.limits.diskBytes)),
+    sizeBytes: () => Math.max(...[...tools.values()].map((tool) => tool.manifest.limits.diskBytes)),
     maxFiles: LIMITS.filesListed,
     beforeRemoval: (dir) => driver.release(dir),
   })
@@ -69,6 +77,8 @@ export async function openStage(
     driver,
     isolation,
     tools,
+    offered,
+    readTools,
     workspaces,
     spools: await openSpools(join(dataDir, 'output'), keptOutput),
     scheduler: createScheduler(options.concurrency),

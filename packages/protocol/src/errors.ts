@@ -92,6 +92,23 @@ export const ERRORS = {
     'Choose another provider or try again later.',
     true,
   ),
+  provider_closed: row(
+    409,
+    'The provider takes no new work',
+    'Its owner has paused it. Choose another provider or try again later.',
+    true,
+  ),
+  provider_full: row(
+    409,
+    'The provider has no room for another session',
+    'Choose another provider or try again later.',
+    true,
+  ),
+  payer_blocked: row(
+    403,
+    'The provider does not serve this wallet',
+    'Its owner has refused this wallet. Choose another provider.',
+  ),
   provider_not_authorised: row(
     409,
     'The provider cannot settle yet',

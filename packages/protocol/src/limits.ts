@@ -26,6 +26,8 @@ export const LIMITS = {
   missionChars: 2_000,
   /** Executions of one session that have not ended. */
   openExecutions: 1_000,
+  /** Wallets that one provider refuses. */
+  blockedPayers: 1_000,
   /** Tools of one provider. */
   tools: 100,
   /** Arguments of one tool. */

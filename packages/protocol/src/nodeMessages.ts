@@ -1,7 +1,8 @@
 import { z } from 'zod'
-import { bytes32, signature } from './bytes.ts'
+import { address, bytes32, signature } from './bytes.ts'
 import { channelTerms, voucher } from './channel.ts'
 import { executionId, providerId, sessionId } from './ids.ts'
+import { LIMITS } from './limits.ts'
 import { toolId } from './manifest.ts'
 import { usdcMicros } from './money.ts'
 import { traceparent } from './runReport.ts'
@@ -31,6 +32,27 @@ export const dispatch = z.strictObject({
 })
 /** See {@link dispatch}. */
 export type Dispatch = z.output<typeof dispatch>
+
+/**
+ * What an owner lets the node do: `open` takes everything, `draining` finishes the sessions that are under way and takes
+ * no new one, `killed` takes no work at all.
+ */
+export const nodeMode = z.enum(['open', 'draining', 'killed'])
+/** See {@link nodeMode}. */
+export type NodeMode = z.output<typeof nodeMode>
+
+/**
+ * Whom a node takes in now. A coordinator refuses by it before an agent signs a deposit; the node refuses by it again.
+ */
+export const admission = z.strictObject({
+  mode: nodeMode,
+  /** Sessions at once; no bound of the owner's own when absent. */
+  maxSessions: z.int().min(1).optional(),
+  /** Wallets that the owner serves no more. */
+  blocked: z.array(address).max(LIMITS.blockedPayers),
+})
+/** See {@link admission}. */
+export type Admission = z.output<typeof admission>
 
 /** Correlates a request and its answers on one connection. */
 const requestId = z.int().min(0)
@@ -88,13 +110,22 @@ export const fromNode = z.discriminatedUnion('type', [
     version: z.string(),
     /** Executions the node has in hand: running, queued, or finished without an acknowledged receipt. */
     inHand: z.array(executionId).max(10_000),
+    /** Absent: everybody. */
+    admission: admission.optional(),
   }),
   z.strictObject({
     type: z.literal('heartbeat'),
     at: instant,
     running: z.int().min(0),
     queued: z.int().min(0),
+    /** Runs at once that the node has room for. */
+    slots: z.int().min(0).optional(),
+    mode: nodeMode.optional(),
+    /** How far the coordinator's clock is ahead of the node's, milliseconds, as the node measured it. */
+    clockSkewMs: z.int().optional(),
   }),
+  /** The owner has changed whom the node takes in. */
+  z.strictObject({ type: z.literal('admission'), admission }),
   z.strictObject({ type: z.literal('started'), executionId, at: instant }),
   z.strictObject({
     type: z.literal('log'),

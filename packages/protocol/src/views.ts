@@ -26,11 +26,30 @@ export const toolView = publishedTool.extend({
   inputSchema: z.record(z.string(), z.unknown()),
 })
 
+/** Whether an agent can rent a provider now. */
+export const providerStatus = z.enum(['online', 'draining', 'killed', 'offline', 'disabled'])
+/** See {@link providerStatus}. */
+export type ProviderStatus = z.output<typeof providerStatus>
+
+/** How busy a node is. */
+export const providerLoad = z.strictObject({
+  running: z.int().min(0),
+  queued: z.int().min(0),
+  slots: z.int().min(0).optional(),
+  /** How far the coordinator's clock is ahead of the node's, milliseconds. */
+  clockSkewMs: z.int().optional(),
+})
+/** See {@link providerLoad}. */
+export type ProviderLoad = z.output<typeof providerLoad>
+
 /** A provider in the marketplace. */
 export const providerView = z.strictObject({
   id: providerId,
   name: z.string(),
-  status: z.enum(['online', 'offline', 'disabled']),
+  /** `draining` and `killed`: connected, and its owner lets it take no new session, or no work at all. */
+  status: providerStatus,
+  /** As the node told it last; absent while it is not connected. */
+  load: providerLoad.optional(),
   payout: address,
   operator: address,
   nodeKey: ed25519Key,

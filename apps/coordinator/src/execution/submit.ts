@@ -14,12 +14,14 @@ import {
 } from '@orien/protocol'
 import type { Caller, Context } from '../context.ts'
 import type { Batcher } from '../db/batcher.ts'
+import { requireService } from '../provider/admission.ts'
 import { openChannel, tryDeposit } from '../session/openChannel.ts'
 import { requireAgent } from '../session/read.ts'
 import type { SessionRow } from '../session/store.ts'
 import { channelOf } from '../session/view.ts'
 import { checkVoucher } from '../session/voucher.ts'
 import { observedBatcher } from '../telemetry/observedBatcher.ts'
+import { requireOffered } from './requireOffered.ts'
 import {
   type Joined,
   type Submission,
@@ -143,9 +145,11 @@ async function prepare(
 ): Promise<Submission> {
   if (!offer) throw new OrienError('tool_not_offered', `The provider does not offer ${body.tool}`)
   const { tool, manifest } = offer
+  requireOffered(session, tool.id, manifest)
   const args = checkedArguments(tool, body.args)
   if (!ctx.nodes.isOnline(session.providerId))
     throw new OrienError('provider_offline', 'The provider’s node is not connected')
+  requireService(ctx, session)
   const terms = channelOf(session, ctx.chain)
   // Without keys there is nothing to check a voucher by. The refusal is the database's all the same: it is kept.
   const voucher = terms && body.voucher

@@ -13,7 +13,7 @@ import type { Caller, Context } from '../context.ts'
 import { verifyEd25519 } from '../keys.ts'
 import { providerRow, requireOwner } from './read.ts'
 import { updateProvider } from './store.ts'
-import { viewProvider } from './view.ts'
+import { statusOf, viewProvider } from './view.ts'
 
 /** The owner takes its provider out of the marketplace for a while, or back in. Running sessions go on. */
 export async function setProviderDisabled(
@@ -69,6 +69,5 @@ export async function recordHeartbeat(
     )
   }
   await ctx.db.write(({ tx }) => updateProvider(tx, input.id, { lastSeenAt: now }))
-  const status = row.isDisabled ? 'disabled' : ctx.nodes.isOnline(input.id) ? 'online' : 'offline'
-  return { status, at: now.toISOString() }
+  return { status: statusOf(row, ctx.nodes), at: now.toISOString() }
 }

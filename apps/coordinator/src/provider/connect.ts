@@ -18,12 +18,11 @@ import { type ProviderRow, selectProvider, updateProvider } from './store.ts'
 type Hello = Extract<FromNode, { type: 'hello' }>
 
 /**
- * Lets a node in: its proof is over our nonce and by the registered key, and its offer is for this chain, these tools
- * and this price.
+ * Whose node it is: its proof is over our nonce and by the registered key.
  *
- * @throws OrienError `not_found`, `signature_invalid`, `validation_failed`
+ * @throws OrienError `not_found`, `signature_invalid`
  */
-export async function admitNode(ctx: Context, nonce: string, hello: Hello): Promise<ProviderRow> {
+export async function identifyNode(ctx: Context, nonce: string, hello: Hello): Promise<ProviderRow> {
   const decoded = decodeJws('orien-node+jws', hello.proof)
   const proof = nodeProof.safeParse(decoded?.payload)
   if (!decoded || !proof.success) throw new OrienError('signature_invalid', 'The proof is malformed')
@@ -35,8 +34,17 @@ export async function admitNode(ctx: Context, nonce: string, hello: Hello): Prom
       'The proof is not by the registered node key over this connection’s nonce',
     )
   }
+  return provider
+}
+
+/**
+ * Takes over the offer of a node that is let in: it is for this chain, these tools and this price.
+ *
+ * @throws OrienError `signature_invalid`, `validation_failed`
+ */
+export async function takeOffer(ctx: Context, provider: ProviderRow, hello: Hello): Promise<void> {
   const offer = readOffer(ctx, provider, hello.offer)
-  const row = await ctx.db.write(({ tx }) =>
+  await ctx.db.write(({ tx }) =>
     updateProvider(tx, provider.id, {
       offer: hello.offer,
       offerHash: jwsHash(hello.offer),
@@ -44,7 +52,6 @@ export async function admitNode(ctx: Context, nonce: string, hello: Hello): Prom
       lastSeenAt: ctx.clock.now(),
     }),
   )
-  return row ?? provider
 }
 
 function readOffer(ctx: Context, provider: ProviderRow, jws: string): Offer {

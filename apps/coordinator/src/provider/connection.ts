@@ -1,8 +1,9 @@
 import { type FromNode, fromNode, type Id, LIMITS, OrienError } from '@orien/protocol'
 import type { WebSocket } from 'ws'
 import type { z } from 'zod'
-import type { Context } from '../context.ts'
-import { admitNode } from './connect.ts'
+import type { Context, NodeState } from '../context.ts'
+import { EVERYBODY } from './admission.ts'
+import { identifyNode, takeOffer } from './connect.ts'
 
 type Hello = Extract<FromNode, { type: 'hello' }>
 
@@ -13,7 +14,11 @@ export type NodeHandlers = {
 }
 
 /** A node that was let in, and the conversations that wait for its answers. */
-export type Connection = { socket: WebSocket; exchanges: Map<number, (message: FromNode | null) => void> }
+export type Connection = {
+  socket: WebSocket
+  exchanges: Map<number, (message: FromNode | null) => void>
+  state: NodeState
+}
 
 /** Everything a new connection needs; `connections` holds those that were let in, by provider. */
 export type Attachment = {
@@ -36,7 +41,9 @@ type Peer = Attachment & { nonce: string; connection: Connection; providerId: st
 export function connect(attachment: Attachment): void {
   const { ctx, socket } = attachment
   const nonce = Buffer.from(ctx.random.bytes(24)).toString('base64url')
-  const peer: Peer = { ...attachment, nonce, connection: { socket, exchanges: new Map() }, providerId: null }
+  const state: NodeState = { admission: EVERYBODY }
+  const connection: Connection = { socket, exchanges: new Map(), state }
+  const peer: Peer = { ...attachment, nonce, connection, providerId: null }
   let pending = 0
   let chain = Promise.resolve()
   let silence = setTimeout(() => socket.terminate(), HELLO_MS)
@@ -81,17 +88,82 @@ function answersQuestion({ providerId, connection }: Peer, message: FromNode): b
 }
 
 async function handle(peer: Peer, message: FromNode): Promise<void> {
-  if (peer.providerId !== null) return peer.handlers.onMessage(peer.providerId, message)
+  if (peer.providerId !== null) {
+    noteState(peer.connection, message)
+    return peer.handlers.onMessage(peer.providerId, message)
+  }
   if (message.type !== 'hello') throw new OrienError('unauthorized', 'The first message is hello')
   await admit(peer, message)
 }
 
+/** How long a connection that is in may take to show that somebody is still at its other end. */
+const ALIVE_MS = 3_000
+
+/**
+ * One node at a time works under a key: two would sign two chains of receipts. The one that is in stays if it is alive,
+ * and hears of the other; if it is not, its successor need not wait until the silence has been long enough.
+ *
+ * @throws OrienError `duplicate_node`
+ */
+async function requireAlone({ ctx, connections }: Peer, id: string): Promise<void> {
+  const incumbent = connections.get(id)
+  if (!incumbent) return
+  if (await isAlive(incumbent.socket)) {
+    const detail = 'Another node tried to connect with the key of this one; it was refused'
+    incumbent.socket.send(JSON.stringify({ type: 'refused', code: 'duplicate_node', detail }))
+    throw new OrienError('duplicate_node')
+  }
+  ctx.log.warn({ event: 'node.replaced', providerId: id })
+  incumbent.socket.terminate()
+  // Two that waited for the same silence: the first of them is in.
+  if (connections.get(id) === incumbent) connections.delete(id)
+  else if (connections.has(id)) throw new OrienError('duplicate_node')
+}
+
+function isAlive(socket: WebSocket): Promise<boolean> {
+  if (socket.readyState !== socket.OPEN) return Promise.resolve(false)
+  // We are the ones who do not read: it says more than we can take.
+  if (socket.isPaused) return Promise.resolve(true)
+  return new Promise((resolve) => {
+    const finish = (alive: boolean) => {
+      clearTimeout(timer)
+      socket.off('pong', onPong)
+      socket.off('close', onClose)
+      resolve(alive)
+    }
+    const onPong = () => finish(true)
+    const onClose = () => finish(false)
+    const timer = setTimeout(onClose, ALIVE_MS)
+    socket.on('pong', onPong)
+    socket.on('close', onClose)
+    socket.ping()
+  })
+}
+
+/** What the node tells about itself stays with its connection: a node that comes back tells it anew. */
+function noteState({ state }: Connection, message: FromNode): void {
+  if (message.type === 'admission') state.admission = message.admission
+  if (message.type !== 'heartbeat') return
+  const { running, queued, slots, clockSkewMs } = message
+  state.load = {
+    running,
+    queued,
+    ...(slots === undefined ? {} : { slots }),
+    ...(clockSkewMs === undefined ? {} : { clockSkewMs }),
+  }
+}
+
 async function admit(peer: Peer, hello: Hello): Promise<void> {
   const { ctx, socket, connections } = peer
-  const { id } = await admitNode(ctx, peer.nonce, hello)
+  const provider = await identifyNode(ctx, peer.nonce, hello)
+  const { id } = provider
+  // Before its offer is taken over: the one that is in goes on under its own.
+  await requireAlone(peer, id)
+  await takeOffer(ctx, provider, hello)
   if (connections.has(id)) throw new OrienError('duplicate_node')
   if (socket.readyState !== socket.OPEN) return
   peer.providerId = id
+  if (hello.admission) peer.connection.state.admission = hello.admission
   connections.set(id, peer.connection)
   const serverTime = ctx.clock.now().toISOString()
   const { heartbeatEveryMs } = LIMITS

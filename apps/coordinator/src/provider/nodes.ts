@@ -48,6 +48,7 @@ export function createNodeHub(): NodeHub {
   return {
     isOnline: (providerId) => connections.has(providerId),
     online: () => [...connections.keys()],
+    stateOf: (providerId) => connections.get(providerId)?.state,
     send: (providerId, message) => {
       const connection = connections.get(providerId)
       if (connection) sendTo(connection, message)

@@ -17,12 +17,13 @@ export async function listProviders(
   query: OperationInput<typeof listOperation>['query'],
 ): Promise<OperationOutput<typeof listOperation>> {
   const { online, limit, ...filter } = query
-  const connected = ctx.nodes.online()
+  // Those that take sessions now: an agent that looks for one must not find a node that would refuse it.
+  const open = ctx.nodes.online().filter((id) => ctx.nodes.stateOf(id)?.admission.mode === 'open')
   const rows = await selectProviders(ctx.db.read, {
     ...filter,
     limit: limit + 1,
-    only: online === 'true' ? connected : undefined,
-    except: online === 'false' ? connected : undefined,
+    only: online === 'true' ? open : undefined,
+    except: online === 'false' ? open : undefined,
   })
   const shown = rows.slice(0, limit)
   const tracks = await selectTracks(

@@ -104,6 +104,15 @@ export async function selectProviders(db: Executor, filter: ProviderFilter): Pro
     .limit(filter.limit)
 }
 
+/** Sessions of a provider that an agent may send work to. Those that were never started bind nobody. */
+export async function countActiveSessions(db: Executor, providerId: string): Promise<number> {
+  const [row] = await db
+    .select({ active: sql<number>`count(*)::int` })
+    .from(sessions)
+    .where(and(eq(sessions.providerId, providerId), eq(sessions.status, 'active')))
+  return row?.active ?? 0
+}
+
 export async function selectTracks(db: Executor, ids: readonly string[]): Promise<Map<string, Track>> {
   if (ids.length === 0) return new Map()
   const counts = await db

@@ -2,6 +2,7 @@ import {
   argumentsJsonSchema,
   manifestHash,
   micros,
+  type ProviderStatus,
   type ProviderView,
   type PublishedTool,
   type SignedRegistration,
@@ -22,7 +23,7 @@ export function viewProvider(row: ProviderRow, nodes: Nodes, track: Track = NO_T
   return {
     id: registration.providerId,
     name: row.name,
-    status: row.isDisabled ? 'disabled' : nodes.isOnline(row.id) ? 'online' : 'offline',
+    status: statusOf(row, nodes),
     payout: registration.payout,
     operator: registration.operator,
     nodeKey: row.nodeKey,
@@ -31,8 +32,22 @@ export function viewProvider(row: ProviderRow, nodes: Nodes, track: Track = NO_T
     isolation: row.isolation as ProviderView['isolation'],
     registration: row.registration as SignedRegistration,
     ...(row.offer && row.offerHash ? { offer: row.offer, offerHash: row.offerHash } : {}),
+    ...loadOf(row, nodes),
     reputation: track,
     registeredAt: row.registeredAt.toISOString(),
     ...(row.lastSeenAt ? { lastSeenAt: row.lastSeenAt.toISOString() } : {}),
   }
+}
+
+/** Whether an agent can rent it now. */
+export function statusOf({ id, isDisabled }: ProviderRow, nodes: Nodes): ProviderStatus {
+  if (isDisabled) return 'disabled'
+  const state = nodes.isOnline(id) ? nodes.stateOf(id) : undefined
+  if (!state) return 'offline'
+  return state.admission.mode === 'open' ? 'online' : state.admission.mode
+}
+
+function loadOf({ id }: ProviderRow, nodes: Nodes): Pick<ProviderView, 'load'> {
+  const load = nodes.stateOf(id)?.load
+  return load ? { load } : {}
 }

@@ -8,6 +8,7 @@ import {
 import type { Caller, Context } from '../context.ts'
 import type { Unit } from '../db/executor.ts'
 import { appendEvent } from '../events/append.ts'
+import { requireRoom } from '../provider/admission.ts'
 import { selectProvider } from '../provider/store.ts'
 import { insertSession, spendFromKey } from './store.ts'
 import { viewSession } from './view.ts'
@@ -17,7 +18,8 @@ type Body = OperationInput<typeof operation>['body']
 /**
  * Opens a session on a provider's current offer. Nothing is paid yet: the answer says what to sign.
  *
- * @throws OrienError `not_found`, `provider_offline`, `provider_not_authorised`, `rate_too_high`, `spend_cap_exceeded`
+ * @throws OrienError `not_found`, `provider_offline`, `provider_closed`, `provider_full`, `payer_blocked`,
+ *   `provider_not_authorised`, `rate_too_high`, `spend_cap_exceeded`
  */
 export async function openSession(
   ctx: Context,
@@ -30,6 +32,7 @@ export async function openSession(
   if (provider.isDisabled || !ctx.nodes.isOnline(provider.id) || !provider.offer || !provider.offerHash) {
     throw new OrienError('provider_offline', 'The provider’s node is not connected')
   }
+  await requireRoom(ctx, unit.tx, { providerId: provider.id, payer: caller.wallet })
   if (!provider.isOperatorAuthorised) {
     throw new OrienError(
       'provider_not_authorised',

@@ -15,6 +15,7 @@ import {
 import type { Caller, Context } from '../context.ts'
 import type { Unit } from '../db/executor.ts'
 import { appendEvent } from '../events/append.ts'
+import { requireRoom } from '../provider/admission.ts'
 import { recoverSigner } from '../signatures.ts'
 import { lockedSessionRow } from './read.ts'
 import { type SessionRow, updateSession } from './store.ts'
@@ -27,7 +28,7 @@ type Start = Extract<SessionAction, { action: 'start' }>
  * Takes the agent's keys and its signed deposit, and makes the session ready for work. Nothing is sent to the chain:
  * the deposit is relayed at the first execute, so opening sessions for fun costs the relayer nothing.
  *
- * @throws OrienError `illegal_transition`, `deposit_refused`, `signature_invalid`, `voucher_invalid`
+ * @throws OrienError `illegal_transition`, `provider_closed`, `provider_full`, `payer_blocked`, `deposit_refused`, `signature_invalid`, `voucher_invalid`
  */
 export async function startSession(
   ctx: Context,
@@ -45,6 +46,7 @@ export async function startSession(
   })
   if (!next.ok)
     throw new OrienError('illegal_transition', `A session that is ${row.status} cannot be started`)
+  if (!isReplacing) await requireRoom(ctx, unit.tx, { providerId: row.providerId, payer: body.payer })
   const terms = channelOf({ ...row, payer: body.payer, authorizedSigner: body.authorizedSigner }, ctx.chain)
   if (!terms) throw new OrienError('internal_error')
   checkDeposit(ctx, terms, body.deposit, row.budgetMicros)

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { type Bind, withExample } from './bind.ts'
+import { defineOwnerCommands } from './owner.ts'
 
 const DATA_DIR = [
   '--data-dir <dir>',
@@ -38,6 +39,9 @@ export function defineProviderCommands(program: Command, bind: Bind): void {
     .option('--tools <file>', 'a tool manifest of your own')
     .option('--coordinator <url>', 'the coordinator (default: the one it was made for)')
     .option('--rpc-url <url>', "the node's own way to the chain (default: the one it was made with)")
+    .option('--max-runs <n>', 'tools at once, from now on (see `provider limits`)')
+    .option('--max-sessions <n>', 'sessions at once, from now on')
+    .option('--max-session-runs <n>', 'tools of one session at once, from now on')
   bind(withExample(start, 'orien provider start'), async () => {
     return (await import('../provider/start.ts')).startProvider
   })
@@ -51,6 +55,7 @@ export function defineProviderCommands(program: Command, bind: Bind): void {
     return (await import('../provider/status.ts')).providerStatus
   })
 
+  defineOwnerCommands(provider, bind, DATA_DIR)
   defineToolsCommands(provider, bind)
   defineImport(provider, bind)
 }

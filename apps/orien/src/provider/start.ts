@@ -1,36 +1,55 @@
 import { once } from 'node:events'
-import { startNode } from '@orien/provider-node'
+import { type RunningNode, startNode } from '@orien/provider-node'
 import { pino } from 'pino'
 import type { Handler } from '../commands/bind.ts'
 import { interruptible } from '../commands/interrupt.ts'
+import { changeOf, type LimitOptions } from './owner/limits.ts'
 
-type Options = { dataDir: string; tools?: string; coordinator?: string; rpcUrl?: string }
+type Options = LimitOptions & { dataDir: string; tools?: string; coordinator?: string; rpcUrl?: string }
 
 /** `orien provider start` */
 export const startProvider: Handler<Options> = async ({ terminal, settings }, options) =>
-  interruptible(async (signal) => {
-    const { dataDir, tools, coordinator, rpcUrl = settings.rpcUrl } = options
-    const failure = Promise.withResolvers<never>()
-    failure.promise.catch(() => undefined)
-    const node = await startNode({
-      dataDir,
-      ...(tools === undefined ? {} : { manifestFile: tools }),
-      ...(coordinator === undefined ? {} : { coordinatorUrl: coordinator }),
-      ...(rpcUrl === undefined ? {} : { rpcUrl }),
-      searchPath: settings.childEnvironment.PATH ?? '',
-      onFailure: failure.reject,
-      log: pino({ base: null }, pino.destination({ fd: 2, sync: true })),
-    })
-    try {
-      const stopped = signal.aborted ? Promise.resolve() : once(signal, 'abort')
-      await Promise.race([node.live, stopped, failure.promise])
-      if (terminal.isJson) terminal.printJson(node.health())
-      else if (!signal.aborted) terminal.print(`${node.providerId} is online`)
-      await Promise.race([stopped, failure.promise])
-    } finally {
-      terminal.say('stopping …')
-      await node.stop()
-    }
-    terminal.say('stopped')
-    return 0
-  })
+  interruptible(
+    async (signal) => {
+      const { dataDir, tools, coordinator, rpcUrl = settings.rpcUrl } = options
+      const failure = Promise.withResolvers<never>()
+      failure.promise.catch(() => undefined)
+      const drained = Promise.withResolvers<void>()
+      const log = pino({ base: null }, pino.destination({ fd: 2, sync: true }))
+      const node = await startNode({
+        dataDir,
+        ...(tools === undefined ? {} : { manifestFile: tools }),
+        ...(coordinator === undefined ? {} : { coordinatorUrl: coordinator }),
+        ...(rpcUrl === undefined ? {} : { rpcUrl }),
+        limits: changeOf(options),
+        searchPath: settings.childEnvironment.PATH ?? '',
+        onFailure: failure.reject,
+        onDrained: drained.resolve,
+        log,
+      })
+      const stopReloading = reloadOnHangUp(node, (err) => log.error({ event: 'tools.unreloaded', err }))
+      try {
+        const stopped = signal.aborted ? Promise.resolve() : once(signal, 'abort')
+        const ended = Promise.race([stopped, drained.promise, failure.promise])
+        await Promise.race([node.live, ended])
+        if (terminal.isJson) terminal.printJson(node.health())
+        else if (!signal.aborted) terminal.print(`${node.providerId} is online`)
+        await ended
+      } finally {
+        stopReloading()
+        terminal.say('stopping …')
+        await node.stop()
+      }
+      terminal.say('stopped')
+      return 0
+    },
+    // Where a terminal hangs up the node ends with it; a service manager means: read your files again.
+    process.stdin.isTTY ? undefined : ['SIGINT', 'SIGTERM'],
+  )
+
+function reloadOnHangUp(node: RunningNode, onFailure: (error: unknown) => void): () => void {
+  if (process.stdin.isTTY) return () => {}
+  const reload = () => void node.reloadTools().catch(onFailure)
+  process.on('SIGHUP', reload)
+  return () => void process.off('SIGHUP', reload)
+}

@@ -1,6 +1,6 @@
 import { add, type Dispatch, type UsdcMicros, ZERO } from '@orien/protocol'
 import type { JournalState } from '../journal/state.ts'
-import type { ToolSet } from '../manifest/tools.ts'
+import type { Tool, ToolSet } from '../manifest/tools.ts'
 import type { ChannelWatch } from './channelWatch.ts'
 import {
   type CheckedWork,
@@ -15,6 +15,8 @@ import {
 /** What the node judges a dispatch by; nothing of it comes from the coordinator. */
 export type Judge = {
   tools: ToolSet
+  /** Tools of earlier offers, by hash. */
+  retired: ReadonlyMap<string, Tool>
   state: JournalState
   channels: ChannelWatch
   nowMs(): number
@@ -35,7 +37,7 @@ export async function admit(
   const session = state.sessions.get(work.sessionId)
   const terms = checkTerms(work, offer, session, judge.nowMs())
   if (terms || !offer) return terms ?? { code: 'receipt_mismatch', detail: 'the offer is not one of ours' }
-  const checked = checkWork(work, judge.tools)
+  const checked = checkWork(work, judge.tools, judge.retired)
   if (isRefusal(checked)) return checked
   const committed = {
     receiptsMicros: session?.head.cumulativeMicros ?? ZERO,

@@ -65,6 +65,7 @@ async function judge({ work, state, reading, openHoldsMicros = 0n, nowMs = AT }:
   )
   const judges = {
     tools: new Map([['echo', tool]]),
+    retired: new Map(),
     state: state ?? stateWith(offer.jws),
     channels,
     nowMs: () => nowMs,

@@ -30,11 +30,16 @@ export function isRefusal(value: object | null): value is Refusal {
 }
 
 /** What the dispatch asks for: a tool of the offer as we know it, arguments in its schema, a sound command line. */
-export function checkWork(work: Dispatch, tools: ToolSet): CheckedWork | Refusal {
-  const tool = tools.get(work.tool)
-  if (!tool) return refuse('tool_not_offered', `there is no tool ${work.tool} here`)
-  if (tool.hash !== work.manifestHash)
-    return refuse('tool_not_offered', `${work.tool} has changed since the session began`)
+export function checkWork(
+  work: Dispatch,
+  tools: ToolSet,
+  retired: ReadonlyMap<string, Tool> = new Map(),
+): CheckedWork | Refusal {
+  const current = tools.get(work.tool)
+  // The hash names the tool's id, too.
+  const tool = current?.hash === work.manifestHash ? current : retired.get(work.manifestHash)
+  if (!tool && !current) return refuse('tool_not_offered', `there is no tool ${work.tool} here`)
+  if (!tool) return refuse('tool_not_offered', `${work.tool} has changed since the session began`)
   const checked = checkArguments(tool.manifest.arguments, work.args)
   if (!checked.ok) return refuse('validation_failed', sentence(checked.issues))
   const built = buildArgv(tool.manifest, checked.args)

@@ -8,6 +8,8 @@ import { START } from '../output/spool.ts'
 import type { History } from '../run/history.ts'
 import type { Workspaces } from '../run/workspaces.ts'
 import type { NodeMetrics } from '../telemetry/metrics.ts'
+import { type OwnerCalls, serveOwner } from './ownerRoutes.ts'
+import { parse } from './parse.ts'
 import type { Standalone } from './standalone.ts'
 
 /** What the interface shows and does. */
@@ -19,6 +21,8 @@ export type RoutesContext = {
   workspaces: Workspaces
   /** Present in stand-alone mode only: without a coordinator nobody pays. */
   standalone?: Standalone
+  /** Absent in stand-alone mode: there is nobody to have rules about. */
+  owner?: OwnerCalls
 }
 
 const executeBody = z.strictObject({
@@ -26,14 +30,6 @@ const executeBody = z.strictObject({
   tool: toolId,
   args: z.record(z.string(), z.unknown()).default({}),
 })
-
-/** @throws OrienError `validation_failed` */
-function parse<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
-  const parsed = schema.safeParse(value)
-  if (parsed.success) return parsed.data
-  const issues = parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message }))
-  throw new OrienError('validation_failed', undefined, { issues })
-}
 
 export function serveRoutes(app: FastifyInstance, context: RoutesContext): void {
   const { history, tools, workspaces, standalone } = context
@@ -43,6 +39,7 @@ export function serveRoutes(app: FastifyInstance, context: RoutesContext): void 
     if (!record) throw new OrienError('not_found', 'there is no such execution')
     return record
   }
+  if (context.owner) serveOwner(app, context.owner)
   app.get('/health', async () => context.health())
   app.get('/metrics', async (_request, reply) => {
     const { contentType, text } = await context.metrics.page()

@@ -43,3 +43,9 @@ export async function lockDataDir(dataDir: string): Promise<() => Promise<void>>
   }
   throw new OrienError('database_in_use', 'another node runs on this data directory')
 }
+
+/** The process that holds a data directory. @returns null where none does, however the last one ended */
+export async function lockHolder(dataDir: string): Promise<number | null> {
+  const holder = await readFile(join(dataDir, NAME), 'utf8').catch(() => '')
+  return (await isHeld(holder)) ? Number(holder.trim().split(' ')[0]) : null
+}

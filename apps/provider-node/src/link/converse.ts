@@ -3,6 +3,7 @@ import { WebSocket } from 'ws'
 import type { Clock } from '../clock.ts'
 import { NODE_LIMITS, type Timing } from '../limits.ts'
 import type { Log } from '../log.ts'
+import type { ClockSkew, SkewMeter } from './clockSkew.ts'
 import { type Connection, createConnection, readMessage } from './connection.ts'
 
 /** Beats without a word from the other side. */
@@ -12,12 +13,15 @@ const SILENT_BEATS = 3
 export type Conversation = {
   coordinatorUrl: string
   hello(nonce: string): Extract<FromNode, { type: 'hello' }>
-  heartbeat(): Extract<FromNode, { type: 'heartbeat' }>
+  heartbeat(skew: ClockSkew | undefined): Extract<FromNode, { type: 'heartbeat' }>
   /** The coordinator has let the node in. */
   onLive(connection: Connection): void
   onMessage(message: ToNode, connection: Connection): void
   /** Called at each heartbeat; the result, once the other side has received everything sent before it. */
   onHeartbeat(): () => void
+  /** Somebody else has tried to connect with our key. */
+  onRival(detail: string): void
+  skew: SkewMeter
   clock: Clock
   timing: Timing
   log: Log
@@ -50,6 +54,7 @@ export async function converse(
   const closed = new Promise((resolve) => socket.once('close', resolve))
   const cancelHandshake = clock.after(timing.handshakeMs, () => socket.terminate())
   let stopHeart = () => {}
+  let takeTime: (serverTime: string) => void = () => {}
   const beWelcomed = (heartbeatEveryMs: number) => {
     ending.welcomed = true
     cancelHandshake()
@@ -62,9 +67,17 @@ export async function converse(
     const message = isBinary ? null : readMessage(data)
     try {
       if (!message) log.warn({ event: 'link.unreadable' })
-      else if (ending.welcomed) context.onMessage(message, connection)
-      else if (message.type === 'welcome') beWelcomed(message.heartbeatEveryMs)
-      else open(context, connection, ending, message)
+      else if (ending.welcomed) hearAll(context, message, connection)
+      else if (message.type === 'welcome') {
+        takeTime(message.serverTime)
+        beWelcomed(message.heartbeatEveryMs)
+      } else if (message.type === 'challenge') {
+        takeTime = context.skew.ask()
+        connection.send(context.hello(message.nonce))
+      } else if (message.type === 'refused') {
+        ending.refusal = { code: message.code, detail: message.detail }
+        connection.close()
+      }
     } catch (error) {
       // One message that we cannot bear must not end the runs of others.
       log.error({ event: 'link.broken', type: message?.type, err: error })
@@ -84,16 +97,15 @@ export async function converse(
   return ending
 }
 
-function open(context: Conversation, connection: Connection, ending: Ending, message: ToNode): void {
-  if (message.type === 'challenge') connection.send(context.hello(message.nonce))
-  if (message.type !== 'refused') return
-  ending.refusal = { code: message.code, detail: message.detail }
-  connection.close()
+/** A refusal on a connection that is in is not ours: it tells of another that wanted to be us. */
+function hearAll({ onMessage, onRival }: Conversation, message: ToNode, connection: Connection): void {
+  if (message.type === 'refused') onRival(message.detail)
+  else onMessage(message, connection)
 }
 
 /** Tells that the node lives, and finds out whether the other side does: too many beats of silence are the end. */
 function startHeart(
-  { clock, heartbeat, onHeartbeat, timing, log }: Conversation,
+  { clock, heartbeat, onHeartbeat, skew, timing, log }: Conversation,
   socket: WebSocket,
   connection: Connection,
   wantedMs: number,
@@ -115,7 +127,7 @@ function startHeart(
       socket.terminate()
       return
     }
-    connection.send(heartbeat())
+    connection.send(heartbeat(skew.current()))
     const confirm = onHeartbeat()
     void connection.ping().then((received) => {
       if (received) confirm()

@@ -1,53 +1,30 @@
-import { makeJws } from '@orien/protocol'
-import type { Tracing } from '@orien/tracing'
-import { type ReadChannel, watchChannels } from '../admission/channelWatch.ts'
-import { type Clock, instantOf, pause } from '../clock.ts'
-import { createTransfers, type Transfers } from '../files/transfers.ts'
-import type { NodeKeys } from '../identity/keys.ts'
-import { offerTerms } from '../identity/offer.ts'
-import type { Provider } from '../identity/providerFile.ts'
+import { watchChannels } from '../admission/channelWatch.ts'
+import { type Clock, pause } from '../clock.ts'
 import type { Journal } from '../journal/journal.ts'
 import { recoverRuns } from '../journal/recover.ts'
-import { NODE_LIMITS, type Timing } from '../limits.ts'
-import type { Connection } from '../link/connection.ts'
+import type { Timing } from '../limits.ts'
 import { Delivery } from '../link/delivery.ts'
-import { Link, type LinkContext, type LinkStatus } from '../link/link.ts'
-import { registerNode } from '../link/register.ts'
-import { takeMessage } from '../link/takeMessage.ts'
-import type { Log } from '../log.ts'
-import type { Random } from '../random.ts'
+import { Link, type LinkStatus } from '../link/link.ts'
 import type { Issuer } from '../receipts/issueReceipt.ts'
-import type { History } from '../run/history.ts'
-import { type WatchedWorkspaces, watchWorkspaces } from '../run/idleWorkspaces.ts'
+import { isUnderWay } from '../rules/checkRules.ts'
+import { admissionOf, type Rules, slotsOf } from '../rules/ruleBook.ts'
+import { watchWorkspaces } from '../run/idleWorkspaces.ts'
 import { Runs } from '../run/runs.ts'
-import type { ToolStage } from '../stage.ts'
 import { createNodeMetrics, type NodeMetrics } from '../telemetry/metrics.ts'
 import { runEvent } from '../telemetry/tellRun.ts'
 import { startChores } from './chores.ts'
-import { currentOffer } from './currentOffer.ts'
-import { VERSION } from './version.ts'
-
-/** What it takes to work for strangers. */
-export type ProvideContext = {
-  provider: Provider
-  keys: NodeKeys
-  journal: Journal
-  stage: ToolStage
-  coordinatorUrl: string
-  readChannel: ReadChannel
-  history: History
-  clock: Clock
-  random: Random
-  timing: Timing
-  tracing: Tracing
-  log: Log
-}
+import { linkOf } from './nodeLink.ts'
+import { openOffering, type Reloaded } from './offering.ts'
+import type { ProvideContext } from './provideContext.ts'
 
 /** Paid work under way. */
 export type Providing = {
-  runs: Pick<Runs, 'counts'>
+  runs: Pick<Runs, 'counts' | 'underWay'>
   metrics: NodeMetrics
   linkStatus(): LinkStatus
+  leftovers(): Leftovers
+  /** Reads the tools file again. @throws OrienError `setup_failed`, `validation_failed`; then nothing has changed */
+  reloadTools(): Promise<Reloaded>
   /** Resolves when the coordinator has let the node in for the first time. */
   live: Promise<void>
   /** Finishes or kills what runs, hands the receipts over if there is somebody to take them, and hangs up. */
@@ -59,9 +36,7 @@ export async function provide(context: ProvideContext): Promise<Providing> {
   const { provider, keys, journal, stage, clock, timing, log } = context
   const stopping = new AbortController()
   const { isolationClass: isolation } = stage.isolation
-  const terms = offerTerms({ provider, nodeKey: keys.node.publicKey, tools: stage.tools, isolation })
-  const offerNow = () => currentOffer(journal, terms, keys.node, clock.nowMs(), timing.offerValidityMs)
-  let offer = await offerNow()
+  const offering = await openOffering({ ...context, nodeKey: keys.node })
   const { providerId } = provider.registration
   const issuer: Issuer = { journal, key: keys.node, providerId, isolation }
   const recovered = await recoverRuns(issuer, clock.nowMs())
@@ -70,7 +45,8 @@ export async function provide(context: ProvideContext): Promise<Providing> {
   await restoreDelivery(context, delivery)
   const workspaces = watchWorkspaces(stage.workspaces, clock)
   const channels = watchChannels(context.readChannel, clock, timing, stopping.signal)
-  const judge = { tools: stage.tools, state: journal.state, channels, nowMs: clock.nowMs }
+  const { current: tools, retired } = stage.offered
+  const judge = { tools, retired, state: journal.state, channels, nowMs: clock.nowMs }
   const isLinked = () => link.status().state === 'live'
   const metrics: NodeMetrics = createNodeMetrics(() => ({
     ...runs.counts(),
@@ -80,12 +56,10 @@ export async function provide(context: ProvideContext): Promise<Providing> {
   const runs = new Runs({ ...context, ...stage, workspaces, issuer, judge, delivery, metrics })
   const working = { delivery, runs, workspaces }
   const dropSettled = () => chores.dropSettled()
-  const link = new Link(linkOf(context, working, () => offer, dropSettled))
+  const link = new Link(linkOf(context, working, offering.current, dropSettled))
+  followRules(context, runs, link)
   const renewOffer = async () => {
-    const next = await offerNow()
-    if (next.hash === offer.hash) return
-    offer = next
-    link.renew()
+    if (await offering.renew()) link.renew()
   }
   const chores = startChores({ ...working, journal, channels, renewOffer, clock, timing, log })
   return {
@@ -93,14 +67,35 @@ export async function provide(context: ProvideContext): Promise<Providing> {
     metrics,
     linkStatus: () => link.status(),
     live: link.live,
+    leftovers: () => leftoversOf(journal, runs),
+    reloadTools: async () => {
+      const reloaded = await offering.reload()
+      if (reloaded.isNewOffer) link.renew({ registers: true })
+      return reloaded
+    },
     stop: async () => {
       chores.stop()
+      await offering.settled()
       await finishRuns(runs, clock, timing)
       await flushReceipts(journal, isLinked, clock, timing)
       stopping.abort()
       await link.stop()
     },
   }
+}
+
+/** Puts a decision of the owner into force: a kill in the very turn, then the slots, then the word to the coordinator. */
+function followRules({ rules, stage }: ProvideContext, runs: Runs, link: Link): void {
+  const { slots } = stage.scheduler.slots()
+  const follow = (current: Rules) => {
+    if (current.mode === 'killed') runs.stopAll('cancelled')
+    stage.scheduler.setSlots(slotsOf(current, slots))
+  }
+  follow(rules.current())
+  rules.onChange((current) => {
+    follow(current)
+    link.say({ type: 'admission', admission: admissionOf(current) })
+  })
 }
 
 /** Sessions, receipts that somebody has still to take, and those that nobody will. */
@@ -120,53 +115,20 @@ async function restoreDelivery({ journal, stage }: ProvideContext, delivery: Del
   }
 }
 
-type Working = { delivery: Delivery; runs: Runs; workspaces: WatchedWorkspaces }
+/** What a node that drains waits for. */
+export type Leftovers = {
+  /** Ids of sessions that their agents have not ended. */
+  sessions: string[]
+  runs: number
+  /** Receipts that the coordinator has not taken yet; those that it has refused for good are nobody's. */
+  receipts: number
+}
 
-function linkOf(
-  context: ProvideContext,
-  { delivery, runs, workspaces }: Working,
-  offer: () => Awaited<ReturnType<typeof currentOffer>>,
-  onForgotten: () => void,
-): LinkContext {
-  const { provider, keys, journal, stage, clock } = context
-  const { providerId } = provider.registration
-  const transfersOf = new WeakMap<Connection, Transfers>()
-  const isServed = (sessionId: string) => !journal.state.sessions.get(sessionId)?.forgotten
-  const isOpen = (sessionId: string) => runs.isOpen(sessionId)
-  const claimant = () => ({ journal, operator: keys.operator, offer: offer(), isOpen })
+function leftoversOf({ state }: Pick<Journal, 'state'>, runs: Runs): Leftovers {
   return {
-    ...context,
-    register: (signal) => registerNode(context.coordinatorUrl, provider, stage.tools, signal),
-    hello: (nonce) => {
-      const proof = { providerId, nonce, at: instantOf(clock.nowMs()) }
-      return {
-        type: 'hello',
-        proof: makeJws('orien-node+jws', keys.node.publicKey, proof, keys.node.sign),
-        offer: offer().jws,
-        version: VERSION,
-        inHand: delivery.inHand().slice(0, NODE_LIMITS.openRuns),
-      }
-    },
-    heartbeat: () => ({ type: 'heartbeat', at: instantOf(clock.nowMs()), ...runs.counts() }),
-    onLive: (connection) => {
-      transfersOf.set(connection, createTransfers({ ...context, workspaces, connection, isServed }))
-      delivery.attach(connection)
-    },
-    onHeartbeat: () => delivery.mark(),
-    onMessage: (message, connection) => {
-      const transfers = transfersOf.get(connection)
-      if (!transfers) return
-      const takers = {
-        ...context,
-        runs,
-        delivery,
-        workspaces,
-        spools: stage.spools,
-        claimant: claimant(),
-        onForgotten,
-      }
-      takeMessage(takers, message, { connection, transfers })
-    },
+    sessions: [...state.sessions.values()].filter(isUnderWay).map(({ sessionId }) => sessionId),
+    runs: runs.underWay().length,
+    receipts: [...state.pendingReceipts.values()].filter(({ refusal }) => !refusal?.isFinal).length,
   }
 }
 

@@ -4,7 +4,8 @@ import { type Id, OrienError } from '@orien/protocol'
 import { readChannelState } from '@orien/sdk'
 import { openTracing, type Tracing } from '@orien/tracing'
 import type { ReadChannel } from '../admission/channelWatch.ts'
-import { type Clock, systemClock } from '../clock.ts'
+import { type Clock, instantOf, systemClock } from '../clock.ts'
+import type { OwnerCalls } from '../http/ownerRoutes.ts'
 import { type RoutesContext, serveRoutes } from '../http/routes.ts'
 import { createServer } from '../http/server.ts'
 import { loadKeys, type NodeKeys } from '../identity/keys.ts'
@@ -14,9 +15,13 @@ import { JOURNAL_PATH, type Journal, openJournal } from '../journal/journal.ts'
 import { DEFAULT_TIMING, type Timing } from '../limits.ts'
 import { type Log, silentLog } from '../log.ts'
 import { type Random, systemRandom } from '../random.ts'
+import { openRuleBook, type RuleBook, type RuleChange } from '../rules/ruleBook.ts'
 import { createHistory, type History } from '../run/history.ts'
 import { openStage, type StageOptions, type ToolStage } from '../stage.ts'
+import { publishAddress } from './address.ts'
+import { watchDrain } from './drain.ts'
 import { type Providing, provide } from './provide.ts'
+import { healthOf, statusOf } from './status.ts'
 import { VERSION } from './version.ts'
 
 /** What a node is started with. What is left out comes from the provider's file, or has a plain default. */
@@ -31,6 +36,10 @@ export type NodeOptions = Partial<StageOptions> & {
   port?: number
   /** Called when the node cannot go on, because it could not remember what it signs. It should be stopped. */
   onFailure?: (error: unknown) => void
+  /** Called when a drain that was to end the node is over. It should be stopped. */
+  onDrained?: () => void
+  /** What the owner allows at once from now on, kept like any decision; what is left out stays as it was. */
+  limits?: RuleChange['limits']
   /** Base address of an OTLP/HTTP receiver; without one nothing is traced. */
   tracesEndpoint?: string
   timing?: Partial<Timing>
@@ -40,7 +49,7 @@ export type NodeOptions = Partial<StageOptions> & {
 }
 
 /** A node at work. */
-export type RunningNode = {
+export type RunningNode = OwnerCalls & {
   providerId: Id<'provider'>
   /** The loopback interface; its token is in the data directory. */
   apiUrl: string
@@ -59,6 +68,7 @@ type Loaded = {
   keys: NodeKeys
   journal: Journal
   stage: ToolStage
+  rules: RuleBook
   history: History
   tracing: Tracing
 }
@@ -79,15 +89,18 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     const loaded = await load(options, closers)
     const providing = await provide(provideContext(options, loaded))
     closers.push(() => providing.stop())
-    const health = () => healthOf(loaded, providing)
+    const { health, owner, stop } = serveTheOwner(options, loaded, providing)
+    closers.push(async () => stop())
     const { metrics } = providing
-    const api = await listen(options, loaded, { health, metrics })
+    const api = await listen(options, loaded, { health, metrics, owner })
     closers.push(api.close)
+    closers.push(await publishAddress(options.dataDir, api.url))
     return {
       providerId: loaded.provider.registration.providerId,
       apiUrl: api.url,
       apiToken: loaded.keys.apiToken,
       live: providing.live,
+      ...owner,
       health,
       stop: closeAll,
     }
@@ -114,10 +127,33 @@ async function load(options: NodeOptions, closers: (() => Promise<void>)[]): Pro
   const keptOutput = new Set(journal.state.pendingReceipts.keys())
   const stage = await openStage(dataDir, { concurrency: availableParallelism(), ...options }, keptOutput)
   closers.push(stage.close)
+  const rules = await openRuleBook(dataDir)
+  if (options.limits && Object.keys(options.limits).length > 0) await rules.change({ limits: options.limits })
   const service = { service: 'orien-node', version: VERSION }
   const tracing = await openTracing({ endpoint: options.tracesEndpoint, ...service })
   closers.push(tracing.stop)
-  return { provider, keys, journal, stage, history: createHistory(), tracing }
+  return { provider, keys, journal, stage, rules, history: createHistory(), tracing }
+}
+
+/** What the owner can see of the node, and decide while it works. */
+function serveTheOwner(options: NodeOptions, loaded: Loaded, providing: Providing) {
+  const { clock = systemClock } = options
+  const { rules } = loaded
+  const timing = { ...DEFAULT_TIMING, ...options.timing }
+  const onDone = () => options.onDrained?.()
+  const drain = watchDrain({ rules: rules.current, leftovers: providing.leftovers, onDone }, clock, timing)
+  const status = { ...loaded, providing, drain, startedAt: instantOf(clock.nowMs()) }
+  const owner: OwnerCalls = {
+    status: () => statusOf(status),
+    rules: rules.current,
+    changeRules: async (change, endWhenDone) => {
+      const decided = await rules.change(change)
+      drain.endWhenDone(endWhenDone === true && decided.mode !== 'open')
+      return decided
+    },
+    reloadTools: providing.reloadTools,
+  }
+  return { health: () => healthOf(status), owner, stop: drain.stop }
 }
 
 /** Keys of another node would sign receipts that nobody accepts. */
@@ -147,40 +183,11 @@ function channelReader(rpcUrl: string | undefined): ReadChannel {
   return (terms) => readChannelState(rpcUrl, terms)
 }
 
-/** What the owner sees; refused receipts stay here until their session is final. */
-function healthOf({ provider, journal, stage }: Loaded, providing: Providing): Record<string, unknown> {
-  const pending = [...journal.state.pendingReceipts.values()]
-  const refused = pending.flatMap(({ executionId, sessionId, refusal }) =>
-    refusal ? [{ executionId, sessionId, code: refusal.code, detail: refusal.detail }] : [],
-  )
-  const { registration, rateMicrosPerMinute } = provider
-  return {
-    status: 'ok',
-    version: VERSION,
-    providerId: registration.providerId,
-    rateMicrosPerMinute: rateMicrosPerMinute.toString(),
-    driver: stage.isolation.driver,
-    isolation: stage.isolation.isolationClass,
-    sandboxes: sandboxesOf(stage),
-    link: providing.linkStatus(),
-    ...providing.runs.counts(),
-    sessions: journal.state.sessions.size,
-    unacknowledgedReceipts: pending.length - refused.length,
-    refusedReceipts: refused,
-  }
-}
-
-/** How runs get their sandboxes, why not better, and how many there are. */
-export function sandboxesOf({ driver, isolation }: ToolStage): Record<string, unknown> {
-  const { mode, modeReason } = isolation
-  return { ...(mode ? { mode } : {}), ...(modeReason ? { modeReason } : {}), ...driver.counts() }
-}
-
 /** Binds the loopback interface. Nothing of it can be reached from another machine, and no tool has a network. */
 export async function listen(
   options: Pick<NodeOptions, 'port' | 'clock' | 'random' | 'log'>,
   { keys, stage, history }: { keys: Pick<NodeKeys, 'apiToken'>; stage: ToolStage; history: History },
-  served: Pick<RoutesContext, 'health' | 'metrics' | 'standalone'>,
+  served: Pick<RoutesContext, 'health' | 'metrics' | 'standalone' | 'owner'>,
 ): Promise<{ url: string; close(): Promise<void> }> {
   const { port = 0, clock = systemClock, random = systemRandom, log = silentLog } = options
   const { metrics } = served

@@ -10,7 +10,8 @@ import { systemRandom } from '../random.ts'
 import { createHistory } from '../run/history.ts'
 import { openStage } from '../stage.ts'
 import { createNodeMetrics } from '../telemetry/metrics.ts'
-import { listen, type NodeOptions, sandboxesOf } from './startNode.ts'
+import { listen, type NodeOptions } from './startNode.ts'
+import { sandboxesOf } from './status.ts'
 import { VERSION } from './version.ts'
 
 /** Nobody to sign for, and nobody to sign to. */

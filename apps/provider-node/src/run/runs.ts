@@ -7,6 +7,8 @@ import { NODE_LIMITS } from '../limits.ts'
 import type { Spools } from '../output/spool.ts'
 import { type Interval, type Issuer, issueReceipt } from '../receipts/issueReceipt.ts'
 import { freeOutcome, type NodeStop, type Outcome } from '../receipts/outcome.ts'
+import { checkRules } from '../rules/checkRules.ts'
+import type { RuleBook } from '../rules/ruleBook.ts'
 import { type Telling, tellRun } from '../telemetry/tellRun.ts'
 import { type ExecuteContext, executeRun, refuseRun } from './executeRun.ts'
 import type { RunRecord } from './history.ts'
@@ -20,9 +22,18 @@ export type RunsContext = ExecuteContext &
     journal: Journal
     issuer: Issuer
     judge: Judge
+    rules: Pick<RuleBook, 'current'>
     spools: Spools
     scheduler: Scheduler
   }
+
+/** A run that has no receipt yet. */
+export type RunUnderWay = Pick<Dispatch, 'executionId' | 'sessionId' | 'tool' | 'deadlineMs'> & {
+  /** 0 while it waits. */
+  runningMs: number
+  holdMicros: string
+  startedAt?: string
+}
 
 /** The paid runs of a node: from a dispatch to a signed receipt, whatever happens in between. */
 export class Runs {
@@ -85,6 +96,21 @@ export class Runs {
     return this.#openOf(sessionId).length > 0
   }
 
+  /** What is under way, for the owner: no arguments, no output. */
+  underWay(): RunUnderWay[] {
+    const { clock } = this.#context
+    return Array.from(this.#open.values(), ({ work, startedAt, timeline }) => {
+      const { executionId, sessionId, tool, deadlineMs, holdMicros } = work
+      const beganMs = timeline.startedMs
+      const runningMs = beganMs === undefined ? 0 : Math.floor(clock.monotonicMs() - beganMs)
+      return {
+        ...{ executionId, sessionId, tool, deadlineMs, runningMs },
+        holdMicros: holdMicros.toString(),
+        ...(startedAt === undefined ? {} : { startedAt }),
+      }
+    })
+  }
+
   counts(): { running: number; queued: number } {
     return this.#context.scheduler.counts()
   }
@@ -132,11 +158,16 @@ export class Runs {
    * chain, the higher voucher of a run that overtook it included.
    */
   async #admit(run: OpenRun): Promise<CheckedWork | Refusal> {
-    const { judge, journal, clock } = this.#context
+    const { judge, journal, clock, rules } = this.#context
     const { work, subject } = run
+    const closed = checkRules(rules.current(), work, journal.state.sessions)
+    if (closed) return closed
     const reserved = this.#openOf(work.sessionId).flatMap((other) => (other.isReserved ? [other.work] : []))
     const checked = await admit(judge, work, sumHolds(reserved))
     if (isRefusal(checked)) return checked
+    // The chain may have taken seconds to answer, and the owner may have decided meanwhile.
+    const closedMeanwhile = checkRules(rules.current(), work, journal.state.sessions)
+    if (closedMeanwhile) return closedMeanwhile
     run.isReserved = true
     const accepted = { ...subject, acceptedAt: instantOf(clock.nowMs()) }
     await journal.append({ t: 'accepted', run: accepted, channel: work.channel, voucher: work.voucher })

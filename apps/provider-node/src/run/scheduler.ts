@@ -1,5 +1,8 @@
 import { invariant } from '@orien/protocol'
 
+/** How many tasks run at once, and how many of one session. */
+export type Slots = { slots: number; sessionSlots: number }
+
 /**
  * Lets as many tasks run at once as there are slots, and serves sessions in turn: one that queues a thousand runs
  * delays another session's next run by one run, not by a thousand.
@@ -9,44 +12,42 @@ export type Scheduler = {
   enqueue(sessionId: string, id: string, task: () => Promise<void>): void
   /** Takes a task out again. @returns false when it has started, or was never there */
   remove(sessionId: string, id: string): boolean
+  /** What runs goes on; what waits may start at once, or wait for longer. */
+  setSlots(slots: Slots): void
+  slots(): Slots
   counts(): { running: number; queued: number }
 }
 
-type Waiting = { id: string; task: () => Promise<void> }
+type Waiting = { sessionId: string; id: string; task: () => Promise<void> }
 
-/** @param slots tasks that run at once */
-export function createScheduler(slots: number): Scheduler {
-  invariant(slots >= 1, 'a scheduler has a slot')
+/** @param first tasks that run at once */
+export function createScheduler(first: number, firstOfSession: number = first): Scheduler {
   // A Map keeps its insertion order: the session at the front is the next to be served.
   const waiting = new Map<string, Waiting[]>()
+  const runningOf = new Map<string, number>()
+  let { slots, sessionSlots } = checked({ slots: first, sessionSlots: firstOfSession })
   let running = 0
   let queued = 0
 
-  function takeNext(): Waiting | undefined {
-    const [front] = waiting
-    if (!front) return undefined
-    const [sessionId, list] = front
-    const next = list.shift()
-    waiting.delete(sessionId)
-    if (list.length > 0) waiting.set(sessionId, list)
-    queued -= 1
-    return next
-  }
-
-  async function runOne({ task }: Waiting): Promise<void> {
+  async function runOne({ sessionId, task }: Waiting): Promise<void> {
+    running += 1
+    runningOf.set(sessionId, (runningOf.get(sessionId) ?? 0) + 1)
     try {
       await task()
     } finally {
       running -= 1
+      const left = (runningOf.get(sessionId) ?? 0) - 1
+      if (left > 0) runningOf.set(sessionId, left)
+      else runningOf.delete(sessionId)
       fill()
     }
   }
 
   function fill(): void {
     while (running < slots && queued > 0) {
-      const next = takeNext()
-      invariant(next, 'what is queued can be taken')
-      running += 1
+      const next = takeFrom(waiting, (sessionId) => (runningOf.get(sessionId) ?? 0) < sessionSlots)
+      if (!next) return
+      queued -= 1
       void runOne(next)
     }
   }
@@ -54,7 +55,7 @@ export function createScheduler(slots: number): Scheduler {
   return {
     enqueue: (sessionId, id, task) => {
       const list = waiting.get(sessionId) ?? []
-      list.push({ id, task })
+      list.push({ sessionId, id, task })
       waiting.set(sessionId, list)
       queued += 1
       fill()
@@ -68,6 +69,31 @@ export function createScheduler(slots: number): Scheduler {
       queued -= 1
       return true
     },
+    setSlots: (wanted) => {
+      ;({ slots, sessionSlots } = checked(wanted))
+      fill()
+    },
+    slots: () => ({ slots, sessionSlots }),
     counts: () => ({ running, queued }),
   }
+}
+
+/** The first task of the first session that may run one; its next one goes behind those of all others. */
+function takeFrom(
+  waiting: Map<string, Waiting[]>,
+  mayRun: (sessionId: string) => boolean,
+): Waiting | undefined {
+  for (const [sessionId, list] of waiting) {
+    if (!mayRun(sessionId)) continue
+    const next = list.shift()
+    waiting.delete(sessionId)
+    if (list.length > 0) waiting.set(sessionId, list)
+    return next
+  }
+  return undefined
+}
+
+function checked(wanted: Slots): Slots {
+  invariant(wanted.slots >= 1 && wanted.sessionSlots >= 1, 'a scheduler has a slot')
+  return wanted
 }

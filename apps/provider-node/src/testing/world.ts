@@ -11,6 +11,8 @@ export type World = {
   node: RunningNode
   /** A session on the node's offer, with its channel on the chain. */
   newSession(): TestSession
+  /** Waits for the node to connect anew: sessions from now on are on the offer that it brings. */
+  nextOffer(): Promise<string>
   dispatch(work: Dispatch): void
   /** The receipt of a run, as soon as it comes. */
   receipt(executionId: string): Promise<Receipt>
@@ -41,6 +43,10 @@ export async function startWorld(given: Partial<NodeOptions> = {}): Promise<Worl
       const session = openSession(offer)
       sessions.push(session)
       return session
+    },
+    nextOffer: async () => {
+      offer = (await coordinator.next('hello')).offer
+      return offer
     },
     dispatch: (work) => coordinator.send({ type: 'dispatch', work }),
     receipt: async (executionId) =>

@@ -14,8 +14,8 @@ const run = promisify(execFile)
 export type WorkspacesOptions = {
   /** A directory of this node alone; everything in it is removed at start. */
   rootDir: string
-  /** Bytes and files of one session. */
-  sizeBytes: number
+  /** Bytes and files of one session. A function is asked anew for each session. */
+  sizeBytes: number | (() => number)
   maxFiles: number
   /** False makes plain directories even where the node may mount. */
   useMounts?: boolean
@@ -33,16 +33,19 @@ export type SessionWorkspaces = Workspaces & {
 }
 
 /** One session's own: a random host name, because a plain directory's shows in the mounts of its sandbox. */
-type Place = { dir: string; ready: Promise<void> }
+type Place = { dir: string; sizeBytes: number; ready: Promise<void> }
 
 const MOUNT_OPTIONS = ['nosuid', 'nodev', 'nosymfollow']
+
+const sizeOf = ({ sizeBytes }: WorkspacesOptions): number =>
+  typeof sizeBytes === 'function' ? sizeBytes() : sizeBytes
 
 const canMount = (options: WorkspacesOptions): boolean =>
   options.useMounts !== false && process.platform === 'linux' && process.getuid?.() === 0
 
 async function mountTmpfs(
   dir: string,
-  { sizeBytes, maxFiles }: WorkspacesOptions,
+  { sizeBytes, maxFiles }: { sizeBytes: number; maxFiles: number },
   uid: number,
 ): Promise<void> {
   const own = [`size=${sizeBytes}`, `nr_inodes=${maxFiles}`, 'mode=0700', `uid=${uid}`, `gid=${uid}`]
@@ -91,7 +94,8 @@ async function probe(options: WorkspacesOptions, nextUid: () => number): Promise
   if (!canMount(options)) return 'directory'
   const dir = join(options.rootDir, randomName())
   await mkdir(dir)
-  const mounted = await mountTmpfs(dir, options, nextUid()).then(
+  const size = { sizeBytes: sizeOf(options), maxFiles: options.maxFiles }
+  const mounted = await mountTmpfs(dir, size, nextUid()).then(
     () => true,
     () => false,
   )
@@ -110,23 +114,26 @@ export async function openWorkspaces(options: WorkspacesOptions): Promise<Sessio
   const workspaceClass = await probe(options, nextUid)
   const places = new Map<string, Place>()
 
-  const make = async (dir: string): Promise<void> => {
+  const make = async (dir: string, sizeBytes: number): Promise<void> => {
     await mkdir(dir, { mode: 0o700 })
     const uid = nextUid()
-    if (workspaceClass === 'tmpfs') await mountTmpfs(dir, options, uid)
+    const { maxFiles } = options
+    if (workspaceClass === 'tmpfs') await mountTmpfs(dir, { sizeBytes, maxFiles }, uid)
     else if (process.getuid?.() === 0) await chown(dir, uid, uid)
   }
-  const open = async (sessionId: string): Promise<string> => {
+  const placeOf = async (sessionId: string): Promise<Place> => {
     let place = places.get(sessionId)
     if (!place) {
       const dir = join(rootDir, randomName())
-      place = { dir, ready: make(dir) }
+      const sizeBytes = sizeOf(options)
+      place = { dir, sizeBytes, ready: make(dir, sizeBytes) }
       places.set(sessionId, place)
       place.ready.catch(() => places.delete(sessionId))
     }
     await place.ready
-    return place.dir
+    return place
   }
+  const open = async (sessionId: string): Promise<string> => (await placeOf(sessionId)).dir
   const destroy = async (sessionId: string): Promise<void> => {
     const place = places.get(sessionId)
     if (!place) return
@@ -146,7 +153,8 @@ export async function openWorkspaces(options: WorkspacesOptions): Promise<Sessio
     write: async (sessionId, name, bytes) => {
       const used = await usage(sessionId)
       const hasRoom = used.files < options.maxFiles
-      return writeFileOf(await open(sessionId), name, bytes, hasRoom ? options.sizeBytes - used.bytes : -1)
+      const { dir, sizeBytes } = await placeOf(sessionId)
+      return writeFileOf(dir, name, bytes, hasRoom ? sizeBytes - used.bytes : -1)
     },
     close: async () => {
       await Promise.all([...places.keys()].map(destroy))

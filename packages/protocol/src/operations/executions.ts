@@ -38,6 +38,8 @@ export const execute = operation({
     'insufficient_funds',
     'deposit_refused',
     'provider_offline',
+    'provider_closed',
+    'payer_blocked',
     'rate_limited',
     'chain_unavailable',
     'overloaded',

@@ -7,7 +7,7 @@ import { usdcMicros } from '../money.ts'
 import { isolationClass } from '../offer.ts'
 import { registration } from '../registration.ts'
 import { instant } from '../time.ts'
-import { page, providerView } from '../views.ts'
+import { page, providerStatus, providerView } from '../views.ts'
 import { operation, pageQuery } from './operation.ts'
 
 const params = z.strictObject({ id: providerId })
@@ -111,6 +111,6 @@ export const heartbeat = operation({
     /** JWS of type orien-node+jws over `{providerId, at}`; `at` within a minute of now. */
     proof: z.string().max(4_096),
   }),
-  output: z.strictObject({ status: z.enum(['online', 'offline', 'disabled']), at: instant }),
+  output: z.strictObject({ status: providerStatus, at: instant }),
   errors: ['not_found', 'signature_invalid'],
 })

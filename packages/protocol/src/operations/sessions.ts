@@ -48,7 +48,16 @@ export const openSession = operation({
     mission: z.string().max(LIMITS.missionChars).optional(),
   }),
   output: sessionView,
-  errors: ['not_found', 'provider_offline', 'provider_not_authorised', 'rate_too_high', 'spend_cap_exceeded'],
+  errors: [
+    'not_found',
+    'provider_offline',
+    'provider_closed',
+    'provider_full',
+    'payer_blocked',
+    'provider_not_authorised',
+    'rate_too_high',
+    'spend_cap_exceeded',
+  ],
 })
 
 /** `GET /api/sessions/:id` */
@@ -102,6 +111,9 @@ export const actOnSession = operation({
     'not_found',
     'illegal_transition',
     'session_not_active',
+    'provider_closed',
+    'provider_full',
+    'payer_blocked',
     'deposit_refused',
     'insufficient_funds',
     'voucher_invalid',

@@ -1,0 +1,29 @@
+import type { Tracing } from '@orien/tracing'
+import type { ReadChannel } from '../admission/channelWatch.ts'
+import type { Clock } from '../clock.ts'
+import type { NodeKeys } from '../identity/keys.ts'
+import type { Provider } from '../identity/providerFile.ts'
+import type { Journal } from '../journal/journal.ts'
+import type { Timing } from '../limits.ts'
+import type { Log } from '../log.ts'
+import type { Random } from '../random.ts'
+import type { RuleBook } from '../rules/ruleBook.ts'
+import type { History } from '../run/history.ts'
+import type { ToolStage } from '../stage.ts'
+
+/** What it takes to work for strangers. */
+export type ProvideContext = {
+  provider: Provider
+  keys: NodeKeys
+  journal: Journal
+  stage: ToolStage
+  rules: RuleBook
+  coordinatorUrl: string
+  readChannel: ReadChannel
+  history: History
+  clock: Clock
+  random: Random
+  timing: Timing
+  tracing: Tracing
+  log: Log
+}
