@@ -1,11 +1,17 @@
 import type { Verdict } from './tap.ts'
-import type { Victim, World } from './world.ts'
+import type { Setting, Victim, World } from './world.ts'
 
 /** What happens at a point. */
 export type Fault =
   | { kind: 'kill'; victims: readonly Victim[] }
   /** The message itself: lost, doubled, late, in the wrong order, its connection cut, or answered by an error. */
   | { kind: 'message'; verdict: Verdict }
+  /** The newest blocks of the chain are others, and what was in them is gone; the coordinator may die of it as well. */
+  | { kind: 'reorg'; depth: number; isKilled: boolean }
+  /** The chain's node forgets what is not mined. */
+  | { kind: 'forget' }
+  /** No byte more can be written, for a while. */
+  | { kind: 'full disk'; of: 'postgres' | 'node' }
 
 export const nameOfFault = (fault: Fault): string => {
   switch (fault.kind) {
@@ -13,7 +19,19 @@ export const nameOfFault = (fault: Fault): string => {
       return `kill -9 ${fault.victims.join(' and ')}`
     case 'message':
       return `message ${fault.verdict}`
+    case 'reorg':
+      return `reorg of ${fault.depth}${fault.isKilled ? ' and kill -9 coordinator' : ''}`
+    case 'forget':
+      return 'pool forgotten'
+    case 'full disk':
+      return `full disk of ${fault.of}`
   }
+}
+
+/** The kind of world in which it can happen. */
+export function settingOf(fault: Fault): Setting {
+  if (fault.kind === 'full disk') return 'small disks'
+  return fault.kind === 'reorg' || fault.kind === 'forget' ? 'unsteady chain' : 'plain'
 }
 
 /** Does it, and says what becomes of the message at which it was done. */
@@ -24,6 +42,17 @@ export async function strike(world: World, site: string, fault: Fault): Promise<
       return isAtEnd(site, fault.victims) ? 'cut' : 'deliver'
     case 'message':
       return fault.verdict
+    case 'reorg':
+      await world.unsteady?.reorganise(fault.depth)
+      if (!fault.isKilled) return 'deliver'
+      await world.kill('coordinator')
+      return 'cut'
+    case 'forget':
+      await world.unsteady?.dropPool()
+      return 'deliver'
+    case 'full disk':
+      world.fillDisk(fault.of)
+      return 'deliver'
   }
 }
 

@@ -6,6 +6,7 @@
 import { shuffled } from './chance.ts'
 import { reconcile } from './checks.ts'
 import { readConfig } from './config.ts'
+import { settingOf } from './faults.ts'
 import { allPoints } from './points.ts'
 import { nameOfPoint, type Outcome, runRound } from './round.ts'
 import { startWorld } from './world.ts'
@@ -25,8 +26,21 @@ if (config.list) {
 console.log(`${chosen.length} of ${numbered.length} points, seed ${config.seed}`)
 const failed: { number: number; outcome: Outcome }[] = []
 let unreached = 0
-let world = await startWorld()
-for (const { point, number } of chosen) {
+// Worlds of one kind after the other: starting one takes longer than a point.
+const settings = ['plain', 'unsteady chain', 'small disks'] as const
+const ordered = settings.flatMap((setting) =>
+  chosen.filter(({ point }) => settingOf(point.fault) === setting).map((one) => ({ ...one, setting })),
+)
+const drift: string[] = []
+let [setting] = ordered.map((one) => one.setting)
+let world = await startWorld(setting)
+for (const { point, number, setting: wanted } of ordered) {
+  if (wanted !== setting) {
+    drift.push(...(await reconcile(world)))
+    await world.stop()
+    world = await startWorld(wanted)
+    setting = wanted
+  }
   const outcome = await runRound(world, point, `s${config.seed}p${number}`)
   const verdict = outcome.faults.length > 0 ? 'FAILED' : outcome.hasStruck ? 'ok' : 'not reached'
   console.log(
@@ -40,9 +54,9 @@ for (const { point, number } of chosen) {
   console.log(`    again: npm run chaos -- --seed ${config.seed} --point ${number}   logs: ${world.dir}`)
   // What one point broke must not fail the next.
   await world.stop().catch(() => undefined)
-  world = await startWorld()
+  world = await startWorld(setting)
 }
-const drift = await reconcile(world)
+drift.push(...(await reconcile(world)))
 for (const line of drift) console.log(line)
 await world.stop()
 console.log(`${chosen.length - failed.length} passed, ${failed.length} failed, ${unreached} not reached`)

@@ -94,10 +94,47 @@ const PLAN: readonly { sites: Sites; faults: readonly Fault[]; pairs: number }[]
   { sites: JOURNAL, faults: [kill('node')], pairs: 1 },
 ]
 
+const NTHS = [1, 2, 3]
+const reorgs = (isKilled: boolean): Fault[] =>
+  [1, 2, 3, 4, 5, 6].map((depth) => ({ kind: 'reorg', depth, isKilled }))
+
+/** Three transactions of a round: the deposit, the top-up and the close. */
+const UNSTEADY: readonly { sites: Sites; faults: readonly Fault[] }[] = [
+  { sites: [['pg < commit of move to mined', NTHS]], faults: [...reorgs(false), ...reorgs(true)] },
+  { sites: [['coordinator eth_getTransactionReceipt <', [2, 5, 9, 14]]], faults: reorgs(false) },
+  {
+    sites: [
+      ['pg < commit of move to broadcast', NTHS],
+      ['coordinator eth_sendRawTransaction <', NTHS],
+    ],
+    faults: [{ kind: 'forget' }],
+  },
+]
+
+const FULL: readonly { sites: Sites; faults: readonly Fault[] }[] = [
+  {
+    sites: [
+      ...POSTGRES.filter(([site]) => site.startsWith('pg > ')).map(([site]) => [site, [1]] as const),
+      ['pg > submit', [2, 3]],
+      ['pg > record', [2, 3]],
+    ],
+    faults: [{ kind: 'full disk', of: 'postgres' }],
+  },
+  {
+    sites: [
+      ['node < dispatch', NTHS],
+      ['journal write >', [1, 2, 3, 4, 6, 8]],
+      ['node > receipt', NTHS],
+      ['node < claimRequest', [1]],
+    ],
+    faults: [{ kind: 'full disk', of: 'node' }],
+  },
+]
+
 /** Every point, in an order that never changes: a point's number is its name. */
 export function allPoints(): Point[] {
   let pair = 0
-  return PLAN.flatMap(({ sites, faults, pairs }) =>
+  const plain = PLAN.flatMap(({ sites, faults, pairs }) =>
     sites.flatMap(([site, nths]) =>
       nths.flatMap((nth) => {
         const more = Array.from(
@@ -108,4 +145,8 @@ export function allPoints(): Point[] {
       }),
     ),
   )
+  const special = [...UNSTEADY, ...FULL].flatMap(({ sites, faults }) =>
+    sites.flatMap(([site, nths]) => nths.flatMap((nth) => faults.map((fault) => ({ site, nth, fault })))),
+  )
+  return [...plain, ...special]
 }

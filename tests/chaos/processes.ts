@@ -6,7 +6,14 @@ import type { Links, Ports } from './links/links.ts'
 import type { CoordinatorSettings } from './settings.ts'
 
 /** Where everything is. */
-export type Place = { dir: string; ports: Ports; links: Links; databaseUrl: string; chainUrl: string }
+export type Place = {
+  dir: string
+  ports: Ports
+  links: Links
+  databaseUrl: string
+  chainUrl: string
+  profile: CoordinatorSettings['profile']
+}
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 const nodeMain = here('../../apps/provider-node/src/main.ts')
@@ -27,7 +34,14 @@ export function planSupervisor(dir: string, port: number): ManagedProcess {
   }))
 }
 
-export function planCoordinator({ dir, ports, links, databaseUrl, chainUrl }: Place): ManagedProcess {
+export function planCoordinator({
+  dir,
+  ports,
+  links,
+  databaseUrl,
+  chainUrl,
+  profile,
+}: Place): ManagedProcess {
   const settings: CoordinatorSettings = {
     config: {
       host: '127.0.0.1',
@@ -44,6 +58,7 @@ export function planCoordinator({ dir, ports, links, databaseUrl, chainUrl }: Pl
     databaseUrl: databaseUrl.replace(`:${ports.postgres}/`, `:${links.postgres.port}/`),
     rpcUrl: `http://127.0.0.1:${links.coordinatorRpc.port}`,
     directRpcUrl: chainUrl,
+    profile,
   }
   return manageProcess(() => ({
     name: 'coordinator',

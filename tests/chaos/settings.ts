@@ -7,4 +7,5 @@ export type CoordinatorSettings = {
   /** Through the link that can be struck. */
   rpcUrl: string
   directRpcUrl: string
+  profile: 'local' | 'local-reorg'
 }

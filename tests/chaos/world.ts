@@ -9,10 +9,18 @@ import { keepUp, killPostmaster } from './keepUp.ts'
 import { type Links, openLinks } from './links/links.ts'
 import { freePort } from './ports.ts'
 import { planCoordinator, planNode, planSupervisor } from './processes.ts'
+import { mountSmallDisk } from './smallDisk.ts'
 import { createTap, type Tap } from './tap.ts'
+import { makeUnsteady, type UnsteadyChain } from './unsteadyChain.ts'
 
 /** What can be killed. The supervisor is the parent of PostgreSQL, and does not die with it. */
 export type Victim = 'coordinator' | 'node' | 'postgres' | 'supervisor' | 'chain'
+
+/**
+ * `unsteady chain`: blocks come by the clock, are final when they are eight deep, and may be replaced before that.
+ * `small disks`: PostgreSQL and the node have file systems of their own, which can be filled.
+ */
+export type Setting = 'plain' | 'unsteady chain' | 'small disks'
 
 /** The whole system as separate processes, with a link that can be struck between any two that talk. */
 export type World = {
@@ -29,8 +37,13 @@ export type World = {
   kill: (...victims: Victim[]) => Promise<void>
   /** Resolves when everything that should run runs. */
   whole: () => Promise<void>
+  unsteady: UnsteadyChain | null
+  /** Freed again after a while. */
+  fillDisk: (of: 'postgres' | 'node') => void
   stop: () => Promise<void>
 }
+
+const FULL_FOR_MS = 2_500
 
 /** 60 USDC a minute, so that a millisecond costs a round 1,000 micro-USDC. */
 const RATE_MICROS = 60_000_000n
@@ -53,22 +66,25 @@ tools:
     limits: { timeMs: 2000, memoryBytes: 134217728, processes: 4, diskBytes: 1048576, outputBytes: 4096 }
 `
 
-export async function startWorld(): Promise<World> {
+export async function startWorld(setting: Setting = 'plain'): Promise<World> {
   const dir = mkdtempSync(join(tmpdir(), 'orien-chaos-'))
   for (const name of ['coordinator', 'node', 'postgres']) mkdirSync(join(dir, name), { mode: 0o755 })
   writeFileSync(join(dir, 'tools.yaml'), TOOLS)
+  const disks = setting === 'small disks' ? mountDisks(dir) : null
   const tap = createTap()
   const ports = { postgres: await freePort(), chain: await freePort(), coordinator: await freePort() }
   const chain = await keepChain(ports.chain, join(dir, 'chain.json'))
   const links = await openLinks(tap, ports)
   const supervisor = planSupervisor(dir, ports.postgres)
   const ready = JSON.parse((await supervisor.start()).slice('ready '.length)) as { url: string }
-  const place = { dir, ports, links, databaseUrl: ready.url, chainUrl: chain.present.rpcUrl }
+  const profile = setting === 'unsteady chain' ? ('local-reorg' as const) : ('local' as const)
+  const place = { dir, ports, links, databaseUrl: ready.url, chainUrl: chain.present.rpcUrl, profile }
   const coordinator = planCoordinator(place)
   const providerId = await makeNode(join(dir, 'node'), chain.present, links)
   const node = planNode(place)
   await coordinator.start()
   await node.start()
+  const unsteady = setting === 'unsteady chain' ? await makeUnsteady(chain.present.rpcUrl) : null
   const keeper = keepUp({ coordinator, node, supervisor })
   const killOne = async (victim: Victim): Promise<void> => {
     if (victim === 'postgres') return killPostmaster(join(dir, 'postgres'))
@@ -81,14 +97,26 @@ export async function startWorld(): Promise<World> {
     url: `http://127.0.0.1:${links.agent.port}`,
     nodeDir: join(dir, 'node'),
     kill: async (...victims) => void (await Promise.all(victims.map(killOne))),
+    unsteady,
+    fillDisk: (of) => {
+      disks?.[of].fill()
+      setTimeout(() => disks?.[of].free(), FULL_FOR_MS)
+    },
     stop: async () => {
       keeper.stop()
+      await unsteady?.stop()
       for (const part of [node, coordinator, supervisor]) await part.end('SIGTERM')
       await chain.end()
       for (const link of Object.values(links)) await link.close()
+      for (const disk of Object.values(disks ?? {})) disk.unmount()
     },
   }
 }
+
+const mountDisks = (dir: string) => ({
+  postgres: mountSmallDisk(join(dir, 'postgres'), 128),
+  node: mountSmallDisk(join(dir, 'node'), 48),
+})
 
 /** What a chain has told anybody it keeps: anvil writes its state only when it is asked to end. */
 async function keepChain(port: number, statePath: string) {

@@ -10,7 +10,7 @@ const coordinator = await startCoordinator({
   config: settings.config,
   databaseUrl: settings.databaseUrl,
   chain: {
-    profile: chains.local,
+    profile: chains[settings.profile],
     rpcUrl: settings.rpcUrl,
     escrow: chain.escrow,
     token: chain.usdc,
