@@ -1,7 +1,6 @@
-import { invariant } from '@orien/protocol'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Bench, ROOMY } from '../testing/bench.ts'
-import type { Subject } from './subject.ts'
+import { describe, expect, it } from 'vitest'
+import { ROOMY } from '../testing/bench.ts'
+import { lend, type Subject } from './subject.ts'
 
 const MEBIBYTE = 1_048_576
 const CPU_TOLERANCE_MICROS = 10_000
@@ -20,46 +19,32 @@ export function describeConfinement(subject: Subject): void {
   describeWalls(subject)
 }
 
-/** A driver for the tests of one group. */
-function lend({ open }: Subject): Pick<Bench, 'run' | 'alive'> {
-  let bench: Bench | undefined
-  beforeAll(async () => {
-    bench = await open()
-  })
-  afterAll(() => bench?.close())
-  const opened = () => {
-    invariant(bench, 'a driver was opened before its tests')
-    return bench
-  }
-  return { run: (...given) => opened().run(...given), alive: () => opened().alive() }
-}
-
 function describeLimits(subject: Subject): void {
   describe('limits that the tool cannot leave', () => {
     const bench = lend(subject)
 
     it('a tool that wants more memory than its limit runs out of memory', async () => {
       const limits = { ...ROOMY, memoryBytes: 32 * MEBIBYTE }
-      const facts = await bench.run(['memory', '256'], { limits })
+      const facts = await bench().run(['memory', '256'], { limits })
       expect(facts).toMatchObject({ stop: 'out_of_memory', signal: 'SIGKILL' })
       expect(facts.maxRssBytes).toBeLessThanOrEqual(32 * MEBIBYTE)
     })
 
     it('a tool that writes a larger file than it may hits the disk limit', async () => {
       const limits = { ...ROOMY, diskBytes: 8 * MEBIBYTE }
-      expect(await bench.run(['fill', '/workspace/big', '64'], { limits })).toMatchObject({
+      expect(await bench().run(['fill', '/workspace/big', '64'], { limits })).toMatchObject({
         stop: 'disk_limit',
       })
     })
 
     it('a tool that fills /tmp hits the disk limit', async () => {
       const limits = { ...ROOMY, diskBytes: 8 * MEBIBYTE }
-      const facts = await bench.run(['fill', '/tmp/a', '6', '/tmp/b', '6'], { limits })
+      const facts = await bench().run(['fill', '/tmp/a', '6', '/tmp/b', '6'], { limits })
       expect(facts).toMatchObject({ stop: 'disk_limit', exitCode: 3 })
     })
 
     it('a fork bomb stops at the process limit and leaves the node alone', async () => {
-      expect(await bench.run(['forks', '17'], { limits: { ...ROOMY, processes: 16 } })).toMatchObject({
+      expect(await bench().run(['forks', '17'], { limits: { ...ROOMY, processes: 16 } })).toMatchObject({
         stop: 'exit',
         exitCode: 0,
       })
@@ -67,7 +52,7 @@ function describeLimits(subject: Subject): void {
 
     it('memory is limited for the tree, not for each process', async () => {
       const limits = { ...ROOMY, memoryBytes: 48 * MEBIBYTE }
-      const facts = await bench.run(['crowd', '4', '24'], { limits })
+      const facts = await bench().run(['crowd', '4', '24'], { limits })
       expect(facts.stop).toBe('out_of_memory')
       expect(facts.maxRssBytes).toBeLessThanOrEqual(48 * MEBIBYTE)
     })
@@ -79,17 +64,17 @@ function describeEnds(subject: Subject): void {
     const bench = lend(subject)
 
     it('twenty daemons that double-forked and ignore every signal die with the tool’s deadline', async () => {
-      const facts = await bench.run(['daemons', '20', '0', '60000'], { deadlineMs: 300 })
+      const facts = await bench().run(['daemons', '20', '0', '60000'], { deadlineMs: 300 })
       expect(facts).toMatchObject({ stop: 'deadline', effectiveMicros: 300_000 })
       expect(facts.output.length).toBe(20)
-      expect(await bench.alive()).toEqual([])
+      expect(await bench().alive()).toEqual([])
     })
 
     it('daemons that outlive the tool and hold its output open die with the tool', async () => {
-      const facts = await bench.run(['daemons', '20', '0'])
+      const facts = await bench().run(['daemons', '20', '0'])
       expect(facts).toMatchObject({ stop: 'exit', exitCode: 0 })
       expect(facts.effectiveMicros).toBeLessThan(10_000_000)
-      expect(await bench.alive()).toEqual([])
+      expect(await bench().alive()).toEqual([])
     })
   })
 }
@@ -104,26 +89,26 @@ function describeMeter(subject: Subject): void {
       ['20 × 5 ms in short-lived children', ['children', '20', '5'], 100],
       ['3 × 80 ms in orphans that nobody waits for', ['orphans', '3', '80'], 240],
     ])('counts the processor time of the whole tree: %s', async (_, words, burntMs) => {
-      const facts = await bench.run(words)
+      const facts = await bench().run(words)
       expect(facts).toMatchObject({ stop: 'exit', exitCode: 0 })
       expectCpu(facts.cpuMicros, burntMs)
     })
 
     it('counts time that a tool sleeps, but no processor time for it', async () => {
-      const facts = await bench.run(['sleep', '200'])
+      const facts = await bench().run(['sleep', '200'])
       expect(facts.effectiveMicros).toBeGreaterThanOrEqual(200_000)
       expect(facts.cpuMicros).toBeLessThan(CPU_TOLERANCE_MICROS)
     })
 
     it('counts from exec, not from the start of the sandbox', async () => {
       const before = performance.now()
-      const facts = await bench.run(['sleep', '0'])
+      const facts = await bench().run(['sleep', '0'])
       expect(facts.effectiveMicros).toBeGreaterThan(0)
       expect(facts.effectiveMicros / 1_000).toBeLessThan(performance.now() - before)
     })
 
     it('sees the memory of a process that touches 64 MiB', async () => {
-      const facts = await bench.run(['memory', '64'])
+      const facts = await bench().run(['memory', '64'])
       // The kernel counts resident pages in per-processor batches, so the figure may lag by some of them.
       expect(facts.maxRssBytes).toBeGreaterThan(63 * MEBIBYTE)
       expect(facts.maxRssBytes).toBeLessThan(66 * MEBIBYTE)
@@ -138,12 +123,12 @@ function describeWalls(subject: Subject): void {
     it('input can be opened by name, as a pipe can', async () => {
       const code = `process.stdout.write(require('fs').readFileSync('/dev/stdin'))`
       const stdin = Buffer.from('by name')
-      const facts = await bench.run([], { argv: [process.execPath, '-e', code], stdin })
+      const facts = await bench().run([], { argv: [process.execPath, '-e', code], stdin })
       expect(facts.output.toString()).toBe('by name')
     })
 
     it('a tool has no descriptor but its three', async () => {
-      expect((await bench.run(['try', 'descriptors'])).output.toString()).toBe('descriptors contained\n')
+      expect((await bench().run(['try', 'descriptors'])).output.toString()).toBe('descriptors contained\n')
     })
 
     it('a tool has no network, no environment of the node and no capability', async () => {
@@ -151,7 +136,7 @@ function describeWalls(subject: Subject): void {
         const status = fs.readFileSync('/proc/self/status', 'utf8')
         console.log(JSON.stringify([fs.readFileSync('/proc/net/dev', 'utf8').match(/^ *\\w+:/gm),
           Object.keys(process.env).filter((n) => n.startsWith('ORIEN')), /CapEff:\\t0+\\n/.test(status), /NoNewPrivs:\\t1/.test(status)]))`
-      const facts = await bench.run([], { argv: [process.execPath, '-e', code] })
+      const facts = await bench().run([], { argv: [process.execPath, '-e', code] })
       expect(JSON.parse(facts.output.toString())).toEqual([['    lo:'], [], true, true])
     })
   })

@@ -1,3 +1,5 @@
+import { invariant } from '@orien/protocol'
+import { afterAll, beforeAll } from 'vitest'
 import type { Bench } from '../testing/bench.ts'
 
 /** A driver as the contract suite meets it. */
@@ -9,4 +11,17 @@ export type Subject = {
    * not must refuse strangers; it is held to everything else.
    */
   confines: boolean
+}
+
+/** A driver for the tests of one group, opened before them and closed after them. */
+export function lend({ open }: Pick<Subject, 'open'>): () => Bench {
+  let bench: Bench | undefined
+  beforeAll(async () => {
+    bench = await open()
+  })
+  afterAll(() => bench?.close())
+  return () => {
+    invariant(bench, 'a driver was opened before its tests')
+    return bench
+  }
 }
