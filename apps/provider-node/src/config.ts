@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { OrienError } from '@orien/protocol'
 import type { RuleLimits } from './rules/ruleBook.ts'
-import type { SandboxMode } from './sandbox/driver.ts'
+import { DRIVER_NAMES, type DriverName, type SandboxMode } from './sandbox/driver.ts'
 
 /** What the node is started with: command line first, then environment, then the provider's file. */
 export type Config = {
@@ -19,6 +19,10 @@ export type Config = {
   /** Where traces go; `OTEL_EXPORTER_OTLP_ENDPOINT`. */
   tracesEndpoint?: string
   sandboxMode?: SandboxMode
+  /** Bubblewrap unless told. */
+  driverName?: DriverName
+  /** Docker's own unless told. */
+  engineSocket?: string
   logLevel: string
 }
 
@@ -33,6 +37,8 @@ const OPTIONS = {
   'max-sessions': { type: 'string' },
   'max-session-runs': { type: 'string' },
   'sandbox-mode': { type: 'string' },
+  driver: { type: 'string' },
+  'engine-socket': { type: 'string' },
   standalone: { type: 'boolean' },
   'allow-unisolated': { type: 'boolean' },
 } as const
@@ -70,11 +76,15 @@ const present = <T extends object>(given: T): Present<T> =>
 
 const SANDBOX_MODES: readonly SandboxMode[] = ['cold', 'warm', 'resident']
 
-function sandboxModeOf(text: string | undefined): SandboxMode | undefined {
+function oneOf<T extends string>(
+  option: string,
+  known: readonly T[],
+  text: string | undefined,
+): T | undefined {
   if (text === undefined) return undefined
-  const mode = SANDBOX_MODES.find((known) => known === text)
-  if (mode) return mode
-  throw new OrienError('validation_failed', `--sandbox-mode must be one of ${SANDBOX_MODES.join(', ')}`)
+  const value = known.find((name) => name === text)
+  if (value) return value
+  throw new OrienError('validation_failed', `${option} must be one of ${known.join(', ')}`)
 }
 
 /**
@@ -96,7 +106,9 @@ export function readConfig(
     searchPath: env.PATH,
     tracesEndpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT,
     concurrency: wholeNumber('--concurrency', values.concurrency, 1, 1_024),
-    sandboxMode: sandboxModeOf(values['sandbox-mode'] ?? env.ORIEN_SANDBOX_MODE),
+    sandboxMode: oneOf('--sandbox-mode', SANDBOX_MODES, values['sandbox-mode'] ?? env.ORIEN_SANDBOX_MODE),
+    driverName: oneOf('--driver', DRIVER_NAMES, values.driver ?? env.ORIEN_SANDBOX_DRIVER),
+    engineSocket: values['engine-socket'] ?? env.ORIEN_ENGINE_SOCKET,
   }
   return {
     dataDir,

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { LIMITS, OrienError } from '@orien/protocol'
+import { assertNever, LIMITS, OrienError } from '@orien/protocol'
 import { BUILTIN_MANIFEST, loadTools } from './manifest/loadTools.ts'
 import { createOfferedTools, type OfferedTools } from './manifest/offeredTools.ts'
 import type { ToolSet } from './manifest/tools.ts'
@@ -8,8 +8,11 @@ import { openSpools, type Spools } from './output/spool.ts'
 import { createScheduler, type Scheduler } from './run/scheduler.ts'
 import type { Workspaces } from './run/workspaces.ts'
 import { createBubblewrapDriver } from './sandbox/bubblewrap.ts'
-import type { Driver, Isolation, SandboxMode } from './sandbox/driver.ts'
+import { createContainerDriver } from './sandbox/container/container.ts'
+import type { Driver, DriverName, Isolation, SandboxMode } from './sandbox/driver.ts'
+import { compareIsolation, type Downgrade } from './sandbox/isolationRecord.ts'
 import { SYSTEM_PATH } from './sandbox/names.ts'
+import { createSeatbeltDriver } from './sandbox/seatbelt.ts'
 import { createProcessDriver } from './sandbox/unsandboxed.ts'
 import { openWorkspaces } from './workspace/workspaces.ts'
 
@@ -31,12 +34,18 @@ export type StageOptions = {
   sandboxMode?: SandboxMode
   /** bubblewrap unless told. */
   driver?: Driver
+  /** The same by name. */
+  driverName?: DriverName
+  /** Of Docker or Podman, for the container driver. */
+  engineSocket?: string
 }
 
 /** Everything that runs tools, and knows nothing of money. */
 export type ToolStage = {
   driver: Driver
   isolation: Isolation
+  /** Set while this machine isolates less than it once did. */
+  downgrade?: Downgrade
   /** Always the one map; a reload changes what is in it. */
   tools: ToolSet
   offered: OfferedTools
@@ -67,6 +76,7 @@ export async function openStage(
   const offered = createOfferedTools(await readTools())
   const { current: tools } = offered
   const { driver, isolation } = await chooseDriver(dataDir, options)
+  const downgrade = await compareIsolation(dataDir, isolation.isolationClass)
   const workspaces = await openWorkspaces({
     rootDir: join(dataDir, 'workspaces'),
     sizeBytes: () => Math.max(...[...tools.values()].map((tool) => tool.manifest.limits.diskBytes)),
@@ -76,6 +86,7 @@ export async function openStage(
   return {
     driver,
     isolation,
+    ...(downgrade ? { downgrade } : {}),
     tools,
     offered,
     readTools,
@@ -95,20 +106,42 @@ function defaultManifest(dataDir: string): string {
   return existsSync(own) ? own : BUILTIN_MANIFEST
 }
 
+function createDriver(dataDir: string, options: StageOptions): Driver {
+  const { driverName = 'bubblewrap', sandboxMode, engineSocket } = options
+  switch (driverName) {
+    case 'bubblewrap':
+      return createBubblewrapDriver({
+        stateDir: join(dataDir, 'sandbox'),
+        ...(sandboxMode ? { mode: sandboxMode } : {}),
+      })
+    case 'container':
+      return createContainerDriver({
+        stateDir: join(dataDir, 'sandbox', 'container'),
+        ...(engineSocket ? { socketPath: engineSocket } : {}),
+      })
+    case 'seatbelt':
+      return createSeatbeltDriver()
+    case 'process':
+      return createProcessDriver()
+    default:
+      return assertNever(driverName)
+  }
+}
+
 async function chooseDriver(
   dataDir: string,
-  { driver: given, allowUnisolated = false, sandboxMode }: StageOptions,
+  options: StageOptions,
 ): Promise<Pick<ToolStage, 'driver' | 'isolation'>> {
-  const mode = sandboxMode ? { mode: sandboxMode } : {}
-  const driver = given ?? createBubblewrapDriver({ stateDir: join(dataDir, 'sandbox'), ...mode })
+  const driver = options.driver ?? createDriver(dataDir, options)
   const isolation = await driver.detect()
   if (isolation.servesStrangers) return { driver, isolation }
-  if (!allowUnisolated) {
+  if (!options.allowUnisolated) {
     await driver.close()
     const { code = 'no_isolation', detail = 'this machine cannot isolate tools' } = isolation.refusal ?? {}
     throw new OrienError('sandbox_unavailable', detail, { refusal: code, canaries: isolation.canaries })
   }
-  if (given) return { driver, isolation }
+  // Whoever names a driver gets that one: it may hold an owner's own work though it may not hold a stranger's.
+  if (options.driver || options.driverName) return { driver, isolation }
   await driver.close()
   const unsandboxed = createProcessDriver()
   return { driver: unsandboxed, isolation: await unsandboxed.detect() }

@@ -44,6 +44,7 @@ export async function identifyNode(ctx: Context, nonce: string, hello: Hello): P
  */
 export async function takeOffer(ctx: Context, provider: ProviderRow, hello: Hello): Promise<void> {
   const offer = readOffer(ctx, provider, hello.offer)
+  tellDowngrade(ctx, provider, offer)
   await ctx.db.write(({ tx }) =>
     updateProvider(tx, provider.id, {
       offer: hello.offer,
@@ -52,6 +53,20 @@ export async function takeOffer(ctx: Context, provider: ProviderRow, hello: Hell
       lastSeenAt: ctx.clock.now(),
     }),
   )
+}
+
+const CLASSES = ['none', 'namespaces', 'namespaces+cgroups']
+
+/** Sessions are offered under the weaker class from now on, so whoever watches the market has to see it. */
+function tellDowngrade(ctx: Context, provider: ProviderRow, { isolation }: Offer): void {
+  if (CLASSES.indexOf(isolation) >= CLASSES.indexOf(provider.isolation)) return
+  const change = { from: provider.isolation, to: isolation }
+  ctx.log.error({
+    event: 'node.isolation_downgraded',
+    code: 'isolation_downgraded',
+    providerId: provider.id,
+    ...change,
+  })
 }
 
 function readOffer(ctx: Context, provider: ProviderRow, jws: string): Offer {

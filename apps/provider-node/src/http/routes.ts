@@ -1,5 +1,11 @@
 import { Readable } from 'node:stream'
-import { argumentsJsonSchema, OrienError, sessionId as sessionIdSchema, toolId } from '@orien/protocol'
+import {
+  argumentsJsonSchema,
+  type IsolationClass,
+  OrienError,
+  sessionId as sessionIdSchema,
+  toolId,
+} from '@orien/protocol'
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import type { ToolSet } from '../manifest/tools.ts'
@@ -17,6 +23,8 @@ export type RoutesContext = {
   health(): Record<string, unknown>
   metrics: Pick<NodeMetrics, 'page' | 'requests'>
   tools: ToolSet
+  /** The class that tools run in here, as in the offer and in every receipt. */
+  isolation: IsolationClass
   history: History
   workspaces: Workspaces
   /** Present in stand-alone mode only: without a coordinator nobody pays. */
@@ -46,6 +54,7 @@ export function serveRoutes(app: FastifyInstance, context: RoutesContext): void 
     return reply.type(contentType).send(text)
   })
   app.get('/tools', async () => ({
+    isolation: context.isolation,
     items: [...tools.values()].map(({ published, hash }) => ({
       ...published,
       manifestHash: hash,

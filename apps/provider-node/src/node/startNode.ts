@@ -127,6 +127,7 @@ async function load(options: NodeOptions, closers: (() => Promise<void>)[]): Pro
   const keptOutput = new Set(journal.state.pendingReceipts.keys())
   const stage = await openStage(dataDir, { concurrency: availableParallelism(), ...options }, keptOutput)
   closers.push(stage.close)
+  if (stage.downgrade) log.error({ event: 'isolation.downgraded', ...stage.downgrade })
   const rules = await openRuleBook(dataDir)
   if (options.limits && Object.keys(options.limits).length > 0) await rules.change({ limits: options.limits })
   const service = { service: 'orien-node', version: VERSION }
@@ -192,7 +193,8 @@ export async function listen(
   const { port = 0, clock = systemClock, random = systemRandom, log = silentLog } = options
   const { metrics } = served
   const app = createServer({ apiToken: keys.apiToken, clock, random, log, metrics })
-  serveRoutes(app, { tools: stage.tools, workspaces: stage.workspaces, history, ...served })
+  const { tools, workspaces, isolation } = stage
+  serveRoutes(app, { tools, workspaces, isolation: isolation.isolationClass, history, ...served })
   const url = await app.listen({ host: '127.0.0.1', port }).catch((cause: unknown) => {
     throw new OrienError('setup_failed', `port ${port} is not free`, {}, { cause })
   })

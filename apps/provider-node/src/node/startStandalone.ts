@@ -39,6 +39,7 @@ export async function startStandalone(
     const apiToken = await loadOrMakeApiToken(dataDir, random)
     const stage = await openStage(dataDir, { concurrency: availableParallelism(), ...options }, new Set())
     closers.push(stage.close)
+    if (stage.downgrade) log.error({ event: 'isolation.downgraded', ...stage.downgrade })
     const outputs = new Map<string, Spool>()
     const history = createHistory((id) => {
       outputs.delete(id)
@@ -53,6 +54,7 @@ export async function startStandalone(
       standalone: true,
       driver: stage.isolation.driver,
       isolation: stage.isolation.isolationClass,
+      ...(stage.downgrade ? { isolationDowngrade: stage.downgrade } : {}),
       sandboxes: sandboxesOf(stage),
       ...stage.scheduler.counts(),
     })

@@ -37,6 +37,8 @@ export function healthOf({
     rateMicrosPerMinute: rateMicrosPerMinute.toString(),
     driver: stage.isolation.driver,
     isolation: stage.isolation.isolationClass,
+    ...(stage.downgrade ? { isolationDowngrade: stage.downgrade } : {}),
+    ...(stage.isolation.refusal ? { refusesStrangers: stage.isolation.refusal } : {}),
     sandboxes: sandboxesOf(stage),
     mode: rules.current().mode,
     link: providing.linkStatus(),

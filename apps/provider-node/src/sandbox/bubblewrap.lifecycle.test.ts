@@ -124,6 +124,20 @@ describe.each(SANDBOX_MODES)('in a %s sandbox', (mode) => {
       expect(facts).toMatchObject({ stop: 'sandbox_error', detail: 'bubblewrap is not installed' })
     })
 
+    it('without a compiler and without a fitting prebuilt helper is refused with its code, and runs nothing', async () => {
+      const driver = createBubblewrapDriver({
+        mode,
+        stateDir: join(bench.workspaceDir, '..', 'elsewhere'),
+        programs: { compilers: ['no-such-compiler'], prebuiltDir: bench.workspaceDir },
+      })
+      expect(await driver.detect()).toMatchObject({
+        servesStrangers: false,
+        isolationClass: 'none',
+        refusal: { code: 'helper_missing' },
+      })
+      expect((await driver.run(bench.spec(['fail', '0']), () => {}).finished).stop).toBe('sandbox_error')
+    })
+
     it('where bubblewrap cannot make a user namespace is refused with its code', async () => {
       const bwrapPath = join(bench.workspaceDir, '..', 'bwrap')
       const script =

@@ -3,6 +3,11 @@
  * it knows nothing of sessions' money, of receipts or of the coordinator.
  */
 
+/** The drivers there are. `container` and `seatbelt` are unproven: see docs/sandbox.md. */
+export const DRIVER_NAMES = ['bubblewrap', 'container', 'seatbelt', 'process'] as const
+/** See {@link DRIVER_NAMES}. */
+export type DriverName = (typeof DRIVER_NAMES)[number]
+
 /** What a driver proved about itself by running its canary attacks on this machine, strongest first. */
 type IsolationClass = 'namespaces+cgroups' | 'namespaces' | 'none'
 
@@ -17,11 +22,18 @@ export type SandboxMode = 'cold' | 'warm' | 'resident'
 
 /** The outcome of a driver's self-test. `refusal` says, in one line and coded, why strangers are refused. */
 export type Isolation = {
-  driver: 'bubblewrap' | 'process'
+  driver: DriverName
   isolationClass: IsolationClass
   servesStrangers: boolean
   refusal?: {
-    code: 'bubblewrap_missing' | 'userns_forbidden' | 'canary_failed' | 'no_isolation'
+    code:
+      | 'bubblewrap_missing'
+      | 'helper_missing'
+      | 'userns_forbidden'
+      | 'engine_missing'
+      | 'driver_unproven'
+      | 'canary_failed'
+      | 'no_isolation'
     detail: string
   }
   /** How runs get their sandboxes; absent where there are none. */
@@ -111,7 +123,7 @@ export type Run = {
 export type SlotCounts = { idle: number; made: number; reused: number; discarded: number }
 
 export type Driver = {
-  readonly name: 'bubblewrap' | 'process'
+  readonly name: DriverName
   /** Runs the canaries and says which class this machine reaches. */
   detect(): Promise<Isolation>
   /** Starts a run; output is handed over as it appears. A slow `onOutput` (it may return a promise) holds the tool back, it never grows memory. */

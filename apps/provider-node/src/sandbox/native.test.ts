@@ -30,7 +30,7 @@ describe('building a native program', () => {
   })
 
   it('without a compiler takes the prebuilt one, which works the same', async () => {
-    const { path, source } = await buildHelper(dir, 'orien-canary', ['no-such-compiler'])
+    const { path, source } = await buildHelper(dir, 'orien-canary', { compilers: ['no-such-compiler'] })
     expect(source).toBe('prebuilt')
     await expect(execute(path, ['fail', '5'])).rejects.toMatchObject({ code: 5 })
   })

@@ -56,8 +56,16 @@ async function compileWithAny(
   return false
 }
 
-async function copyPrebuilt(program: NativeProgram, target: string): Promise<void> {
-  const prebuilt = join(NATIVE_DIR, 'prebuilt', `${process.platform}-${process.arch}`, program)
+/** Where programs are had from. */
+export type ProgramSources = {
+  /** Tried in turn. */
+  compilers?: readonly string[]
+  /** Holds `<platform>-<processor>/<program>`. */
+  prebuiltDir?: string
+}
+
+async function copyPrebuilt(prebuiltDir: string, program: NativeProgram, target: string): Promise<void> {
+  const prebuilt = join(prebuiltDir, `${process.platform}-${process.arch}`, program)
   await copyFile(prebuilt, target).catch((cause: unknown) => {
     const detail = `no compiler here and no prebuilt ${program} for ${process.arch}`
     throw new OrienError('sandbox_unavailable', detail, {}, { cause })
@@ -68,13 +76,12 @@ async function copyPrebuilt(program: NativeProgram, target: string): Promise<voi
  * A program of native/, compiled into `cacheDir` under the hash of its source, or the prebuilt one where there is
  * no compiler. Safe to call from several processes at once.
  *
- * @param compilers tried in turn
  * @throws OrienError `sandbox_unavailable` where there is neither a compiler nor a prebuilt program
  */
 export async function buildHelper(
   cacheDir: string,
   program: NativeProgram = 'orien-init',
-  compilers: readonly string[] = COMPILERS,
+  { compilers = COMPILERS, prebuiltDir = join(NATIVE_DIR, 'prebuilt') }: ProgramSources = {},
 ): Promise<BuiltProgram> {
   const path = join(cacheDir, `${program}-${process.arch}-${(await sourceHash(program)).slice(0, 32)}`)
   const isCached = await access(path).then(
@@ -86,7 +93,7 @@ export async function buildHelper(
   const unfinished = `${path}.${randomName()}`
   try {
     const isCompiled = await compileWithAny(compilers, program, unfinished)
-    if (!isCompiled) await copyPrebuilt(program, unfinished)
+    if (!isCompiled) await copyPrebuilt(prebuiltDir, program, unfinished)
     await chmod(unfinished, 0o555)
     await rename(unfinished, path)
     return { path, source: isCompiled ? 'compiled' : 'prebuilt', sha256: sha256(await readFile(path)) }

@@ -1,20 +1,20 @@
 import { execFile } from 'node:child_process'
-import { chownSync, lstatSync, readlinkSync, statSync } from 'node:fs'
 import { access, mkdir, rm, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { OrienError } from '@orien/protocol'
 import type { Clock } from '../clock.ts'
-import { type HostLayout, LAYOUT_NAMES, MASKED_NAMES } from './arguments.ts'
 import { openCgroups, sweepCgroups } from './cgroup.ts'
-import type { RunContext, SetUp } from './context.ts'
+import type { SetUp } from './context.ts'
 import type { Isolation, SandboxMode } from './driver.ts'
-import { createSlotUids, SYSTEM_PATH } from './names.ts'
-import { buildHelper } from './native.ts'
+import { GROUP, PASSWD, readLayout } from './layout.ts'
+import { SYSTEM_PATH } from './names.ts'
+import { buildHelper, type ProgramSources } from './native.ts'
 import { sweepOrphans } from './orphans.ts'
 import { createReach, directReach, sweepStages } from './reach.ts'
 import type { SandboxFiles } from './sandboxProcess.ts'
 import { seccompFilter } from './seccomp/filter.ts'
+import { createSlots } from './slotUids.ts'
 import { Spawner } from './spawner.ts'
 
 const run = promisify(execFile)
@@ -33,13 +33,12 @@ export type BubblewrapOptions = {
   mode?: SandboxMode
   /** Of the sandboxes' ages. */
   clock?: Clock
+  /** Where the programs of native/ come from, unless told. */
+  programs?: ProgramSources
 }
 
 /** Older ones know neither --disable-userns nor --assert-userns-disabled. */
 const OLDEST_MINOR = 8
-
-const PASSWD = 'orien:x:1000:1000::/workspace:/nonexistent\nnobody:x:65534:65534::/nonexistent:/nonexistent\n'
-const GROUP = 'orien:x:1000:\nnogroup:x:65534:\n'
 
 async function findBubblewrap(searchPath: string): Promise<string | null> {
   for (const dir of searchPath.split(delimiter)) {
@@ -59,24 +58,7 @@ async function isRecentEnough(bwrapPath: string): Promise<boolean> {
   return Number(major) > 0 || Number(minor) >= OLDEST_MINOR
 }
 
-const OTHERS_READ = 0o004
-
-/** What only the host's root may read is closed to a tool in any case. */
-const isReadable = (path: string): boolean =>
-  ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & OTHERS_READ) !== 0
-
-function readLayout(): HostLayout {
-  const links: Record<string, string> = {}
-  const directories: string[] = []
-  for (const name of LAYOUT_NAMES) {
-    const entry = lstatSync(name, { throwIfNoEntry: false })
-    if (entry?.isSymbolicLink()) links[name] = readlinkSync(name)
-    else if (entry) directories.push(name)
-  }
-  return { links, directories, masked: MASKED_NAMES.filter(isReadable) }
-}
-
-async function writeFiles(stateDir: string): Promise<SandboxFiles> {
+async function writeFiles(stateDir: string): Promise<Omit<SandboxFiles, 'helper'>> {
   const processor = process.arch
   if (processor !== 'x64' && processor !== 'arm64')
     throw new OrienError('sandbox_unavailable', `there is no system-call filter for ${processor}`)
@@ -91,23 +73,24 @@ async function writeFiles(stateDir: string): Promise<SandboxFiles> {
     writeFile(files.passwd, PASSWD),
     writeFile(files.group, GROUP),
   ])
-  const helper = await buildHelper(join(stateDir, 'native'))
-  return { ...files, helper: helper.path }
+  return files
 }
 
-/**
- * Kernel quotas (inotify, pipe pages, keys) are counted per host uid, so each workspace's tools get a uid of their own.
- * A workspace that still belongs to root is handed over first.
- */
-function createSlots(): RunContext['uidFor'] {
-  if (process.getuid?.() !== 0) return () => undefined
-  const nextUid = createSlotUids()
-  return (workspaceDir) => {
-    const { uid } = statSync(workspaceDir)
-    if (uid !== 0) return uid
-    const slot = nextUid()
-    chownSync(workspaceDir, slot, slot)
-    return slot
+/** The helper and the program that starts sandboxes, or why there are none: nothing else could keep the meter. */
+async function buildPrograms({
+  stateDir,
+  programs,
+}: BubblewrapOptions): Promise<{ helper: string; spawn: string } | { refusal: string }> {
+  const native = join(stateDir, 'native')
+  try {
+    const [helper, spawn] = await Promise.all([
+      buildHelper(native, 'orien-init', programs),
+      buildHelper(native, 'orien-spawn', programs),
+    ])
+    return { helper: helper.path, spawn: spawn.path }
+  } catch (error) {
+    if (error instanceof OrienError) return { refusal: error.message }
+    throw error
   }
 }
 
@@ -126,18 +109,24 @@ export async function setUp(options: BubblewrapOptions): Promise<SetUp> {
   const stagesDir = join(options.stateDir, 'stages')
   const spawnerDir = join(options.stateDir, 'spawner')
   try {
-    const [files, program] = await Promise.all([
-      writeFiles(options.stateDir),
-      buildHelper(join(options.stateDir, 'native'), 'orien-spawn'),
-    ])
+    const files = await writeFiles(options.stateDir)
+    const programs = await buildPrograms(options)
+    if ('refusal' in programs) return refuse('helper_missing', programs.refusal)
     sweepOrphans(files.seccomp)
     await sweepCgroups(journalDir)
     await sweepStages(stagesDir)
     await rm(spawnerDir, { recursive: true, force: true })
     const reach = process.getuid?.() === 0 ? createReach(stagesDir) : directReach
     const cgroups = options.useCgroups === false ? undefined : openCgroups(journalDir)
-    const spawner = new Spawner(program.path, spawnerDir)
-    const context = { bwrapPath, files, layout: readLayout(), uidFor: createSlots(), reach, spawner }
+    const spawner = new Spawner(programs.spawn, spawnerDir)
+    const context = {
+      bwrapPath,
+      files: { ...files, helper: programs.helper },
+      layout: readLayout(),
+      uidFor: createSlots(),
+      reach,
+      spawner,
+    }
     return { ok: true, context: cgroups ? { ...context, cgroups } : context }
   } catch (error) {
     if (!(error instanceof OrienError)) throw error

@@ -121,7 +121,8 @@ async function conduct(run: Bare, spec: RunSpec, sink: OutputSink, onStarted: ()
   return conclude(run, spec, sink)
 }
 
-function startBare(spec: RunSpec, onOutput: Parameters<Driver['run']>[1]): Run {
+/** Starts a process with a time limit and an output limit, and no other. */
+export function startProcess(spec: RunSpec, onOutput: Parameters<Driver['run']>[1]): Run {
   const run: Bare = { stop: 'exit', deadlineMs: spec.deadlineMs }
   const started = Promise.withResolvers<void>()
   const sink = createOutputSink(spec.limits.outputBytes, onOutput)
@@ -148,14 +149,18 @@ const NO_ISOLATION: Isolation = {
   canaries: [],
 }
 
-/** For development where no sandbox exists: no walls, no limits but time and output, and never for strangers. */
-export function createProcessDriver(): Driver {
+/**
+ * A driver that starts plain processes and has nothing to set up.
+ *
+ * @param start how
+ */
+export function createBareDriver(isolation: Isolation, start: Driver['run']): Driver {
   const running = new Set<Run>()
   return {
-    name: 'process',
-    detect: () => Promise.resolve(NO_ISOLATION),
+    name: isolation.driver,
+    detect: () => Promise.resolve(isolation),
     run: (spec, onOutput) => {
-      const run = startBare(spec, onOutput)
+      const run = start(spec, onOutput)
       running.add(run)
       run.finished.then(() => running.delete(run))
       return run
@@ -168,3 +173,6 @@ export function createProcessDriver(): Driver {
     },
   }
 }
+
+/** For development where no sandbox exists: no walls, no limits but time and output, and never for strangers. */
+export const createProcessDriver = (): Driver => createBareDriver(NO_ISOLATION, startProcess)

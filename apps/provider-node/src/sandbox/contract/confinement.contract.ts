@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { ROOMY } from '../testing/bench.ts'
-import { lend, type Subject } from './subject.ts'
+import { lend, type Subject } from './subject.contract.ts'
 
 const MEBIBYTE = 1_048_576
 const CPU_TOLERANCE_MICROS = 10_000

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { lend, type Subject } from './subject.ts'
+import { lend, type Subject } from './subject.contract.ts'
 
 /** How a driver is used: proved, run, released, closed and used again. */
 export function describeLifecycle(subject: Subject): void {

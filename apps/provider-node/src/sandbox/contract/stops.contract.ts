@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { ROOMY } from '../testing/bench.ts'
-import { lend, type Subject } from './subject.ts'
+import { lend, type Subject } from './subject.contract.ts'
 
 /** Every way in which a run can end, and what is told of it. */
 export function describeStops(subject: Subject): void {

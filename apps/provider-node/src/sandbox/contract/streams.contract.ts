@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { type Bench, ROOMY } from '../testing/bench.ts'
-import { lend, type Subject } from './subject.ts'
+import { lend, type Subject } from './subject.contract.ts'
 
 const MEBIBYTE = 1_048_576
 
