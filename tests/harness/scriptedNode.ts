@@ -130,8 +130,9 @@ function reply(owner: ScriptedOwner, message: ToNode, send: (message: FromNode) 
       return
     }
     case 'fileList':
-      send({ type: 'files', requestId: message.requestId, items: [] })
+      send({ type: 'files', requestId: message.requestId, items: [], hasMore: false })
       return
+    case 'fileFind':
     case 'fileRead':
     case 'fileWrite':
       send({

@@ -33,6 +33,7 @@ export function createTestClock(): TestClock {
   return {
     now: () => new Date(beganMs + elapsedMs),
     monotonicMs: () => elapsedMs,
+    after: () => () => {},
     advance: (ms) => {
       elapsedMs += ms
     },

@@ -49,7 +49,7 @@ export type Nodes = {
   ) => Promise<Extract<FromNode, { type: T }>>
 }
 
-type Requests = Extract<ToNode, { type: 'claimRequest' | 'fileList' }>
+type Requests = Extract<ToNode, { type: 'claimRequest' | 'fileFind' }>
 /** A question to a node, without the number that the connection gives it. */
 export type NodeRequest = Requests extends infer R
   ? R extends Requests

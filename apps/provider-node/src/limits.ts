@@ -1,3 +1,5 @@
+import { LIMITS } from '@orien/protocol'
+
 /** Every bound of the node that is not the world's business; see LIMITS of the protocol for those. Units last. */
 export const NODE_LIMITS = {
   /** Runs accepted and not finished; also the most that one hello can name. */
@@ -21,6 +23,13 @@ export const NODE_LIMITS = {
   /** Above this, the other side does not read at all and the connection is given up. */
   sendBufferHardBytes: 33_554_432,
   transfers: 32,
+  /** Uploads of one session, and of all, that are under way or wait to be continued. */
+  sessionUploads: 8,
+  uploads: 64,
+  /** Files of one session whose hashes are remembered. */
+  rememberedHashes: 10_000,
+  /** What is read to tell the hashes of one list; the rest is listed without. */
+  listHashBytes: 1_073_741_824,
   inputFiles: 100,
   outputFiles: 1_000,
   /** Output files are hashed up to this sum; the rest is left out of the receipt. */
@@ -34,7 +43,7 @@ export const NODE_LIMITS = {
 } as const
 
 /** How long the node waits for what; tests shorten them. */
-export type Timing = typeof DEFAULT_TIMING
+export type Timing = { [Name in keyof typeof DEFAULT_TIMING]: number }
 
 export const DEFAULT_TIMING = {
   /** From opening the socket to `welcome`. */
@@ -63,7 +72,9 @@ export const DEFAULT_TIMING = {
   /** From asking a connection to end to ending it. */
   closeMs: 1_000,
   /** A transfer without progress. */
-  transferIdleMs: 60_000,
+  transferIdleMs: LIMITS.transferIdleMs,
+  /** What has arrived of an upload waits this long to be continued. */
+  uploadKeptMs: LIMITS.uploadKeptMs,
   /** How long a stop waits for running tools before it kills them. */
   drainMs: 8_000,
   /** How often it is looked whether a drain is over that is to end the node. */

@@ -153,10 +153,32 @@ export const ERRORS = {
     'The receipt is disputed',
     'Its time or price contradicts what the coordinator saw; the session is ending.',
   ),
+  deposit_pending: row(
+    409,
+    'The deposit is not final yet',
+    'Wait for the event `deposit.final`; until then a session holds only a few small files.',
+    true,
+  ),
+  upload_offset_mismatch: row(
+    409,
+    'The upload does not go on where it stopped',
+    'Send the bytes from `receivedBytes` on.',
+    true,
+  ),
+  workspace_gone: row(
+    410,
+    'The session is over and its files are gone',
+    'Files have to be downloaded before a session ends. Open a new one.',
+  ),
   length_required: row(411, 'The length of the body is missing', 'Send a Content-Length header.'),
   precondition_failed: row(412, 'A precondition does not hold', 'Read the resource again.'),
   payload_too_large: row(413, 'The body is too large', 'Send less; the limit is in `limitBytes`.'),
   unsupported_media_type: row(415, 'The content type is not supported', 'Send application/json.'),
+  range_not_satisfiable: row(
+    416,
+    'The file is shorter than that',
+    'Ask for a range within `bytes`, or for the whole file.',
+  ),
   digest_mismatch: row(422, 'The bytes do not match their digest', 'Send the file again.'),
   unsupported_operation: row(
     422,
@@ -169,6 +191,12 @@ export const ERRORS = {
     'Use a relative name without `..`, links or special files.',
   ),
   workspace_full: row(422, 'The workspace is full', 'Remove files or ask for a provider with more space.'),
+  too_many_transfers: row(
+    429,
+    'Too many files at once',
+    'Wait until one of your transfers has ended, or send files one after the other.',
+    true,
+  ),
   rate_limited: row(429, 'Too many requests', 'Wait for the time in Retry-After.', true),
   coordinator_unreachable: row(
     503,

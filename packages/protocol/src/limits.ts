@@ -12,6 +12,21 @@ export const LIMITS = {
   fileBytes: 1_073_741_824,
   /** A workspace-relative file name. */
   fileNameBytes: 512,
+  /** A transfer that makes no headway for this long is dropped, whichever side is the slow one. */
+  transferIdleMs: 60_000,
+  /** Headway of a transfer: fewer bytes than this (or the end) within the idle time are none. */
+  transferStepBytes: 65_536,
+  /** Transfers at once: of one session, of one agent, of one coordinator. */
+  sessionTransfers: 4,
+  agentTransfers: 16,
+  transfers: 128,
+  /** Transfers of one agent that wait for their turn, and for how long. */
+  agentWaitingTransfers: 64,
+  transferWaitMs: 30_000,
+  /** What a workspace may hold before the deposit of its session is final. */
+  unfundedFileBytes: 16_777_216,
+  /** What has arrived of an upload that was cut off is kept this long. */
+  uploadKeptMs: 900_000,
   /** Files listed of one workspace. */
   filesListed: 10_000,
   /** Output a result carries inline; the rest is read from the logs. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { address, bytes32, signature } from './bytes.ts'
+import { address, bytes32, sha256Schema, signature } from './bytes.ts'
 import { channelTerms, voucher } from './channel.ts'
 import { executionId, providerId, sessionId } from './ids.ts'
 import { LIMITS } from './limits.ts'
@@ -7,6 +7,7 @@ import { toolId } from './manifest.ts'
 import { usdcMicros } from './money.ts'
 import { traceparent } from './runReport.ts'
 import { instant } from './time.ts'
+import { fileView } from './views.ts'
 
 /** What a node signs (JWS `orien-node+jws`) to open its connection, bound to the coordinator's nonce. */
 export const nodeProof = z.strictObject({ providerId, nonce: z.string().min(16).max(128), at: instant })
@@ -82,16 +83,43 @@ export const toNode = z.discriminatedUnion('type', [
     deadline: z.int(),
   }),
   z.strictObject({ type: z.literal('fileList'), requestId, sessionId }),
-  z.strictObject({ type: z.literal('fileRead'), requestId, sessionId, name: z.string() }),
+  /** From `fromByte` on, if the file still is the one of `ifSha256`; else, and without it, as `fileOpened` says. */
+  z.strictObject({
+    type: z.literal('fileRead'),
+    requestId,
+    sessionId,
+    name: z.string(),
+    fromByte: z.int().min(0),
+    ifSha256: sha256Schema.optional(),
+  }),
+  /** How much is there of an upload that was cut off. */
+  z.strictObject({
+    type: z.literal('fileFind'),
+    requestId,
+    sessionId,
+    name: z.string(),
+    bytes: z.int().min(0),
+    sha256: sha256Schema,
+  }),
+  /**
+   * Bytes `fromByte` up to `toByte` (exclusive) of a file of `bytes`. With `sha256` what has arrived is kept when the
+   * transfer is cut off, and the file may come in parts.
+   */
   z.strictObject({
     type: z.literal('fileWrite'),
     requestId,
     sessionId,
     name: z.string(),
     bytes: z.int().min(0),
+    fromByte: z.int().min(0),
+    toByte: z.int().min(0),
+    sha256: sha256Schema.optional(),
+    /** What the whole workspace may hold afterwards, where that is less than the node would allow. */
+    shareBytes: z.int().min(0).optional(),
   }),
   z.strictObject({ type: z.literal('fileChunk'), requestId, data: z.string() }),
-  z.strictObject({ type: z.literal('fileEnd'), requestId, sha256: z.string() }),
+  /** The last chunk was sent; the hash of the whole file with its last part. */
+  z.strictObject({ type: z.literal('fileEnd'), requestId, sha256: sha256Schema.optional() }),
   z.strictObject({ type: z.literal('fileAbort'), requestId }),
   /** Lets the sender of chunks go on: credit-based flow control. */
   z.strictObject({ type: z.literal('fileCredit'), requestId, chunks: z.int().positive() }),
@@ -148,10 +176,29 @@ export const fromNode = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('files'),
     requestId,
-    items: z.array(z.strictObject({ name: z.string(), bytes: z.int(), modifiedAt: instant })),
+    items: z.array(fileView),
+    /** A list that is too long for one message comes in several. */
+    hasMore: z.boolean(),
   }),
   /** The file's size and hash, read once before its bytes are sent, so that a reader knows what to expect. */
-  z.strictObject({ type: z.literal('fileOpened'), requestId, bytes: z.int().min(0), sha256: z.string() }),
+  z.strictObject({
+    type: z.literal('fileOpened'),
+    requestId,
+    bytes: z.int().min(0),
+    sha256: z.string(),
+    /** Where the chunks begin: not where it was asked when the file has changed. */
+    fromByte: z.int().min(0),
+  }),
+  z.strictObject({
+    type: z.literal('fileFound'),
+    requestId,
+    receivedBytes: z.int().min(0),
+    isComplete: z.boolean(),
+  }),
+  /** What has arrived of an upload: chunks may come from there on. */
+  z.strictObject({ type: z.literal('fileReady'), requestId, receivedBytes: z.int().min(0) }),
+  /** A part that was not the last is kept. */
+  z.strictObject({ type: z.literal('filePart'), requestId, receivedBytes: z.int().min(0) }),
   z.strictObject({ type: z.literal('fileChunk'), requestId, data: z.string() }),
   z.strictObject({ type: z.literal('fileEnd'), requestId, sha256: z.string(), bytes: z.int().min(0) }),
   z.strictObject({ type: z.literal('fileCredit'), requestId, chunks: z.int().positive() }),

@@ -166,6 +166,8 @@ export const fileView = z.strictObject({
   name: z.string(),
   bytes: z.int().min(0),
   modifiedAt: instant,
+  /** Of its content, lower-case hex; absent for what a node does not hash for a list, because there is so much of it. */
+  sha256: z.string().optional(),
 })
 /** See {@link fileView}. */
 export type FileView = z.output<typeof fileView>

@@ -40,6 +40,8 @@ async function upload(
     sessionId: session.sessionId,
     name,
     bytes: announcedBytes,
+    fromByte: 0,
+    toByte: announcedBytes,
   })
   let credit = FILE_WINDOW_CHUNKS
   for (const data of chunksOf(bytes)) {
@@ -58,7 +60,7 @@ async function upload(
 async function download(name: string, sessionId = session.sessionId) {
   const requestId = newRequest()
   const { coordinator } = world
-  coordinator.send({ type: 'fileRead', requestId, sessionId, name })
+  coordinator.send({ type: 'fileRead', requestId, sessionId, name, fromByte: 0 })
   const isOurs = (message: { requestId: number }) => message.requestId === requestId
   const opened = await Promise.race([
     coordinator.next('fileOpened', isOurs),
@@ -97,7 +99,12 @@ describe('files of a workspace', () => {
     const requestId = newRequest()
     world.coordinator.send({ type: 'fileList', requestId, sessionId: session.sessionId })
     const { items } = await world.coordinator.next('files', (message) => message.requestId === requestId)
-    expect(items).toContainEqual({ name: 'listed.txt', bytes: 4, modifiedAt: expect.any(String) })
+    expect(items).toContainEqual({
+      name: 'listed.txt',
+      bytes: 4,
+      modifiedAt: expect.any(String),
+      sha256: sha256Hex('four'),
+    })
   })
 
   test('what a tool wrote can be read, and what was sent can be used by a tool', async () => {
@@ -111,7 +118,8 @@ describe('files of a workspace', () => {
   test('a reader that gives no credit is sent one window and no more', async () => {
     await upload('slow.bin', systemRandom.bytes(3 * FILE_WINDOW_CHUNKS * LIMITS.logChunkBytes))
     const requestId = newRequest()
-    world.coordinator.send({ type: 'fileRead', requestId, sessionId: session.sessionId, name: 'slow.bin' })
+    const { sessionId } = session
+    world.coordinator.send({ type: 'fileRead', requestId, sessionId, name: 'slow.bin', fromByte: 0 })
     const isOurs = (message: { requestId: number }) => message.requestId === requestId
     for (let chunk = 0; chunk < FILE_WINDOW_CHUNKS; chunk += 1)
       await world.coordinator.next('fileChunk', isOurs)
@@ -153,7 +161,14 @@ describe('a transfer is refused', () => {
 
   test('for more than the workspace holds', async () => {
     const requestId = newRequest()
-    const request = { requestId, sessionId: session.sessionId, name: 'huge', bytes: 500_000_000 }
+    const request = {
+      requestId,
+      sessionId: session.sessionId,
+      name: 'huge',
+      bytes: 500_000_000,
+      fromByte: 0,
+      toByte: 500_000_000,
+    }
     world.coordinator.send({ type: 'fileWrite', ...request })
     const answer = await world.coordinator.next('failure', (message) => message.requestId === requestId)
     expect(answer.code).toBe('workspace_full')
@@ -168,6 +183,8 @@ test('an aborted transfer leaves nothing, and its name is free', async () => {
     sessionId: session.sessionId,
     name: 'half',
     bytes: 10,
+    fromByte: 0,
+    toByte: 10,
   })
   world.coordinator.send({ type: 'fileChunk', requestId, data: Buffer.from('half').toString('base64') })
   world.coordinator.send({ type: 'fileAbort', requestId })

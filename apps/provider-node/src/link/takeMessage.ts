@@ -1,6 +1,8 @@
 import { assertNever, type ToNode } from '@orien/protocol'
 import { answerClaim, type Claimant } from '../claims/answerClaim.ts'
-import type { FileMessage, Transfers } from '../files/transfers.ts'
+import type { FileDesk } from '../files/fileDesk.ts'
+import type { FileMessage } from '../files/mailbox.ts'
+import type { Transfers } from '../files/transfers.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Log } from '../log.ts'
 import type { Spools } from '../output/spool.ts'
@@ -17,6 +19,7 @@ export type Takers = {
   delivery: Delivery
   spools: Spools
   workspaces: Workspaces
+  desk: FileDesk
   claimant: Claimant
   /** Called when a session is called settled. */
   onForgotten(): void
@@ -74,21 +77,34 @@ function takeWork(takers: Takers, message: Work, connection: Connection): void {
   }
 }
 
-function endSession({ journal, runs }: Takers, { sessionId }: Of<'endSession'>): void {
+function endSession(takers: Takers, { sessionId }: Of<'endSession'>): void {
+  const { journal, runs } = takers
   if (journal.state.sessions.has(sessionId)) journal.note({ t: 'ended', sessionId })
   runs.stopSession(sessionId, 'cancelled')
+  clearWorkspace(takers, sessionId)
 }
 
 function forgetSession(takers: Takers, { sessionId }: Of<'forgetSession'>): void {
-  const { journal, runs, workspaces, log } = takers
+  const { journal, runs } = takers
   runs.stopSession(sessionId, 'cancelled')
   if (journal.state.sessions.has(sessionId)) journal.note({ t: 'forgotten', sessionId })
   for (const pending of [...journal.state.pendingReceipts.values()])
     if (pending.sessionId === sessionId) finish(takers, pending.executionId)
-  workspaces
-    .destroy(sessionId)
-    .catch((error: unknown) => log.error({ event: 'workspace.undestroyed', sessionId, err: error }))
+  clearWorkspace(takers, sessionId)
   takers.onForgotten()
+}
+
+/** Nobody reads or writes its files from now on; they are removed when the last run has been accounted for. */
+function clearWorkspace(
+  { desk, runs, workspaces, log }: Takers,
+  sessionId: Of<'endSession'>['sessionId'],
+): void {
+  const clear = async () => {
+    await desk.endSession(sessionId)
+    await runs.closed(sessionId)
+    await workspaces.destroy(sessionId)
+  }
+  clear().catch((error: unknown) => log.error({ event: 'workspace.undestroyed', sessionId, err: error }))
 }
 
 function takeAcknowledgement(takers: Takers, { executionId, countersignature }: Of<'receiptAck'>): void {

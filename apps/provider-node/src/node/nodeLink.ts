@@ -1,5 +1,6 @@
 import { makeJws } from '@orien/protocol'
 import { instantOf } from '../clock.ts'
+import type { FileDesk } from '../files/fileDesk.ts'
 import { createTransfers, type Transfers } from '../files/transfers.ts'
 import type { SignedOffer } from '../identity/offer.ts'
 import { NODE_LIMITS } from '../limits.ts'
@@ -15,12 +16,12 @@ import type { ProvideContext } from './provideContext.ts'
 import { VERSION } from './version.ts'
 
 /** Who does what the coordinator asks for. */
-export type Working = { delivery: Delivery; runs: Runs; workspaces: WatchedWorkspaces }
+export type Working = { delivery: Delivery; runs: Runs; workspaces: WatchedWorkspaces; desk: FileDesk }
 
 /** What the link says and hears. */
 export function linkOf(
   context: ProvideContext,
-  { delivery, runs, workspaces }: Working,
+  { delivery, runs, workspaces, desk }: Working,
   offer: () => SignedOffer,
   onForgotten: () => void,
 ): LinkContext {
@@ -53,7 +54,7 @@ export function linkOf(
       ...(skew ? { clockSkewMs: skew.skewMs } : {}),
     }),
     onLive: (connection) => {
-      transfersOf.set(connection, createTransfers({ ...context, workspaces, connection, isServed }))
+      transfersOf.set(connection, createTransfers({ ...context, workspaces, desk, connection, isServed }))
       delivery.attach(connection)
     },
     onHeartbeat: () => delivery.mark(),
@@ -65,6 +66,7 @@ export function linkOf(
         runs,
         delivery,
         workspaces,
+        desk,
         spools: stage.spools,
         claimant: claimant(),
         onForgotten,

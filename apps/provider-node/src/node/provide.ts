@@ -1,5 +1,6 @@
 import { watchChannels } from '../admission/channelWatch.ts'
 import { type Clock, pause } from '../clock.ts'
+import { createFileDesk } from '../files/fileDesk.ts'
 import type { Journal } from '../journal/journal.ts'
 import { recoverRuns } from '../journal/recover.ts'
 import type { Timing } from '../limits.ts'
@@ -54,7 +55,8 @@ export async function provide(context: ProvideContext): Promise<Providing> {
     isLinked: isLinked(),
   }))
   const runs = new Runs({ ...context, ...stage, workspaces, issuer, judge, delivery, metrics })
-  const working = { delivery, runs, workspaces }
+  const desk = createFileDesk({ workspaces, clock, timing })
+  const working = { delivery, runs, workspaces, desk }
   const dropSettled = () => chores.dropSettled()
   const link = new Link(linkOf(context, working, offering.current, dropSettled))
   followRules(context, runs, link)

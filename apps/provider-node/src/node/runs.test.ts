@@ -147,7 +147,7 @@ describe('stopping', () => {
     await world.run(session.work(script('require("fs").writeFileSync("secret", "s")')))
     world.coordinator.send({ type: 'forgetSession', sessionId: session.sessionId })
     world.coordinator.send({ type: 'fileList', requestId: 1, sessionId: session.sessionId })
-    expect(await world.coordinator.next('failure')).toMatchObject({ code: 'session_not_active' })
+    expect(await world.coordinator.next('failure')).toMatchObject({ code: 'workspace_gone' })
   })
 
   test('a forgotten session leaves no output behind, whose receipt nobody has acknowledged', async () => {

@@ -30,13 +30,13 @@ export function watchWorkspaces(workspaces: Workspaces, clock: Clock): WatchedWo
       touch(sessionId)
       return workspaces.list(sessionId)
     },
-    read: async (sessionId, name) => {
+    read: async (sessionId, name, fromByte) => {
       touch(sessionId)
-      return workspaces.read(sessionId, name)
+      return workspaces.read(sessionId, name, fromByte)
     },
-    write: async (sessionId, name, bytes) => {
+    write: async (sessionId, name, bytes, shareBytes) => {
       touch(sessionId)
-      return workspaces.write(sessionId, name, bytes)
+      return workspaces.write(sessionId, name, bytes, shareBytes)
     },
     destroy,
     close: () => workspaces.close(),

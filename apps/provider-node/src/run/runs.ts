@@ -43,6 +43,7 @@ export class Runs {
   readonly #admissions: Order = inOrder()
   #isDraining = false
   #idle = Promise.withResolvers<void>()
+  #concluded = Promise.withResolvers<void>()
 
   constructor(context: RunsContext) {
     this.#context = context
@@ -109,6 +110,11 @@ export class Runs {
         ...(startedAt === undefined ? {} : { startedAt }),
       }
     })
+  }
+
+  /** Resolves when no run of the session is under way. */
+  async closed(sessionId: string): Promise<void> {
+    while (this.isOpen(sessionId)) await this.#concluded.promise
   }
 
   counts(): { running: number; queued: number } {
@@ -210,6 +216,8 @@ export class Runs {
     this.#open.delete(executionId)
     history.update(executionId, summaryOf(outcome, interval))
     delivery.signed(executionId, tellRun(this.#context, issuer, run, outcome, clock.monotonicMs()))
+    this.#concluded.resolve()
+    this.#concluded = Promise.withResolvers<void>()
     if (this.#open.size > 0) return
     this.#idle.resolve()
     this.#idle = Promise.withResolvers<void>()

@@ -12,8 +12,18 @@ export type WorkspaceFile = {
 /** A file being written: nothing of it shows under its name before `commit`. */
 export type WorkspaceUpload = {
   write(bytes: Uint8Array): Promise<void>
-  commit(): Promise<void>
+  /** @returns the stamp of the file */
+  commit(): Promise<string>
   abort(): Promise<void>
+}
+
+/** A file being read. It is the one that was opened, whatever happens to its name. */
+export type OpenedFile = {
+  bytes: number
+  stamp: string
+  stream: Readable
+  /** When all of it was read: another stamp than at first when it has changed meanwhile. Null before. */
+  stampAtEnd(): string | null
 }
 
 /**
@@ -24,8 +34,9 @@ export type Workspaces = {
   /** Makes it if it is not there. @returns its host directory */
   open(sessionId: string): Promise<string>
   list(sessionId: string): Promise<WorkspaceFile[]>
-  read(sessionId: string, name: string): Promise<{ bytes: number; stream: Readable }>
-  write(sessionId: string, name: string, bytes: number): Promise<WorkspaceUpload>
+  read(sessionId: string, name: string, fromByte?: number): Promise<OpenedFile>
+  /** @param shareBytes what the workspace may hold afterwards, where that is less than it could */
+  write(sessionId: string, name: string, bytes: number, shareBytes?: number): Promise<WorkspaceUpload>
   /** Leaves nothing behind; idempotent. */
   destroy(sessionId: string): Promise<void>
   close(): Promise<void>

@@ -3,7 +3,8 @@ import { chmod, chown, mkdir, readdir, rm, rmdir, statfs } from 'node:fs/promise
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { invariant } from '@orien/protocol'
-import type { Workspaces } from '../run/workspaces.ts'
+import { inOrder } from '../run/inOrder.ts'
+import type { Workspaces, WorkspaceUpload } from '../run/workspaces.ts'
 import { createSlotUids, randomName } from '../sandbox/names.ts'
 import { mountsBelow, unmount } from '../sandbox/reach.ts'
 import { listFiles, readFileOf, writeFileOf } from './files.ts'
@@ -33,7 +34,10 @@ export type SessionWorkspaces = Workspaces & {
 }
 
 /** One session's own: a random host name, because a plain directory's shows in the mounts of its sandbox. */
-type Place = { dir: string; sizeBytes: number; ready: Promise<void> }
+type Place = { dir: string; sizeBytes: number; ready: Promise<void>; uploads: Set<Announced> }
+
+/** What uploads under way may still take: two of them must not share the same room. */
+type Announced = { bytes: number; writtenBytes: number }
 
 const MOUNT_OPTIONS = ['nosuid', 'nodev', 'nosymfollow']
 
@@ -80,13 +84,34 @@ async function sweep(rootDir: string): Promise<void> {
 async function usageOf(
   dir: string,
   workspaceClass: WorkspaceClass,
+  uploads: ReadonlySet<Announced>,
 ): Promise<{ bytes: number; files: number }> {
   if (workspaceClass === 'tmpfs') {
     const facts = await statfs(dir)
-    return { bytes: (facts.blocks - facts.bfree) * facts.bsize, files: facts.files - facts.ffree }
+    const unwritten = [...uploads].reduce((sum, { bytes, writtenBytes }) => sum + bytes - writtenBytes, 0)
+    const bytes = (facts.blocks - facts.bfree) * facts.bsize + unwritten
+    return { bytes, files: facts.files - facts.ffree }
   }
   const files = await listFiles(dir)
-  return { bytes: files.reduce((sum, file) => sum + file.bytes, 0), files: files.length }
+  const announced = [...uploads].reduce((sum, { bytes }) => sum + bytes, 0)
+  const bytes = files.reduce((sum, file) => sum + file.bytes, announced)
+  return { bytes, files: files.length + uploads.size }
+}
+
+/** Begins an upload; from then on its room is taken. */
+async function announce(
+  uploads: Set<Announced>,
+  dir: string,
+  { name, bytes, roomBytes }: { name: string; bytes: number; roomBytes: number },
+): Promise<WorkspaceUpload> {
+  const announced: Announced = { bytes, writtenBytes: 0 }
+  const onWritten = (more: number) => {
+    announced.writtenBytes += more
+  }
+  const onEnd = () => void uploads.delete(announced)
+  const upload = await writeFileOf(dir, name, bytes, { roomBytes, onWritten, onEnd })
+  uploads.add(announced)
+  return upload
 }
 
 /** Whether this machine lets the node mount, found out by mounting: a container's root often may not. */
@@ -126,7 +151,7 @@ export async function openWorkspaces(options: WorkspacesOptions): Promise<Sessio
     if (!place) {
       const dir = join(rootDir, randomName())
       const sizeBytes = sizeOf(options)
-      place = { dir, sizeBytes, ready: make(dir, sizeBytes) }
+      place = { dir, sizeBytes, ready: make(dir, sizeBytes), uploads: new Set() }
       places.set(sessionId, place)
       place.ready.catch(() => places.delete(sessionId))
     }
@@ -142,20 +167,27 @@ export async function openWorkspaces(options: WorkspacesOptions): Promise<Sessio
     await options.beforeRemoval?.(place.dir)
     await remove(place.dir)
   }
-  const usage = async (sessionId: string) => usageOf(await open(sessionId), workspaceClass)
+  const inTurn = inOrder()
+  const usage = async (sessionId: string) => {
+    const { dir, uploads } = await placeOf(sessionId)
+    return usageOf(dir, workspaceClass, uploads)
+  }
   return {
     workspaceClass,
     open,
     usage,
     destroy,
     list: async (sessionId) => listFiles(await open(sessionId)),
-    read: async (sessionId, name) => readFileOf(await open(sessionId), name),
-    write: async (sessionId, name, bytes) => {
-      const used = await usage(sessionId)
-      const hasRoom = used.files < options.maxFiles
-      const { dir, sizeBytes } = await placeOf(sessionId)
-      return writeFileOf(dir, name, bytes, hasRoom ? sizeBytes - used.bytes : -1)
-    },
+    read: async (sessionId, name, fromByte) => readFileOf(await open(sessionId), name, fromByte),
+    write: (sessionId, name, bytes, shareBytes) =>
+      // One after the other: another upload must not take the room that this one was told of.
+      inTurn.next(sessionId, async () => {
+        const { dir, sizeBytes, uploads } = await placeOf(sessionId)
+        const used = await usageOf(dir, workspaceClass, uploads)
+        const limitBytes = Math.min(sizeBytes, shareBytes ?? sizeBytes)
+        const roomBytes = used.files < options.maxFiles ? limitBytes - used.bytes : -1
+        return announce(uploads, dir, { name, bytes, roomBytes })
+      }),
     close: async () => {
       await Promise.all([...places.keys()].map(destroy))
       invariant(places.size === 0, 'every workspace is gone')

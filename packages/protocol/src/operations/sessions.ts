@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { address, bytes32 } from '../bytes.ts'
+import { address, bytes32, sha256Schema } from '../bytes.ts'
 import { depositAuthorization, voucher } from '../channel.ts'
 import { providerId, sessionId } from '../ids.ts'
 import { LIMITS } from '../limits.ts'
@@ -146,7 +146,32 @@ export const listFiles = operation({
   actor: 'agent',
   params,
   output: page(fileView),
-  errors: ['not_found', 'session_not_active', 'provider_offline', 'node_unreachable'],
+  errors: ['not_found', 'session_not_active', 'workspace_gone', 'provider_offline', 'node_unreachable'],
+})
+
+/** `GET /api/sessions/:id/uploads` */
+export const findUpload = operation({
+  id: 'findUpload',
+  method: 'GET',
+  path: '/api/sessions/:id/uploads',
+  tag: 'files',
+  summary: 'How much has arrived of an upload that was cut off, to go on from there',
+  actor: 'agent',
+  params,
+  query: z.strictObject({
+    name: z.string().max(LIMITS.fileNameBytes),
+    sha256: sha256Schema,
+    bytes: z.coerce.number().int().min(0).max(LIMITS.fileBytes),
+  }),
+  output: z.strictObject({ receivedBytes: z.int().min(0), isComplete: z.boolean() }),
+  errors: [
+    'not_found',
+    'session_not_active',
+    'workspace_gone',
+    'workspace_path_refused',
+    'provider_offline',
+    'node_unreachable',
+  ],
 })
 
 /** `GET /api/sessions/:id/bill` */

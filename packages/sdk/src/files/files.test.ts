@@ -1,6 +1,6 @@
-import { micros } from '@orien/protocol'
+import { micros, sha256Hex } from '@orien/protocol'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, test } from 'vitest'
 import { type Lies, startCoordinatorStandIn } from '../testing/coordinatorStandIn.ts'
 import { orienFor } from '../testing/orienFor.ts'
 import { hashOf, makeProvider } from '../testing/providerStandIn.ts'
@@ -9,9 +9,10 @@ import { filePath } from './upload.ts'
 const provider = await makeProvider('files')
 const request = { providerId: provider.id, budgetMicros: micros(1_000_000n) }
 
-async function openAt(lies: Lies = {}) {
+async function openAt(lies: Lies = {}, totalMs = 10_000) {
   const standIn = await startCoordinatorStandIn(provider, lies)
-  return { standIn, session: await orienFor(standIn).openSession(request) }
+  const timeouts = { connectMs: 5_000, idleMs: 5_000, totalMs }
+  return { standIn, session: await orienFor(standIn, { timeouts }).openSession(request) }
 }
 
 const streamOf = (...pieces: string[]) =>
@@ -79,6 +80,68 @@ describe('a file that is sent', () => {
   })
 })
 
+describe('a file that is too large for one request', () => {
+  const large = Buffer.from(new Uint8Array(40 * 1_048_576).map((_, index) => (index * 31) % 251))
+  const largeHash = sha256Hex(large)
+
+  it('goes in parts, each where the one before ended', async () => {
+    const { standIn, session } = await openAt()
+    await using _ = standIn
+    const seen: number[] = []
+    await session.upload('large', large, { onProgress: ({ doneBytes }) => seen.push(doneBytes) })
+    expect(standIn.session().files.get('large')?.equals(large)).toBe(true)
+    const parts = standIn.requests.filter(({ method }) => method === 'PUT')
+    expect(parts.map(({ headers }) => headers['content-range'])).toEqual([
+      'bytes 0-16777215/41943040',
+      'bytes 16777216-33554431/41943040',
+      'bytes 33554432-41943039/41943040',
+    ])
+    expect(seen).toEqual([0, 16_777_216, 33_554_432, 41_943_040])
+  })
+
+  it('goes on from what has arrived after a part whose answer was lost', async () => {
+    let losses = 1
+    const { standIn, session } = await openAt({
+      intercept: (arrived, response) => {
+        if (arrived.method !== 'PUT' || losses === 0) return false
+        losses -= 1
+        standIn.session().drafts.set(`large ${largeHash}`, Buffer.from(arrived.body))
+        response.destroy()
+        return true
+      },
+    })
+    await using _ = standIn
+    await session.upload('large', large)
+    expect(standIn.session().files.get('large')?.equals(large)).toBe(true)
+    expect(standIn.requests.filter(({ method }) => method === 'PUT')).toHaveLength(3)
+  })
+
+  it('is not sent twice when only the last answer was lost', async () => {
+    let losses = 1
+    const { standIn, session } = await openAt({
+      intercept: ({ method, body }, response) => {
+        if (method !== 'PUT' || losses === 0) return false
+        losses -= 1
+        standIn.session().files.set('f', Buffer.from(body))
+        response.destroy()
+        return true
+      },
+    })
+    await using _ = standIn
+    await session.upload('f', 'this')
+    expect(standIn.requests.filter(({ method }) => method === 'PUT')).toHaveLength(1)
+  })
+})
+
+test('a stream that would not fit into memory is refused, not gathered', async () => {
+  const { standIn, session } = await openAt()
+  await using _ = standIn
+  const endless = new ReadableStream<Uint8Array>({
+    pull: (controller) => controller.enqueue(new Uint8Array(1_048_576)),
+  })
+  await expect(session.upload('f', endless)).rejects.toMatchObject({ code: 'payload_too_large' })
+})
+
 describe('a file that is fetched', () => {
   const answerWith = (headers: Record<string, string>, body: string): Lies => ({
     intercept: ({ method, path }, response) => {
@@ -105,16 +168,67 @@ describe('a file that is fetched', () => {
     expect(taken.length).toBeGreaterThan(0)
   })
 
-  it('that is cut off is an error', async () => {
-    const { standIn, session } = await openAt({
-      intercept: ({ method, path }, response) => {
-        if (method !== 'GET' || !path.includes('/files/')) return false
-        response.writeHead(200, { 'content-length': '100', 'x-content-sha256': hashOf('x') })
-        response.write('half')
+  const cutAfter = (headBytes: number, cuts: number): Lies => {
+    let made = 0
+    return {
+      intercept: ({ method, path, headers }, response) => {
+        if (method !== 'GET' || !path.includes('/files/') || made === cuts) return false
+        made += 1
+        const at = Number(/\d+/.exec(headers.range ?? '0')?.[0])
+        response.writeHead(at > 0 ? 206 : 200, {
+          'content-length': WHOLE.length - at,
+          'x-content-sha256': hashOf(WHOLE),
+        })
+        response.write(WHOLE.slice(at, at + headBytes))
         setImmediate(() => response.destroy())
         return true
       },
+    }
+  }
+  const WHOLE = 'a file that is cut off, again and again'
+
+  it('goes on where it was cut off, for as long as something comes', async () => {
+    const { standIn, session } = await openAt(cutAfter(5, 7))
+    await using _ = standIn
+    standIn.session().files.set('f', Buffer.from(WHOLE))
+    const seen: number[] = []
+    const bytes = await session.download('f', { onProgress: ({ doneBytes }) => seen.push(doneBytes) })
+    expect(new TextDecoder().decode(bytes)).toBe(WHOLE)
+    const asked = standIn.requests.filter(({ path }) => path.includes('/files/'))
+    expect(asked.length).toBeGreaterThan(1)
+    expect(asked.at(-1)?.headers['if-range']).toBe(`"${hashOf(WHOLE)}"`)
+    expect(seen).toEqual([...seen].sort((a, b) => a - b))
+    expect(seen.at(-1)).toBe(WHOLE.length)
+  })
+
+  it('that goes on as another file is an error, not a mixture', async () => {
+    const { standIn, session } = await openAt(cutAfter(5, 1))
+    await using _ = standIn
+    standIn.session().files.set('f', Buffer.from('something else by now'))
+    await expect(session.download('f')).rejects.toMatchObject({ code: 'digest_mismatch' })
+  })
+
+  it('comes whole through what knows no ranges', async () => {
+    let cuts = 1
+    const { standIn, session } = await openAt({
+      intercept: ({ method, path }, response) => {
+        if (method !== 'GET' || !path.includes('/files/')) return false
+        response.writeHead(200, { 'content-length': WHOLE.length, 'x-content-sha256': hashOf(WHOLE) })
+        if (cuts === 0) response.end(WHOLE)
+        else {
+          cuts -= 1
+          response.write(WHOLE.slice(0, 9))
+          setImmediate(() => response.destroy())
+        }
+        return true
+      },
     })
+    await using _ = standIn
+    expect(new TextDecoder().decode(await session.download('f'))).toBe(WHOLE)
+  })
+
+  it('that is cut off without headway is an error in the end', async () => {
+    const { standIn, session } = await openAt(cutAfter(0, Number.POSITIVE_INFINITY), 300)
     await using _ = standIn
     await expect(session.download('f')).rejects.toMatchObject({ code: 'coordinator_unreachable' })
   })

@@ -24,6 +24,8 @@ type StreamRequest = {
   headers?: Record<string, string>
   body?: Blob
   idleMs?: number
+  /** Until the answer begins, where that may take longer than with others. */
+  headMs?: number
   signal?: AbortSignal | undefined
 }
 
@@ -42,6 +44,8 @@ export type HttpClient = {
   open: (request: StreamRequest) => Promise<Incoming>
   /** The coordinator's clock, from the Date of its last answer; our own before the first. Milliseconds since 1970. */
   serverNowMs: () => number
+  /** How long a call may take, its repetitions included, in milliseconds. */
+  patienceMs: number
 }
 
 /** What a client is made of. */
@@ -98,14 +102,16 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       clock.learn(answer.headers)
       return decodeAnswer(op, answer.text)
     },
-    open({ path, method, headers = {}, body, signal, idleMs = timeouts.idleMs }) {
-      const limits = { connectMs: timeouts.connectMs + (body?.size ?? 0) / SLOWEST_BYTES_PER_MS, idleMs }
+    open({ path, method, headers = {}, body, signal, idleMs = timeouts.idleMs, headMs = 0 }) {
+      const sendMs = (body?.size ?? 0) / SLOWEST_BYTES_PER_MS
+      const limits = { connectMs: Math.max(timeouts.connectMs, headMs) + sendMs, idleMs }
       return withToken(token, (bearer) => {
         const outgoing = { method, url: baseUrl + path, headers: { ...headers, ...bearer }, body }
         return send(fetch, outgoing, limits, signal)
       })
     },
     serverNowMs: clock.nowMs,
+    patienceMs: timeouts.totalMs,
   }
   return client
 }

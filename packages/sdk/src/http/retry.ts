@@ -15,7 +15,8 @@ function isTransient(error: unknown): error is OrienError {
   return error instanceof OrienError && ERRORS[error.code].retryable && ERRORS[error.code].status >= 429
 }
 
-function pauseMs(error: OrienError, attempt: number): number {
+/** How long to wait before the next attempt: what was asked for, or ever longer. */
+export function pauseMs(error: OrienError, attempt: number): number {
   const asked = error.facts.retryAfterMs
   if (typeof asked === 'number') return Math.min(asked, MAX_PAUSE_MS)
   return jitterMs(Math.min(FIRST_PAUSE_MS * 2 ** attempt, MAX_PAUSE_MS))

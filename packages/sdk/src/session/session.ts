@@ -16,6 +16,7 @@ import {
 } from '@orien/protocol'
 import { type ExecuteRequest, executeTool } from '../execution/execute.ts'
 import type { Execution } from '../execution/execution.ts'
+import type { TransferOptions } from '../files/attempts.ts'
 import { downloadFile, downloadPieces } from '../files/download.ts'
 import { type FileContent, uploadFile } from '../files/upload.ts'
 import { deriveIdempotencyKey } from '../idempotency.ts'
@@ -79,24 +80,24 @@ export class Session {
   }
 
   /** Writes a file into the workspace; see {@link uploadFile}. */
-  upload(name: string, content: FileContent, options: Abortable = {}) {
+  upload(name: string, content: FileContent, options: TransferOptions = {}) {
     return uploadFile(this.#state.context.http, this.id, name, content, options)
   }
 
-  /** Reads a file of the workspace, its SHA-256 checked. */
-  download(name: string, options: Abortable = {}): Promise<Uint8Array<ArrayBuffer>> {
+  /** Reads a file of the workspace into memory, its SHA-256 checked; see {@link downloadPieces}. */
+  download(name: string, options: TransferOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
     return downloadFile(this.#state.context.http, this.id, name, options)
   }
 
   /** The same, piece by piece, for files that should not be held in memory. */
   downloadPieces(
     name: string,
-    options: Abortable = {},
+    options: TransferOptions = {},
   ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
     return downloadPieces(this.#state.context.http, this.id, name, options)
   }
 
-  /** The files of the workspace. */
+  /** The files of the workspace, with their sizes and hashes. */
   async files(options: Abortable = {}): Promise<readonly FileView[]> {
     const { items } = await this.#state.context.http.call(listFiles, { params: { id: this.id } }, options)
     return items

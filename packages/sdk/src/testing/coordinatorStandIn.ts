@@ -18,6 +18,7 @@ import {
 } from '@orien/protocol'
 import { recoverAddress, recoverTypedDataAddress } from 'viem'
 import { createSiweMessage } from 'viem/siwe'
+import { carryFile, findUpload } from './fileStandIn.ts'
 import { type Arrived, type Loopback, problem, startLoopback, startSse, writeSse } from './loopback.ts'
 import { CHAIN_ID, ESCROW, lower, newId, type ProviderStandIn, TOKEN } from './providerStandIn.ts'
 import { type RunStandIn, SessionStandIn } from './sessionStandIn.ts'
@@ -182,16 +183,6 @@ function meter(session: SessionStandIn): unknown {
   }
 }
 
-function carryFile(session: SessionStandIn, name: string, request: Arrived, response: ServerResponse) {
-  if (request.method === 'PUT') session.files.set(name, request.body)
-  const content = session.files.get(name)
-  if (!content) return problem(response, 404, 'not_found')
-  response.setHeader('x-content-sha256', sha256Hex(content))
-  if (request.method === 'PUT') return { name, bytes: content.length }
-  response.end(content)
-  return undefined
-}
-
 function inSession(
   parts: Parts,
   rest: string,
@@ -203,6 +194,7 @@ function inSession(
   if (rest === '') return act(parts, session, request, response)
   if (rest === '/execute') return submit(parts, session, request, response)
   if (rest === '/events') return followEvents(session, request, response)
+  if (rest === '/uploads') return findUpload(session, request)
   if (rest.startsWith('/files/'))
     return carryFile(session, decodeURIComponent(rest.slice(7)), request, response)
   return problem(response, 404, 'not_found')

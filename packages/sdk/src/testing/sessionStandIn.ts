@@ -33,6 +33,8 @@ export class SessionStandIn {
   readonly receipts: string[] = []
   readonly events: { sequence: number; type: string; at: string; data: object }[] = []
   readonly files = new Map<string, Buffer>()
+  /** Uploads of which not all has come. */
+  readonly drafts = new Map<string, Buffer>()
   status: SessionView['status'] = 'pending'
   budgetMicros: UsdcMicros
   authorisedMicros = ZERO
