@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { micros } from '@orien/protocol'
@@ -55,15 +55,4 @@ export async function openTransferPlace(diskBytes = 64 << 20): Promise<TransferP
       rmSync(dir, { recursive: true, force: true })
     },
   }
-}
-
-/** Resident memory of a process; its peak since it was last reset. */
-export function residentBytes(pid: number, field: 'VmRSS' | 'VmHWM'): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-  return Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1]) * 1_024
-}
-
-/** Begins to measure the peak anew. https://www.man7.org/linux/man-pages/man5/proc_pid_clear_refs.5.html */
-export function resetPeak(pid: number): void {
-  writeFileSync(`/proc/${pid}/clear_refs`, '5')
 }

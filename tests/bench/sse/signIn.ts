@@ -9,9 +9,11 @@ async function post(url: string, body: unknown): Promise<Record<string, string>>
   return (await answer.json()) as Record<string, string>
 }
 
-/** Signs a fresh wallet in as any agent does. */
-export async function signIn(baseUrl: string): Promise<{ token: string; agentId: string }> {
-  const account = privateKeyToAccount(generatePrivateKey())
+/** Signs a wallet in as any agent does; a fresh one unless told. */
+export async function signIn(
+  baseUrl: string,
+  account = privateKeyToAccount(generatePrivateKey()),
+): Promise<{ token: string; agentId: string }> {
   const { message = '' } = await post(`${baseUrl}/api/auth/challenge`, { address: account.address })
   const signature = await account.signMessage({ message })
   const { token = '', agentId = '' } = await post(`${baseUrl}/api/auth/verify`, { message, signature })

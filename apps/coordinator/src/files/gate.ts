@@ -2,7 +2,7 @@ import { LIMITS, OrienError } from '@orien/protocol'
 import type { Clock } from '../clock.ts'
 
 /** Whose transfer it is. */
-export type Visitor = { sessionId: string; agentId: string }
+type Visitor = { sessionId: string; agentId: string }
 
 /** Lets as many transfers go at once as one session, one agent and this process may have; others wait their turn. */
 export type Gate = {

@@ -22,14 +22,6 @@ export function pauseMs(error: OrienError, attempt: number): number {
   return jitterMs(Math.min(FIRST_PAUSE_MS * 2 ** attempt, MAX_PAUSE_MS))
 }
 
-/** A stream is asked for again this long. */
-const STREAM_RETRY_MS = 60_000
-
-/** When to stop asking for a stream that does not begin, on the clock of `monotonicMs`. */
-export function retryUntil(): number {
-  return monotonicMs() + STREAM_RETRY_MS
-}
-
 /** Waits, unless aborted first. */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

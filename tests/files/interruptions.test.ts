@@ -1,0 +1,129 @@
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { signIn } from '../bench/sse/signIn.ts'
+import { openTransferPlace, type TransferPlace } from './transferPlace.ts'
+
+const MEBIBYTE = 1_048_576
+let here: TransferPlace
+beforeAll(async () => {
+  here = await openTransferPlace(256 * MEBIBYTE)
+}, 120_000)
+afterAll(() => here.stop())
+
+/** Bytes that no compression or repetition could hide a mistake in. */
+function bytesOf(mebibytes: number): Buffer {
+  const bytes = Buffer.alloc(mebibytes * MEBIBYTE)
+  for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE((at * 2_654_435_761) >>> 0, at)
+  return bytes
+}
+const sha256Of = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
+
+test('an upload whose coordinator is killed goes on with the next one, from what the node had', async () => {
+  const session = await here.openSession()
+  const bytes = bytesOf(80)
+  const reached: number[] = []
+  let killed: Promise<void> | undefined
+  const sent = await session.upload('large', bytes, {
+    onProgress: ({ doneBytes }) => {
+      reached.push(doneBytes)
+      if (doneBytes > 0) killed ??= here.place.killCoordinator()
+    },
+  })
+  await killed
+  expect(sent.sha256).toBe(sha256Of(bytes))
+  expect(killed).toBeDefined()
+  expect(reached).toEqual([...reached].sort((a, b) => a - b))
+  expect(await session.files()).toMatchObject([{ name: 'large', bytes: bytes.length, sha256: sent.sha256 }])
+}, 120_000)
+
+test('a download whose coordinator is killed goes on with the next one, and is the same file', async () => {
+  const session = await here.openSession()
+  const bytes = bytesOf(64)
+  await session.upload('large', bytes)
+  const hash = createHash('sha256')
+  let killed: Promise<void> | undefined
+  for await (const piece of session.downloadPieces('large')) {
+    hash.update(piece)
+    killed ??= here.place.killCoordinator()
+  }
+  await killed
+  expect(hash.digest('hex')).toBe(sha256Of(bytes))
+}, 120_000)
+
+test('an upload whose node is killed begins anew on the node that comes back, and nothing of before is left', async () => {
+  const session = await here.openSession()
+  await session.upload('earlier', bytesOf(1))
+  const bytes = bytesOf(80)
+  let struck: Promise<void> | undefined
+  const restart = async () => {
+    await here.node.kill()
+    await here.node.start()
+  }
+  const sent = await session.upload('large', bytes, {
+    onProgress: ({ doneBytes }) => {
+      if (doneBytes > 0) struck ??= restart()
+    },
+  })
+  await struck
+  expect(sent.sha256).toBe(sha256Of(bytes))
+  expect((await session.files()).map(({ name }) => name)).toEqual(['large'])
+}, 120_000)
+
+test('an upload that another process has begun is continued by its hash', async () => {
+  const session = await here.openSession()
+  const bytes = bytesOf(48)
+  const gone = new AbortController()
+  await expect(
+    session.upload('large', bytes, {
+      signal: gone.signal,
+      onProgress: ({ doneBytes }) => doneBytes > 0 && gone.abort(),
+    }),
+  ).rejects.toThrow()
+  const again = await here.agent.orien.session(session.id)
+  const reached: number[] = []
+  await again.upload('large', bytes, { onProgress: ({ doneBytes }) => reached.push(doneBytes) })
+  expect(reached[0]).toBeGreaterThanOrEqual(16 * MEBIBYTE)
+  expect(sha256Of(await session.download('large'))).toBe(sha256Of(bytes))
+}, 60_000)
+
+test('after the end of its session nothing can be read, listed or written, and nothing is on the disk', async () => {
+  const session = await here.openSession()
+  await session.upload('secret', 'of one session')
+  const { token } = await signIn(here.place.url, here.agent.account)
+  await session.end()
+  const at = `${here.place.url}/api/sessions/${session.id}`
+  const sha256 = sha256Of(Buffer.from('x'))
+  const calls: [string, RequestInit?][] = [
+    [`${at}/files`],
+    [`${at}/files/secret`],
+    [`${at}/uploads?name=secret&sha256=${sha256}&bytes=1`],
+    [`${at}/files/secret`, { method: 'PUT', body: 'x' }],
+  ]
+  for (const [url, init] of calls) {
+    const answer = await fetch(url, { ...init, headers: { authorization: `Bearer ${token}` } })
+    expect(answer.status).toBe(410)
+    expect(await answer.json()).toMatchObject({ code: 'workspace_gone' })
+  }
+  await session.settled()
+  await vi.waitFor(() => expect(secretsBelow(here.node.dataDir)).toEqual([]))
+}, 60_000)
+
+test('a node that was killed leaves no file of a session behind when it is started again', async () => {
+  const session = await here.openSession()
+  await session.upload('secret', 'of one session')
+  await here.node.kill()
+  await here.node.start()
+  expect(readdirSync(join(here.node.dataDir, 'workspaces'))).toEqual([])
+  expect(secretsBelow(here.node.dataDir)).toEqual([])
+  await expect(session.download('secret')).rejects.toMatchObject({ code: 'not_found' })
+}, 60_000)
+
+function secretsBelow(dir: string): string[] {
+  const found = execFileSync('sh', ['-c', 'grep -rl "of one session" "$0" || true', dir], {
+    encoding: 'utf8',
+  })
+  return found.split('\n').filter(Boolean)
+}
