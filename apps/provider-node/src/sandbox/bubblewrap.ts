@@ -37,7 +37,7 @@ async function open(options: BubblewrapOptions): Promise<Opened> {
 
 const readyOf = (opened: Opened): Ready =>
   opened.ok
-    ? { ok: true, pool: opened.pool, hasCgroups: opened.context.cgroups !== undefined }
+    ? { ok: true, pool: opened.pool, context: opened.context }
     : { ok: false, detail: opened.refusal.detail }
 
 /** The driver for Linux: bubblewrap around every run. Sets itself up on first use. */

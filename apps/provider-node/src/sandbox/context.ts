@@ -1,7 +1,8 @@
-import type { HostLayout } from './arguments.ts'
+import type { bubblewrapOptions, HostLayout } from './arguments.ts'
 import type { Cgroups } from './cgroup.ts'
 import type { Isolation } from './driver.ts'
 import type { Reach } from './reach.ts'
+import type { requestOf } from './request.ts'
 import type { SandboxFiles } from './sandboxProcess.ts'
 import type { Spawner } from './spawner.ts'
 
@@ -15,6 +16,8 @@ export type RunContext = {
   cgroups?: Cgroups
   /** Host uid for this workspace's tools; undefined where the node cannot change it. */
   uidFor(workspaceDir: string): number | undefined
+  optionsOf: typeof bubblewrapOptions
+  requestOf: typeof requestOf
 }
 
 /** A driver that can run tools, or the reason why it cannot. */

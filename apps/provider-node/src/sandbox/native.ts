@@ -38,10 +38,18 @@ export async function sourceHash(program: NativeProgram): Promise<string> {
   return sha256(Buffer.concat([...texts, Buffer.from(FLAGS.join(' '))]))
 }
 
-/** @returns whether the compiler is there and made the program */
-export function compileProgram(compiler: string, program: NativeProgram, target: string): Promise<boolean> {
-  const source = join(NATIVE_DIR, `${program}.c`)
-  return run(compiler, [...FLAGS, '-o', target, source], { env: { PATH: SYSTEM_PATH } }).then(
+/**
+ * @param source the program's own unless told
+ * @returns whether the compiler is there and made the program
+ */
+export function compileProgram(
+  compiler: string,
+  program: NativeProgram,
+  target: string,
+  source = join(NATIVE_DIR, `${program}.c`),
+): Promise<boolean> {
+  const include = `-I${NATIVE_DIR}`
+  return run(compiler, [...FLAGS, include, '-o', target, source], { env: { PATH: SYSTEM_PATH } }).then(
     () => true,
     () => false,
   )

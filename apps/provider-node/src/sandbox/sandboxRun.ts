@@ -1,29 +1,23 @@
 import { OrienError } from '@orien/protocol'
 import type { CgroupReading } from './cgroup.ts'
-import {
-  encodeExtend,
-  encodeInput,
-  encodeKill,
-  encodeRequest,
-  type HelperReport,
-  type HelperRequest,
-} from './channel.ts'
+import { encodeExtend, encodeInput, encodeKill, encodeRequest, type HelperReport } from './channel.ts'
+import type { RunContext } from './context.ts'
 import type { OutputChunk, Run, RunFacts, RunSpec, Stop } from './driver.ts'
 import { concludeRun } from './facts.ts'
 import { SANDBOX_LIMITS } from './limits.ts'
 import { createOutputSink } from './output.ts'
 import type { Loan, Pool } from './pool.ts'
+import { toNs } from './request.ts'
 import { untilDead } from './sandboxProcess.ts'
 import { type Slot, withoutPaths } from './slot.ts'
 
 type OnOutput = (chunk: OutputChunk) => void | Promise<void>
 
 /** The pool once there is one, or why there is none. */
-export type Ready = { ok: true; pool: Pool; hasCgroups: boolean } | { ok: false; detail: string }
+export type Ready = { ok: true; pool: Pool; context: RunContext } | { ok: false; detail: string }
 
 const NS_PER_MS = 1_000_000
 const NS_PER_MICRO = 1_000n
-const toNs = (ms: number): bigint => BigInt(Math.round(ms * NS_PER_MS))
 
 /** Everything that changes while a run is under way. */
 type Progress = {
@@ -109,7 +103,8 @@ async function conduct(
   try {
     const result = await ready
     if (!result.ok) throw new OrienError('sandbox_unavailable', result.detail)
-    const request = encodeRequest(requestOf(spec, progress, result.hasCgroups))
+    const { requestOf, cgroups } = result.context
+    const request = encodeRequest(requestOf(spec, progress.deadlineMs, cgroups !== undefined))
     progress.loan = await result.pool.take(spec)
     if (!progress.nodeStop)
       await converse(progress.loan.slot, request, spec, progress, sink.deliver, onStarted)
@@ -152,21 +147,6 @@ async function takeDown(progress: Progress): Promise<CgroupReading | undefined> 
     return cgroup?.read()
   } catch {
     return undefined
-  }
-}
-
-function requestOf({ limits, argv, env }: RunSpec, progress: Progress, hasCgroups: boolean): HelperRequest {
-  return {
-    limitNs: toNs(limits.timeMs),
-    deadlineNs: toNs(progress.deadlineMs),
-    outputBytes: limits.outputBytes,
-    // The helper counts as one of the sandbox's processes.
-    processes: limits.processes + 1,
-    openFiles: SANDBOX_LIMITS.openFiles,
-    fileBytes: limits.diskBytes ?? SANDBOX_LIMITS.diskBytes,
-    memoryBytes: hasCgroups ? 0 : limits.memoryBytes,
-    argv,
-    env,
   }
 }
 

@@ -4,14 +4,16 @@ import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { OrienError } from '@orien/protocol'
 import type { Clock } from '../clock.ts'
+import { bubblewrapOptions } from './arguments.ts'
 import { openCgroups, sweepCgroups } from './cgroup.ts'
-import type { SetUp } from './context.ts'
+import type { RunContext, SetUp } from './context.ts'
 import type { Isolation, SandboxMode } from './driver.ts'
 import { GROUP, PASSWD, readLayout } from './layout.ts'
 import { SYSTEM_PATH } from './names.ts'
 import { buildHelper, type ProgramSources } from './native.ts'
 import { sweepOrphans } from './orphans.ts'
 import { createReach, directReach, sweepStages } from './reach.ts'
+import { requestOf } from './request.ts'
 import type { SandboxFiles } from './sandboxProcess.ts'
 import { seccompFilter } from './seccomp/filter.ts'
 import { createSlots } from './slotUids.ts'
@@ -35,6 +37,8 @@ export type BubblewrapOptions = {
   clock?: Clock
   /** Where the programs of native/ come from, unless told. */
   programs?: ProgramSources
+  /** Takes a defence away, to see what it stops. Tests alone give one: neither configuration nor environment leads here. */
+  weaken?(context: RunContext): RunContext
 }
 
 /** Older ones know neither --disable-userns nor --assert-userns-disabled. */
@@ -119,15 +123,18 @@ export async function setUp(options: BubblewrapOptions): Promise<SetUp> {
     const reach = process.getuid?.() === 0 ? createReach(stagesDir) : directReach
     const cgroups = options.useCgroups === false ? undefined : openCgroups(journalDir)
     const spawner = new Spawner(programs.spawn, spawnerDir)
-    const context = {
+    const context: RunContext = {
       bwrapPath,
       files: { ...files, helper: programs.helper },
       layout: readLayout(),
       uidFor: createSlots(),
       reach,
       spawner,
+      optionsOf: bubblewrapOptions,
+      requestOf,
+      ...(cgroups ? { cgroups } : {}),
     }
-    return { ok: true, context: cgroups ? { ...context, cgroups } : context }
+    return { ok: true, context: options.weaken?.(context) ?? context }
   } catch (error) {
     if (!(error instanceof OrienError)) throw error
     return refuse('no_isolation', error.message)

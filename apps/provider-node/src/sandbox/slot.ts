@@ -1,5 +1,5 @@
 import { OrienError } from '@orien/protocol'
-import { bubblewrapOptions, runtimePaths, type SandboxShape } from './arguments.ts'
+import { runtimePaths, type SandboxShape } from './arguments.ts'
 import type { SlotCgroup } from './cgroup.ts'
 import { encodeEmpty, type Frame, readFrames } from './channel.ts'
 import type { RunContext } from './context.ts'
@@ -22,20 +22,21 @@ export const withoutPaths = (complaint: string): string =>
   complaint.replaceAll(/\/[^\s:'"]*/g, '(path)').slice(0, 200)
 
 async function launch(context: RunContext, shape: SandboxShape): Promise<SandboxProcess> {
-  const { reach, layout, bwrapPath, files, spawner } = context
+  const { reach, layout, bwrapPath, files, spawner, optionsOf } = context
   const uid = context.uidFor(shape.workspaceDir)
   const workspace = await reach.show(shape.workspaceDir)
   const runtime = await Promise.all(
     runtimePaths(shape, layout).map(async (path) => ({ path, source: await reach.show(path) })),
   )
-  const options = bubblewrapOptions(shape, workspace, runtime, layout)
+  const options = optionsOf(shape, workspace, runtime, layout)
   return spawner.launch({ bwrapPath, options, files, ...(uid === undefined ? {} : { uid }) })
 }
 
 /** The next frame, or nothing once it has taken too long. */
 async function nextWithin(frames: AsyncGenerator<Frame>, patienceMs: number): Promise<Frame | undefined> {
   const late = Promise.withResolvers<undefined>()
-  const timer = setTimeout(() => late.resolve(undefined), patienceMs)
+  // A node that was held up itself finds the time over and the answer there at once: what has come is read first.
+  const timer = setTimeout(() => setImmediate(() => late.resolve(undefined)), patienceMs)
   try {
     return await Promise.race([frames.next().then(({ value }) => value as Frame | undefined), late.promise])
   } finally {

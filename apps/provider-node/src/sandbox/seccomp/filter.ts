@@ -57,7 +57,7 @@ function assembleRule(call: number, rule: Rule): Instruction[] {
 }
 
 /** The filter's instructions for one processor. */
-export function assembleFilter(processor: Processor): Instruction[] {
+export function assembleFilter(processor: Processor, refused: readonly Rule[] = RULES): Instruction[] {
   const guards = [
     load(ARCHITECTURE_OFFSET),
     jump(JUMP_EQUAL, ARCHITECTURE[processor], 1, 0),
@@ -67,7 +67,7 @@ export function assembleFilter(processor: Processor): Instruction[] {
     jump(JUMP_GREATER_OR_EQUAL, LAST_KNOWN_CALL + 1, 0, 1),
     answer(ERRNO | ENOSYS),
   ]
-  const rules = RULES.flatMap((rule) => {
+  const rules = refused.flatMap((rule) => {
     const call = rule[processor]
     return call === undefined ? [] : assembleRule(call, rule)
   })
@@ -75,8 +75,8 @@ export function assembleFilter(processor: Processor): Instruction[] {
 }
 
 /** The filter as the kernel reads it (`struct sock_filter[]`, little-endian as both processors are). */
-export function seccompFilter(processor: Processor): Uint8Array {
-  const instructions = assembleFilter(processor)
+export function seccompFilter(processor: Processor, refused: readonly Rule[] = RULES): Uint8Array {
+  const instructions = assembleFilter(processor, refused)
   const bytes = new Uint8Array(instructions.length * INSTRUCTION_BYTES)
   const view = new DataView(bytes.buffer)
   instructions.forEach(({ code, whenTrue, whenFalse, value }, index) => {

@@ -1,0 +1,6 @@
+/* Changes the root directory. */
+#include "attack.h"
+
+int main(void) {
+  return verdict(chroot("/"));
+}
