@@ -100,18 +100,19 @@ async function usageOf(
 
 /** Begins an upload; from then on its room is taken. */
 async function announce(
-  uploads: Set<Announced>,
-  dir: string,
-  { name, bytes, roomBytes }: { name: string; bytes: number; roomBytes: number },
+  { dir, sizeBytes, uploads }: Place,
+  upload: { name: string; bytes: number; shareBytes: number | undefined; usedBytes: number },
 ): Promise<WorkspaceUpload> {
+  const { name, bytes, shareBytes = sizeBytes, usedBytes } = upload
+  const roomBytes = Math.min(sizeBytes, shareBytes) - usedBytes
   const announced: Announced = { bytes, writtenBytes: 0 }
   const onWritten = (more: number) => {
     announced.writtenBytes += more
   }
   const onEnd = () => void uploads.delete(announced)
-  const upload = await writeFileOf(dir, name, bytes, { roomBytes, onWritten, onEnd })
+  const begun = await writeFileOf(dir, name, bytes, { roomBytes, onWritten, onEnd })
   uploads.add(announced)
-  return upload
+  return begun
 }
 
 /** Whether this machine lets the node mount, found out by mounting: a container's root often may not. */
@@ -168,25 +169,27 @@ export async function openWorkspaces(options: WorkspacesOptions): Promise<Sessio
     await remove(place.dir)
   }
   const inTurn = inOrder()
-  const usage = async (sessionId: string) => {
-    const { dir, uploads } = await placeOf(sessionId)
-    return usageOf(dir, workspaceClass, uploads)
-  }
+  const usage = (sessionId: string) =>
+    placeOf(sessionId).then(({ dir, uploads }) => usageOf(dir, workspaceClass, uploads))
   return {
     workspaceClass,
     open,
     usage,
     destroy,
-    list: async (sessionId) => listFiles(await open(sessionId)),
-    read: async (sessionId, name, fromByte) => readFileOf(await open(sessionId), name, fromByte),
+    list: (sessionId) => open(sessionId).then(listFiles),
+    read: async (sessionId, ...which) => readFileOf(await open(sessionId), ...which),
+    // One after the other: another upload must not take the room that this one was told of.
     write: (sessionId, name, bytes, shareBytes) =>
-      // One after the other: another upload must not take the room that this one was told of.
       inTurn.next(sessionId, async () => {
-        const { dir, sizeBytes, uploads } = await placeOf(sessionId)
-        const used = await usageOf(dir, workspaceClass, uploads)
-        const limitBytes = Math.min(sizeBytes, shareBytes ?? sizeBytes)
-        const roomBytes = used.files < options.maxFiles ? limitBytes - used.bytes : -1
-        return announce(uploads, dir, { name, bytes, roomBytes })
+        const place = await placeOf(sessionId)
+        const used = await usageOf(place.dir, workspaceClass, place.uploads)
+        const hasRoom = used.files < options.maxFiles
+        return announce(place, {
+          name,
+          bytes,
+          shareBytes,
+          usedBytes: hasRoom ? used.bytes : Number.POSITIVE_INFINITY,
+        })
       }),
     close: async () => {
       await Promise.all([...places.keys()].map(destroy))
