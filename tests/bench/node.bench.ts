@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { createScheduler } from '../../apps/provider-node/src/run/scheduler.ts'
 import { createBubblewrapDriver } from '../../apps/provider-node/src/sandbox/bubblewrap.ts'
 import type { Driver, Run, SandboxMode } from '../../apps/provider-node/src/sandbox/driver.ts'
@@ -15,6 +16,8 @@ const ROUNDS = 150
 const SESSIONS = 8
 const AT_ONCE = 64
 const THROUGHPUT_RUNS = 1_000
+/** A sandbox that is not ready by then will never be: this machine cannot make one. */
+const READY_MS = 10_000
 
 /** A driver of one mode with a workspace, and an empty tool in it. */
 type Stand = {
@@ -86,7 +89,11 @@ function bareSandbox(): Promise<void> {
 
 /** An agent thinks between two runs: the next sandbox is ready by then. */
 async function untilReady({ driver }: Stand): Promise<void> {
-  while (driver.counts().idle === 0) await new Promise((resolve) => setImmediate(resolve))
+  const untilMs = performance.now() + READY_MS
+  while (driver.counts().idle === 0) {
+    if (performance.now() > untilMs) throw new TypeError(`no sandbox was ready within ${READY_MS} ms`)
+    await pause(1)
+  }
 }
 
 async function onStand<T>(mode: SandboxMode, use: (stand: Stand) => Promise<T>): Promise<T> {

@@ -129,30 +129,31 @@ async function probe(options: WorkspacesOptions, nextUid: () => number): Promise
   return mounted ? 'tmpfs' : 'directory'
 }
 
+function makePlace(options: WorkspacesOptions, workspaceClass: WorkspaceClass, uid: number): Place {
+  const { rootDir, maxFiles } = options
+  const dir = join(rootDir, randomName())
+  const sizeBytes = sizeOf(options)
+  const make = async () => {
+    await mkdir(dir, { mode: 0o700 })
+    if (workspaceClass === 'tmpfs') await mountTmpfs(dir, { sizeBytes, maxFiles }, uid)
+    else if (process.getuid?.() === 0) await chown(dir, uid, uid)
+  }
+  return { dir, sizeBytes, ready: make(), uploads: new Set() }
+}
+
 /**
  * Workspaces below one directory, each for one session, gone with it. What an earlier node left there is removed first.
  * Its files are reached by descriptors alone: no link, FIFO or device in it is ever followed or opened.
  */
 export async function openWorkspaces(options: WorkspacesOptions): Promise<SessionWorkspaces> {
-  const { rootDir } = options
   const nextUid = createSlotUids()
-  await sweep(rootDir)
+  await sweep(options.rootDir)
   const workspaceClass = await probe(options, nextUid)
   const places = new Map<string, Place>()
 
-  const make = async (dir: string, sizeBytes: number): Promise<void> => {
-    await mkdir(dir, { mode: 0o700 })
-    const uid = nextUid()
-    const { maxFiles } = options
-    if (workspaceClass === 'tmpfs') await mountTmpfs(dir, { sizeBytes, maxFiles }, uid)
-    else if (process.getuid?.() === 0) await chown(dir, uid, uid)
-  }
   const placeOf = async (sessionId: string): Promise<Place> => {
-    let place = places.get(sessionId)
-    if (!place) {
-      const dir = join(rootDir, randomName())
-      const sizeBytes = sizeOf(options)
-      place = { dir, sizeBytes, ready: make(dir, sizeBytes), uploads: new Set() }
+    const place = places.get(sessionId) ?? makePlace(options, workspaceClass, nextUid())
+    if (!places.has(sessionId)) {
       places.set(sessionId, place)
       place.ready.catch(() => places.delete(sessionId))
     }
