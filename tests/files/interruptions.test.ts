@@ -9,7 +9,7 @@ import { openTransferPlace, type TransferPlace } from './transferPlace.ts'
 const MEBIBYTE = 1_048_576
 let here: TransferPlace
 beforeAll(async () => {
-  here = await openTransferPlace(256 * MEBIBYTE)
+  here = await openTransferPlace(128 * MEBIBYTE)
 }, 120_000)
 afterAll(() => here.stop())
 
@@ -23,7 +23,7 @@ const sha256Of = (bytes: Uint8Array) => createHash('sha256').update(bytes).diges
 
 test('an upload whose coordinator is killed goes on with the next one, from what the node had', async () => {
   const session = await here.openSession()
-  const bytes = bytesOf(80)
+  const bytes = bytesOf(40)
   const reached: number[] = []
   let killed: Promise<void> | undefined
   const sent = await session.upload('large', bytes, {
@@ -41,7 +41,7 @@ test('an upload whose coordinator is killed goes on with the next one, from what
 
 test('a download whose coordinator is killed goes on with the next one, and is the same file', async () => {
   const session = await here.openSession()
-  const bytes = bytesOf(64)
+  const bytes = bytesOf(24)
   await session.upload('large', bytes)
   const hash = createHash('sha256')
   let killed: Promise<void> | undefined
@@ -56,7 +56,7 @@ test('a download whose coordinator is killed goes on with the next one, and is t
 test('an upload whose node is killed begins anew on the node that comes back, and nothing of before is left', async () => {
   const session = await here.openSession()
   await session.upload('earlier', bytesOf(1))
-  const bytes = bytesOf(80)
+  const bytes = bytesOf(40)
   let struck: Promise<void> | undefined
   const restart = async () => {
     await here.node.kill()
@@ -74,7 +74,7 @@ test('an upload whose node is killed begins anew on the node that comes back, an
 
 test('an upload that another process has begun is continued by its hash', async () => {
   const session = await here.openSession()
-  const bytes = bytesOf(48)
+  const bytes = bytesOf(40)
   const gone = new AbortController()
   await expect(
     session.upload('large', bytes, {

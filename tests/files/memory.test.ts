@@ -3,7 +3,7 @@ import { carry, makeFile } from './carry.ts'
 import { openTransferPlace, type TransferPlace } from './transferPlace.ts'
 
 const MEBIBYTE = 1_048_576
-const FILE_BYTES = 192 * MEBIBYTE
+const FILE_BYTES = 128 * MEBIBYTE
 /** What one side may hold more than before; far below the file. */
 const BOUND_BYTES = 64 * MEBIBYTE
 

@@ -74,6 +74,8 @@ function defineSession(program: Command, bind: Bind): void {
     return (await import('../agent/session.ts')).showSession
   })
 
+  defineSessionFiles(session, bind)
+
   const end = session
     .command('end')
     .argument('<session>', 'its id')
@@ -81,6 +83,35 @@ function defineSession(program: Command, bind: Bind): void {
     .option('--no-wait', 'do not wait until payout and refund are final')
   bind(withExample(withAgent(end), 'orien session end ses_…'), async () => {
     return (await import('../agent/session.ts')).endSession
+  })
+}
+
+function defineSessionFiles(session: Command, bind: Bind): void {
+  const upload = session
+    .command('upload')
+    .argument('<session>', 'its id')
+    .argument('<local:name...>', 'a file; without :name under its own name')
+    .description('put files into the workspace; what was cut off goes on where it stopped')
+  bind(withExample(withAgent(upload), 'orien session upload ses_… scenes/room.json:scene.json'), async () => {
+    return (await import('../agent/files.ts')).uploadFiles
+  })
+
+  const download = session
+    .command('download')
+    .argument('<session>', 'its id')
+    .argument('<name...>', 'files of the workspace')
+    .description('bring files home before the session ends, their SHA-256 checked')
+    .option('--out <dir>', 'where to', '.')
+  bind(withExample(withAgent(download), 'orien session download ses_… image.png --out renders'), async () => {
+    return (await import('../agent/files.ts')).downloadFiles
+  })
+
+  const files = session
+    .command('files')
+    .argument('<session>', 'its id')
+    .description('list the files of the workspace with their sizes and hashes')
+  bind(withExample(withAgent(files), 'orien session files ses_…'), async () => {
+    return (await import('../agent/files.ts')).listFiles
   })
 }
 
