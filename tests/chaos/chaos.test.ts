@@ -7,6 +7,7 @@ import { startWorld, type World } from './world.ts'
 /** One of each kind of link; `npm run chaos` has them all. */
 const CHOSEN = [
   'kill -9 postgres at pg < record #1',
+  'kill -9 postgres at pg < log #1',
   'kill -9 coordinator at pg > commit of move to signed #1',
   'message refuse at coordinator eth_sendRawTransaction > #1',
   'kill -9 node at node > receipt #2',

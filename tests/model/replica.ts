@@ -69,6 +69,7 @@ function nodesOf(providers: readonly TestProvider[], told: ToNode[]): Nodes {
     isOnline: (id) => byId.has(id),
     online: () => [...byId.keys()],
     stateOf: (id) => (byId.has(id) ? { admission: { mode: 'open', blocked: [] } } : undefined),
+    cut: () => {},
     send: (_id, message) => told.push(message) > 0,
     ask: async (id, request, answer) => {
       const provider = byId.get(id)

@@ -37,6 +37,8 @@ export type Nodes = {
   stateOf: (providerId: string) => NodeState | undefined
   /** @returns false when the node is not connected here */
   send: (providerId: string, message: ToNode) => boolean
+  /** Ends the connection: something that the node said could not be taken, and on the next one it says it again. */
+  cut: (providerId: string) => void
   /**
    * Asks and waits for the one answer.
    *

@@ -1,25 +1,29 @@
 import { LIMITS } from '@orien/protocol'
 import type { Context, Place } from '../context.ts'
 import type { Batcher } from '../db/batcher.ts'
+import { databaseFailure, isOutage } from '../db/failure.ts'
 import { observedBatcher } from '../telemetry/observedBatcher.ts'
 import { placeOfRun } from './report.ts'
 import { insertLogs, type LogChunk, selectExecution, selectLogs } from './store.ts'
 
-/** Takes the output of runs in, bounded, and tells when a run's output is stored. */
+/**
+ * Takes the output of runs in, bounded, and tells when a run's output is stored. What cannot be stored now was not
+ * taken: its node says all of it again.
+ */
 export type LogSink = {
+  /** @throws OrienError of the database; then the chunk is to be said again */
   accept: (providerId: string, chunk: LogChunk) => Promise<void>
-  /** Resolves when everything accepted for the run so far is stored. */
-  stored: (executionId: string) => Promise<void>
+  /** Resolves when everything accepted for the run so far is stored, with whether it is. */
+  stored: (executionId: string) => Promise<boolean>
   forget: (executionId: string) => void
+  /** The node begins again with all that it has in hand. */
+  restart: (providerId: string) => void
 }
 
-type Target = Place & {
-  receivedBytes: number
-  last: Promise<void>
-}
+type Target = Place & { last: Promise<boolean> }
 
 export function createLogSink(
-  ctx: Pick<Context, 'db' | 'bus' | 'log' | 'metrics' | 'clock' | 'dispatcher'>,
+  ctx: Pick<Context, 'db' | 'bus' | 'log' | 'metrics' | 'clock' | 'dispatcher' | 'nodes'>,
 ): LogSink {
   const writer: Batcher<LogChunk, null> = observedBatcher<LogChunk, null>(ctx, 'log', {
     flush: async (chunks) => {
@@ -35,26 +39,40 @@ export function createLogSink(
     if (known) return known.providerId === providerId ? known : null
     const place = await placeOfRun(ctx, providerId, executionId)
     if (!place || place.isRecorded) return null
-    const target = { ...place, receivedBytes: 0, last: Promise.resolve() }
+    const target = { ...place, last: Promise.resolve(true) }
     targets.set(executionId, target)
     return target
+  }
+  // Announced once it is stored, so that whoever is woken by it finds it.
+  const write = async (target: Target, chunk: LogChunk): Promise<boolean> => {
+    try {
+      await writer.submit(chunk)
+      ctx.bus.publish(target.sessionId, { kind: 'log', ...chunk })
+      return true
+    } catch (error) {
+      const { executionId } = chunk
+      const isLater = isOutage(databaseFailure(error, 'unknown'))
+      ctx.log.warn({ event: isLater ? 'log.deferred' : 'log.lost', executionId, err: error })
+      if (isLater) ctx.nodes.cut(target.providerId)
+      // What the database refuses for its own sake it would refuse again; the receipt's hash tells what was lost.
+      return !isLater
+    }
   }
   return {
     accept: async (providerId, chunk) => {
       const target = await targetOf(providerId, chunk.executionId)
       if (!target) return
-      target.receivedBytes += chunk.data.length
       // A node that sends more than its tool may print is cut off; the receipt's hash tells what was lost.
-      if (target.receivedBytes > target.outputBytes + LIMITS.logChunkBytes) return
-      // Announced once it is stored, so that whoever is woken by it finds it.
-      const write = writer.submit(chunk).then(
-        () => ctx.bus.publish(target.sessionId, { kind: 'log', ...chunk }),
-        (error: unknown) => ctx.log.warn({ event: 'log.lost', executionId: chunk.executionId, err: error }),
-      )
-      target.last = Promise.all([target.last, write]).then(() => {})
+      if (chunk.offset + chunk.data.length > target.outputBytes + LIMITS.logChunkBytes) return
+      const [before, written] = [target.last, write(target, chunk)]
+      target.last = written.then(async (isWritten) => (await before) && isWritten)
     },
-    stored: async (executionId) => targets.get(executionId)?.last,
+    stored: async (executionId) => (await targets.get(executionId)?.last) ?? true,
     forget: (executionId) => void targets.delete(executionId),
+    restart: (providerId) => {
+      for (const [executionId, target] of targets)
+        if (target.providerId === providerId) targets.delete(executionId)
+    },
   }
 }
 

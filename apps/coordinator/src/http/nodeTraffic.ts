@@ -24,11 +24,13 @@ export function nodeTraffic(ctx: Context, takers: Takers): NodeHandlers {
   }
   const takeReceipt = async (providerId: string, message: ReceiptMessage): Promise<void> => {
     const { executionId, jws } = message
+    // Of this connection's output: on the next one all of it comes again.
+    const stored = takers.logs.stored(executionId)
     ctx.trails.arrived(executionId, readRunReport(message.report))
     const place = await placeOfRun(ctx, providerId, executionId)
     inOrder(place?.sessionId ?? providerId, async () => {
-      // The output first: whoever hears of the end may read all of it.
-      await takers.logs.stored(executionId)
+      // The output first: whoever hears of the end may read all of it. If it was not stored, both come again.
+      if (!(await stored)) return
       const wasStarted = takers.starts.take(executionId)
       recordReceipt(ctx, takers.recorder, jws, { wasStarted, onSessionOver: takers.wakeClaims })
         .finally(() => ctx.trails.departed(executionId))
@@ -38,6 +40,7 @@ export function nodeTraffic(ctx: Context, takers: Takers): NodeHandlers {
   }
   return {
     onConnected: async (providerId, hello) => {
+      takers.logs.restart(providerId)
       ctx.log.info({ event: 'node.connected', providerId, inHand: hello.inHand.length })
       await tellEnds(ctx, providerId)
       await ctx.dispatcher.send({ providerId, except: hello.inHand })

@@ -2,6 +2,7 @@ import { type FromNode, fromNode, type Id, LIMITS, OrienError } from '@orien/pro
 import type { WebSocket } from 'ws'
 import type { z } from 'zod'
 import type { Context, NodeState } from '../context.ts'
+import { databaseFailure, isOutage } from '../db/failure.ts'
 import { EVERYBODY } from './admission.ts'
 import { identifyNode, takeOffer } from './connect.ts'
 
@@ -18,6 +19,14 @@ export type Connection = {
   socket: WebSocket
   exchanges: Map<number, (message: FromNode | null) => void>
   state: NodeState
+  /** We have ended it, and what it still had for us comes again on the next one. */
+  isCut: boolean
+}
+
+/** Ends a conversation of which something could not be taken. */
+export function cut(connection: Connection): void {
+  connection.isCut = true
+  connection.socket.terminate()
 }
 
 /** Everything a new connection needs; `connections` holds those that were let in, by provider. */
@@ -42,7 +51,7 @@ export function connect(attachment: Attachment): void {
   const { ctx, socket } = attachment
   const nonce = Buffer.from(ctx.random.bytes(24)).toString('base64url')
   const state: NodeState = { admission: EVERYBODY }
-  const connection: Connection = { socket, exchanges: new Map(), state }
+  const connection: Connection = { socket, exchanges: new Map(), state, isCut: false }
   const peer: Peer = { ...attachment, nonce, connection, providerId: null }
   let pending = 0
   let chain = Promise.resolve()
@@ -58,7 +67,7 @@ export function connect(attachment: Attachment): void {
     // One after the other: a receipt must not overtake the log lines before it.
     chain = chain
       .then(() => handle(peer, message))
-      .catch((error: unknown) => refuse(peer, error))
+      .catch((error: unknown) => refuse(peer, error, message))
       .then(() => {
         pending -= 1
         if (pending < MAX_PENDING / 2) socket.resume()
@@ -88,6 +97,7 @@ function answersQuestion({ providerId, connection }: Peer, message: FromNode): b
 }
 
 async function handle(peer: Peer, message: FromNode): Promise<void> {
+  if (peer.connection.isCut) return
   if (peer.providerId !== null) {
     noteState(peer.connection, message)
     return peer.handlers.onMessage(peer.providerId, message)
@@ -173,12 +183,26 @@ async function admit(peer: Peer, hello: Hello): Promise<void> {
   await peer.handlers.onConnected(id, hello)
 }
 
-/** A stranger is told why and cut off; a node that is in keeps its connection, for its other work's sake. */
-function refuse({ ctx, socket, providerId }: Peer, error: unknown): void {
+/** Whether what was lost is said by the next message of its kind. */
+const isRepeatedAnyway = (message: FromNode | null) =>
+  message?.type === 'heartbeat' || message?.type === 'meter'
+
+/**
+ * A stranger is told why and cut off; a node that is in keeps its connection, for its other work's sake. Only when the
+ * database was away is it cut: on a new connection it says everything again that was not taken.
+ */
+function refuse(
+  { ctx, socket, connection, providerId }: Peer,
+  error: unknown,
+  message: FromNode | null = null,
+): void {
   const code = error instanceof OrienError ? error.code : 'internal_error'
   const detail = error instanceof OrienError ? error.message : 'Something broke on our side'
   ctx.log.warn({ event: 'node.refused', providerId, code, err: error })
-  if (providerId !== null) return
+  if (providerId !== null) {
+    if (isOutage(databaseFailure(error, 'unknown')) && !isRepeatedAnyway(message)) cut(connection)
+    return
+  }
   socket.send(JSON.stringify({ type: 'refused', code, detail }))
   socket.close(4001, code)
 }

@@ -2,7 +2,7 @@ import { type ErrorCode, type FromNode, isErrorCode, OrienError, type ToNode, to
 import type { WebSocket } from 'ws'
 import { z } from 'zod'
 import type { Context, NodeRequest, Nodes } from '../context.ts'
-import { type Connection, connect, type NodeHandlers } from './connection.ts'
+import { type Connection, connect, cut, type NodeHandlers } from './connection.ts'
 
 /** Live node connections of this process. */
 export type NodeHub = Nodes & {
@@ -53,6 +53,10 @@ export function createNodeHub(): NodeHub {
       const connection = connections.get(providerId)
       if (connection) sendTo(connection, message)
       return connection !== undefined
+    },
+    cut: (providerId) => {
+      const connection = connections.get(providerId)
+      if (connection) cut(connection)
     },
     openExchange,
     ask: (providerId, request, answer) => askNode(openExchange, providerId, request, answer),

@@ -17,8 +17,6 @@ export type Conversation = {
   /** The coordinator has let the node in. */
   onLive(connection: Connection): void
   onMessage(message: ToNode, connection: Connection): void
-  /** Called at each heartbeat; the result, once the other side has received everything sent before it. */
-  onHeartbeat(): () => void
   /** Somebody else has tried to connect with our key. */
   onRival(detail: string): void
   skew: SkewMeter
@@ -105,7 +103,7 @@ function hearAll({ onMessage, onRival }: Conversation, message: ToNode, connecti
 
 /** Tells that the node lives, and finds out whether the other side does: too many beats of silence are the end. */
 function startHeart(
-  { clock, heartbeat, onHeartbeat, skew, timing, log }: Conversation,
+  { clock, heartbeat, skew, timing, log }: Conversation,
   socket: WebSocket,
   connection: Connection,
   wantedMs: number,
@@ -128,10 +126,7 @@ function startHeart(
       return
     }
     connection.send(heartbeat(skew.current()))
-    const confirm = onHeartbeat()
-    void connection.ping().then((received) => {
-      if (received) confirm()
-    })
+    void connection.ping()
   }
   return () => cancel()
 }

@@ -9,8 +9,7 @@ type Entry = {
   sessionId: Id<'session'>
   spool: Spool
   startedAt?: string
-  /** Output up to here reached the coordinator; after a new connection it goes on from here. */
-  confirmed: Cursor
+  /** On the present connection; a new one begins again, since nobody tells what the coordinator has kept. */
   sent: Cursor
   /** The receipt is in the journal. */
   isSigned: boolean
@@ -38,7 +37,7 @@ export class Delivery {
 
   begin(run: Pick<Entry, 'executionId' | 'sessionId' | 'spool'>): void {
     const flags = { isSigned: false, isLogSent: false, isReceiptSent: false, isOverdue: false }
-    const entry: Entry = { ...run, confirmed: START, sent: START, ...flags }
+    const entry: Entry = { ...run, sent: START, ...flags }
     this.#entries.set(run.executionId, entry)
     if (this.#connection) void this.#pump(entry, this.#connection)
   }
@@ -117,14 +116,6 @@ export class Delivery {
     for (const entry of entries) if (!entry.isSigned) void this.#pump(entry, connection)
   }
 
-  /** What was sent until now; call the result once the other side is known to have it. */
-  mark(): () => void {
-    const marks = Array.from(this.#entries.values(), (entry) => [entry, entry.sent] as const)
-    return () => {
-      for (const [entry, sent] of marks) if (sent.offset > entry.confirmed.offset) entry.confirmed = sent
-    }
-  }
-
   async #pumpInOrder(finished: readonly Entry[], to: Connection): Promise<void> {
     for (const entry of finished) {
       if (to !== this.#connection) return
@@ -134,7 +125,7 @@ export class Delivery {
 
   async #pump(entry: Entry, to: Connection): Promise<void> {
     sendStarted(entry, to)
-    entry.sent = entry.confirmed
+    entry.sent = START
     while (await entry.spool.hasMore(entry.sent, to.signal)) {
       const before = entry.sent
       await to.inTurn(() => this.#sendBlock(entry, to))
@@ -151,7 +142,7 @@ export class Delivery {
   async #sendBlock(entry: Entry, to: Connection): Promise<void> {
     const { executionId, spool } = entry
     const block = await spool.readBlock(entry.sent).catch(() => undefined)
-    // A new connection has begun again from what was confirmed.
+    // A new connection has begun again.
     if (to !== this.#connection) return
     for (const { stream, offset, bytes } of block?.pieces ?? []) {
       const data = Buffer.from(bytes).toString('base64')

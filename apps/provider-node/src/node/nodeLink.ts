@@ -57,7 +57,6 @@ export function linkOf(
       transfersOf.set(connection, createTransfers({ ...context, workspaces, desk, connection, isServed }))
       delivery.attach(connection)
     },
-    onHeartbeat: () => delivery.mark(),
     onMessage: (message, connection) => {
       const transfers = transfersOf.get(connection)
       if (!transfers) return
