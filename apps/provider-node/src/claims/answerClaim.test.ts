@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { checkTerms } from '../admission/checkDispatch.ts'
 import { type Journal, openJournal } from '../journal/journal.ts'
 import { silentLog } from '../log.ts'
+import { type CloseRequest, closeDigest } from '../signer/request.ts'
 import { openSession, type TestSession } from '../testing/agent.ts'
 import { removeDir } from '../testing/node.ts'
 import { offerFor } from '../testing/offer.ts'
@@ -16,7 +17,7 @@ import { dropSettled } from './dropSettled.ts'
 const OPERATOR_KEY = `0x${'0b'.repeat(32)}` as const
 const operator = {
   address: addressOfKey(OPERATOR_KEY),
-  signDigest: (digest: `0x${string}`) => signDigest(OPERATOR_KEY, digest),
+  signClose: async (close: CloseRequest) => signDigest(OPERATOR_KEY, closeDigest(close)),
 }
 const EARNED = micros(12_345n)
 const NOW = Date.parse('2026-06-01T00:00:00.000Z')

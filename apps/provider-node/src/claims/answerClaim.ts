@@ -1,16 +1,8 @@
-import {
-  type ChannelTerms,
-  channelId,
-  claimDigest,
-  type ErrorCode,
-  type Hex,
-  type ToNode,
-  ZERO,
-} from '@orien/protocol'
+import { type ErrorCode, type Hex, OrienError, type ToNode, ZERO } from '@orien/protocol'
 import { checkChannelTerms } from '../admission/checkDispatch.ts'
-import type { OperatorKey } from '../identity/keys.ts'
 import type { SignedOffer } from '../identity/offer.ts'
 import type { Journal } from '../journal/journal.ts'
+import type { Operator } from '../signer/client.ts'
 
 type ClaimRequest = Extract<ToNode, { type: 'claimRequest' }>
 
@@ -19,7 +11,7 @@ export type ClaimAnswer = { ok: true; signature: Hex } | { ok: false; code: Erro
 
 export type Claimant = {
   journal: Journal
-  operator: OperatorKey
+  operator: Operator
   /** The current offer: ours differ in price and tools, never in payee and contract. */
   offer: SignedOffer
   /** Whether the session has runs without a receipt. */
@@ -48,7 +40,7 @@ export async function answerClaim(claimant: Claimant, request: ClaimRequest): Pr
   if (request.claimMicros !== earnedMicros)
     return refuse('receipt_mismatch', `our receipts of the session sum to ${earnedMicros} micro-USDC`)
   await closeSession(claimant, request)
-  return { ok: true, signature: signClose(claimant.operator, request.channel, request) }
+  return askSigner(claimant, request)
 }
 
 async function closeSession({ journal, offer }: Claimant, { sessionId }: ClaimRequest): Promise<void> {
@@ -59,8 +51,16 @@ async function closeSession({ journal, offer }: Claimant, { sessionId }: ClaimRe
   await journal.appendDurable({ t: 'closed', sessionId })
 }
 
-function signClose(operator: OperatorKey, channel: ChannelTerms, request: ClaimRequest): Hex {
-  const { claimMicros, deadline } = request
-  const terms = { channelId: channelId(channel), claimMicros, nonce: BigInt(request.nonce), deadline }
-  return operator.signDigest(claimDigest(channel, 'ClaimAndClose', terms))
+/** What the signer does not find backed it refuses, whatever this process believes. */
+async function askSigner({ operator, journal }: Claimant, request: ClaimRequest): Promise<ClaimAnswer> {
+  const { sessionId, channel, claimMicros, nonce, deadline } = request
+  const { voucher, lastReceipt } = journal.state.sessions.get(sessionId) ?? {}
+  const backing = { ...(voucher ? { voucher } : {}), ...(lastReceipt ? { receipt: lastReceipt } : {}) }
+  try {
+    const close = { kind: 'close' as const, sessionId, channel, claimMicros, nonce, deadline, ...backing }
+    return { ok: true, signature: await operator.signClose(close) }
+  } catch (error) {
+    if (error instanceof OrienError) return refuse(error.code, error.message)
+    throw error
+  }
 }

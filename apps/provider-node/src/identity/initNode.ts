@@ -13,12 +13,12 @@ import {
   toHex,
   type UsdcMicros,
 } from '@orien/protocol'
-import { recoverSigner } from '@orien/sdk'
+import { addressOfKey, publicKeyOfSeed, recoverSigner } from '@orien/sdk'
 import type { LocalAccount } from 'viem/accounts'
 import { type Clock, systemClock } from '../clock.ts'
 import { DEFAULT_TIMING } from '../limits.ts'
 import { type Random, systemRandom } from '../random.ts'
-import { drawSecrets, keysOf, type NodeKeys, storeSecrets } from './keys.ts'
+import { drawSecrets, type NodeSecrets, storeSecrets } from './keys.ts'
 import { type Provider, saveProvider } from './providerFile.ts'
 
 /** What an owner decides about a new provider. */
@@ -50,7 +50,7 @@ export async function initNode(options: InitOptions): Promise<InitialisedNode> {
   if (options.rateMicrosPerMinute <= 0n)
     throw new OrienError('validation_failed', 'the rate must be above zero')
   const secrets = drawSecrets(random)
-  const registration = draftRegistration(options, keysOf(secrets), { clock, random })
+  const registration = draftRegistration(options, secrets, { clock, random })
   const signature = await signRegistration(options.ownerAccount, registration)
   const operatorAuthorization = await authoriseOperator(options, registration, { clock, random })
   // Stored after the signatures: an owner who declines leaves an empty directory behind.
@@ -80,7 +80,11 @@ type Sources = { clock: Clock; random: Random }
 
 const unixSeconds = (clock: Clock) => Math.floor(clock.nowMs() / 1_000)
 
-function draftRegistration(options: InitOptions, keys: NodeKeys, { clock, random }: Sources): Registration {
+function draftRegistration(
+  options: InitOptions,
+  secrets: NodeSecrets,
+  { clock, random }: Sources,
+): Registration {
   const payout = options.ownerAccount.address.toLowerCase() as Hex
   const salt = toHex(random.bytes(32))
   const parsed = registrationSchema.safeParse({
@@ -88,8 +92,8 @@ function draftRegistration(options: InitOptions, keys: NodeKeys, { clock, random
     name: options.name,
     payout,
     salt,
-    nodeKey: keys.node.publicKey,
-    operator: keys.operator.address,
+    nodeKey: publicKeyOfSeed(secrets.nodeSeed),
+    operator: addressOfKey(secrets.operatorKey),
     issuedAt: unixSeconds(clock),
   })
   if (parsed.success) return parsed.data

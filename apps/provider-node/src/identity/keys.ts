@@ -2,27 +2,17 @@ import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { base64url, type Ed25519Sign, fromHex, type Hex, OrienError, toHex } from '@orien/protocol'
-import { addressOfKey, publicKeyOfSeed, signDigest, signWithSeed } from '@orien/sdk'
+import { publicKeyOfSeed, signWithSeed } from '@orien/sdk'
 import type { Random } from '../random.ts'
 import { readSecretFile, writeSecretFile } from './secretFile.ts'
 
 /** The node's own key: signs offers, receipts and its way into the coordinator. */
 export type NodeKey = { publicKey: string; sign: Ed25519Sign }
 
-/** Claims and closes in the owner's name, and can do nothing else. */
-export type OperatorKey = { address: Hex; signDigest(digest: Hex): Hex }
-
-/** What a node holds. The owner's key is not among it. */
-export type NodeKeys = { node: NodeKey; operator: OperatorKey; apiToken: string }
+/** What the node's process holds. The owner's key is not among it, and the operator key is the signer's alone. */
+export type NodeKeys = { node: NodeKey; apiToken: string }
 
 const FILES = { node: 'node.key', operator: 'operator.key', apiToken: 'api.token' } as const
-
-function operatorOf(privateKey: Hex): OperatorKey {
-  return {
-    address: addressOfKey(privateKey),
-    signDigest: (digest) => signDigest(privateKey, digest),
-  }
-}
 
 async function readWord(dataDir: string, name: string): Promise<Hex> {
   const text = await readSecretFile(join(dataDir, name))
@@ -32,12 +22,16 @@ async function readWord(dataDir: string, name: string): Promise<Hex> {
 
 /** @throws OrienError `setup_failed` when a file is absent, malformed or readable by others */
 export async function loadKeys(dataDir: string): Promise<NodeKeys> {
-  return keysOf({
-    nodeSeed: fromHex(await readWord(dataDir, FILES.node)),
-    operatorKey: await readWord(dataDir, FILES.operator),
-    apiToken: await readSecretFile(join(dataDir, FILES.apiToken)),
-  })
+  const node = nodeKeyOf(fromHex(await readWord(dataDir, FILES.node)))
+  return { node, apiToken: await readSecretFile(join(dataDir, FILES.apiToken)) }
 }
+
+/**
+ * For the signer's process alone; no other reads it.
+ *
+ * @throws OrienError as {@link loadKeys} does
+ */
+export const readOperatorKey = (dataDir: string): Promise<Hex> => readWord(dataDir, FILES.operator)
 
 /** Keys that are not stored yet. */
 export type NodeSecrets = { nodeSeed: Uint8Array; operatorKey: Hex; apiToken: string }
@@ -52,12 +46,11 @@ export function drawSecrets(random: Random): NodeSecrets {
   }
 }
 
-/** The keys that belong to secrets. */
-export function keysOf(secrets: NodeSecrets): NodeKeys {
-  const { nodeSeed, operatorKey, apiToken } = secrets
-  const node = { publicKey: publicKeyOfSeed(nodeSeed), sign: signWithSeed(nodeSeed) }
-  return { node, operator: operatorOf(operatorKey), apiToken }
-}
+/** The key that belongs to a seed. */
+export const nodeKeyOf = (seed: Uint8Array): NodeKey => ({
+  publicKey: publicKeyOfSeed(seed),
+  sign: signWithSeed(seed),
+})
 
 /** The token of the loopback interface alone; made if there is none, for a node that has no owner yet. */
 export async function loadOrMakeApiToken(dataDir: string, random: Random): Promise<string> {

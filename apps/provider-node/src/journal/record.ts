@@ -52,6 +52,8 @@ const sessionRecord = z.strictObject({
   channel: channelTerms.optional(),
   /** The highest that was checked: what the provider can claim with. */
   voucher: voucher.optional(),
+  /** The receipt at the head of the chain: what backs a claim. */
+  lastReceipt: z.string().optional(),
   /** The close was signed: no work may come after it. */
   closed: z.boolean(),
   /** No new work. */

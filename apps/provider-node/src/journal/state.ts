@@ -117,6 +117,7 @@ function applyReceipt(state: JournalState, record: Extract<JournalRecord, { t: '
   const { sequence, cumulativeMicros } = read.receipt
   invariant(sequence === session.head.sequence + 1, 'receipts of a session follow one another')
   session.head = { sequence, hash: jwsHash(record.jws), cumulativeMicros }
+  session.lastReceipt = record.jws
   session.done.add(record.executionId)
   state.openRuns.delete(record.executionId)
   const { executionId, sessionId, jws } = record

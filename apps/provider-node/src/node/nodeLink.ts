@@ -25,12 +25,12 @@ export function linkOf(
   offer: () => SignedOffer,
   onForgotten: () => void,
 ): LinkContext {
-  const { provider, keys, journal, stage, rules, clock } = context
+  const { provider, keys, signer, journal, stage, rules, clock } = context
   const { providerId } = provider.registration
   const transfersOf = new WeakMap<Connection, Transfers>()
   const isServed = (sessionId: string) => !journal.state.sessions.get(sessionId)?.forgotten
   const isOpen = (sessionId: string) => runs.isOpen(sessionId)
-  const claimant = () => ({ journal, operator: keys.operator, offer: offer(), isOpen })
+  const claimant = () => ({ journal, operator: signer, offer: offer(), isOpen })
   return {
     ...context,
     register: (signal) => registerNode(context.coordinatorUrl, provider, stage.tools, signal),

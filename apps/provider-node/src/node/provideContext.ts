@@ -9,12 +9,14 @@ import type { Log } from '../log.ts'
 import type { Random } from '../random.ts'
 import type { RuleBook } from '../rules/ruleBook.ts'
 import type { History } from '../run/history.ts'
+import type { Operator } from '../signer/client.ts'
 import type { ToolStage } from '../stage.ts'
 
 /** What it takes to work for strangers. */
 export type ProvideContext = {
   provider: Provider
   keys: NodeKeys
+  signer: Operator
   journal: Journal
   stage: ToolStage
   rules: RuleBook

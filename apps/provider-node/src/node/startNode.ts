@@ -17,6 +17,7 @@ import { type Log, silentLog } from '../log.ts'
 import { type Random, systemRandom } from '../random.ts'
 import { openRuleBook, type RuleBook, type RuleChange } from '../rules/ruleBook.ts'
 import { createHistory, type History } from '../run/history.ts'
+import { type Operator, openSigner, type Signer } from '../signer/client.ts'
 import { openStage, type StageOptions, type ToolStage } from '../stage.ts'
 import { publishAddress } from './address.ts'
 import { watchDrain } from './drain.ts'
@@ -66,6 +67,7 @@ export type RunningNode = OwnerCalls & {
 type Loaded = {
   provider: Provider
   keys: NodeKeys
+  signer: Signer
   journal: Journal
   stage: ToolStage
   rules: RuleBook
@@ -114,7 +116,9 @@ async function load(options: NodeOptions, closers: (() => Promise<void>)[]): Pro
   const { dataDir, clock = systemClock, log = silentLog } = options
   const provider = await loadProvider(dataDir)
   const keys = await loadKeys(dataDir)
-  checkKeys(provider, keys)
+  const signer = await openSigner({ dataDir, clock, log })
+  closers.push(() => signer.stop())
+  checkKeys(provider, keys, signer)
   const journal = await openJournal({
     path: join(dataDir, JOURNAL_PATH),
     nowMs: clock.nowMs,
@@ -133,7 +137,7 @@ async function load(options: NodeOptions, closers: (() => Promise<void>)[]): Pro
   const service = { service: 'orien-node', version: VERSION }
   const tracing = await openTracing({ endpoint: options.tracesEndpoint, ...service })
   closers.push(tracing.stop)
-  return { provider, keys, journal, stage, rules, history: createHistory(), tracing }
+  return { provider, keys, signer, journal, stage, rules, history: createHistory(), tracing }
 }
 
 /** What the owner can see of the node, and decide while it works. */
@@ -158,8 +162,8 @@ function serveTheOwner(options: NodeOptions, loaded: Loaded, providing: Providin
 }
 
 /** Keys of another node would sign receipts that nobody accepts. */
-function checkKeys({ registration }: Provider, keys: NodeKeys): void {
-  if (registration.nodeKey === keys.node.publicKey && registration.operator === keys.operator.address) return
+function checkKeys({ registration }: Provider, keys: NodeKeys, operator: Operator): void {
+  if (registration.nodeKey === keys.node.publicKey && registration.operator === operator.address) return
   throw new OrienError('setup_failed', 'the keys are not those that the owner has registered')
 }
 

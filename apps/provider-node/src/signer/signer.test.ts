@@ -1,0 +1,186 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, readFile, stat } from 'node:fs/promises'
+import { Socket } from 'node:net'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { invariant, micros } from '@orien/protocol'
+import { recoverSigner } from '@orien/sdk'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { systemClock } from '../clock.ts'
+import { JOURNAL_PATH, readJournal } from '../journal/journal.ts'
+import { silentLog } from '../log.ts'
+import { createProcessDriver } from '../sandbox/unsandboxed.ts'
+import { HOLD, openSession, type TestSession } from '../testing/agent.ts'
+import { memoryHolds } from '../testing/memory.ts'
+import { FIXTURES } from '../testing/node.ts'
+import { startWorld, type World } from '../testing/world.ts'
+import { openSigner, type Signer } from './client.ts'
+import { type CloseRequest, closeDigest } from './request.ts'
+
+const log = silentLog
+let world: World
+let session: TestSession
+/** A close that is backed by a real run of a real node. */
+let sound: CloseRequest
+let signer: Signer | undefined
+
+beforeAll(async () => {
+  world = await startWorld({ driver: createProcessDriver(), allowUnisolated: true })
+  session = world.newSession()
+  const { cumulativeMicros } = await world.run(session.work())
+  await world.node.stop()
+  const kept = (await readJournal(join(world.dataDir, JOURNAL_PATH))).sessions.get(session.sessionId)
+  invariant(kept?.lastReceipt && kept.voucher, 'the journal keeps what backs a claim')
+  sound = {
+    kind: 'close',
+    sessionId: session.sessionId,
+    channel: session.channel,
+    claimMicros: cumulativeMicros,
+    nonce: '5',
+    deadline: 1_900_000_000,
+    voucher: kept.voucher,
+    receipt: kept.lastReceipt,
+  }
+})
+afterAll(() => world.close())
+afterEach(async () => {
+  await signer?.stop()
+  signer = undefined
+})
+
+const open = async () => {
+  signer = await openSigner({ dataDir: world.dataDir, clock: systemClock, log })
+  return signer
+}
+
+const refusalOf = async (request: unknown) => {
+  const opened = signer ?? (await open())
+  return opened.signClose(request as CloseRequest).then(
+    () => 'signed',
+    (error: { code?: string }) => error.code ?? 'uncoded',
+  )
+}
+
+describe('the process that holds the operator key', () => {
+  test('signs a close that receipts and a voucher back, as the registered operator', async () => {
+    const { address, signClose } = await open()
+    expect(recoverSigner(closeDigest(sound), await signClose(sound))).toBe(address)
+  })
+
+  test('refuses whatever is not backed, each with its code', async () => {
+    const other = openSession((await readJournal(join(world.dataDir, JOURNAL_PATH))).currentOffer?.jws ?? '')
+    const stranger = `0x${'77'.repeat(20)}` as const
+    const { receipt, voucher, ...bare } = sound
+    const cases: [string, unknown][] = [
+      ['forbidden', { ...sound, channel: { ...sound.channel, payee: stranger } }],
+      ['forbidden', { ...sound, channel: { ...sound.channel, escrow: stranger } }],
+      ['forbidden', { ...sound, sessionId: other.sessionId }],
+      ['receipt_mismatch', { ...sound, claimMicros: micros(sound.claimMicros + 1n) }],
+      ['receipt_mismatch', { ...bare, voucher }],
+      ['receipt_mismatch', { ...sound, receipt: `${receipt?.slice(0, -4)}AAAA` }],
+      ['receipt_mismatch', { ...sound, sessionId: other.sessionId, channel: other.channel }],
+      ['voucher_required', { ...bare, receipt }],
+      ['voucher_required', { ...sound, voucher: session.voucher(sound.claimMicros - 1n) }],
+      ['voucher_invalid', { ...sound, voucher: { ...voucher, cumulativeMicros: micros(HOLD * 9n) } }],
+      ['validation_failed', { ...sound, nonce: `${1n << 256n}` }],
+    ]
+    for (const [code, request] of cases) expect([code, await refusalOf(request)]).toEqual([code, code])
+  })
+
+  test('signs no close below one that it has signed, not even after a restart', async () => {
+    await (await open()).signClose(sound)
+    const { receipt, voucher, ...bare } = sound
+    const lower = { ...bare, claimMicros: micros(0n) }
+    expect(await refusalOf(lower)).toBe('illegal_transition')
+    await signer?.stop()
+    signer = undefined
+    expect(await refusalOf(lower)).toBe('illegal_transition')
+    expect(await refusalOf(sound)).toBe('signed')
+  })
+
+  test('that is killed is started again, and what it was asked is answered', async () => {
+    const { pid, signClose } = await open()
+    const before = pid()
+    const first = await signClose(sound)
+    invariant(before, 'a process has an id')
+    process.kill(before, 'SIGKILL')
+    expect(await signClose(sound)).toBe(first)
+    expect(pid()).not.toBe(before)
+  })
+
+  test('does not start with a key that others can read', async () => {
+    const path = join(world.dataDir, 'operator.key')
+    await chmod(path, 0o640)
+    await expect(open()).rejects.toMatchObject({ code: 'setup_failed' })
+    await chmod(path, 0o600)
+  })
+
+  test('has no environment, and under a root node neither the node’s uid nor a file that others can read', async () => {
+    const { pid } = await open()
+    expect(await readFile(`/proc/${pid()}/environ`, 'utf8')).toBe('')
+    const status = await readFile(`/proc/${pid()}/status`, 'utf8')
+    const uid = Number(/^Uid:\s+(\d+)/m.exec(status)?.[1])
+    const own = process.getuid?.() ?? -1
+    expect(uid === own).toBe(own !== 0)
+    expect((await stat(join(world.dataDir, 'signer.book'))).mode & 0o777).toBe(0o600)
+  })
+})
+
+describe('raw requests to the signer', () => {
+  const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
+
+  test.each([
+    ['a digest', { kind: 'digest', digest: `0x${'ab'.repeat(32)}` }],
+    ['another kind of message', { kind: 'claim' }],
+    ['a close with a field more', { kind: 'close', digest: `0x${'ab'.repeat(32)}` }],
+  ])('%s is refused with a code, and the next one is served', async (_, request) => {
+    const child = spawn(process.execPath, [MAIN, world.dataDir], {
+      env: {},
+      stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
+    })
+    const channel = child.stdio[3]
+    invariant(channel instanceof Socket, 'the fourth descriptor is a socket')
+    const lines = createInterface({ input: channel })[Symbol.asyncIterator]()
+    expect(JSON.parse(String((await lines.next()).value))).toMatchObject({ ready: true })
+    for (const line of [JSON.stringify({ id: 7, request }), 'no json', JSON.stringify({ id: 8, request })])
+      channel.write(`${line}\n`)
+    for (const id of [7, -1, 8])
+      expect(JSON.parse(String((await lines.next()).value))).toMatchObject({ id, code: 'validation_failed' })
+    channel.end()
+    await once(child, 'exit')
+  })
+})
+
+describe('the node’s process', () => {
+  let node: ChildProcess | undefined
+  afterEach(async () => {
+    if (!node) return
+    node.kill('SIGTERM')
+    await once(node, 'exit')
+  })
+
+  test('never holds the operator key in its memory; the signer does', async () => {
+    const main = fileURLToPath(new URL('../main.ts', import.meta.url))
+    const tools = join(FIXTURES, 'orien.tools.yaml')
+    const rpc = ['--rpc-url', 'http://127.0.0.1:9', '--allow-unisolated', '--driver', 'process']
+    node = spawn(process.execPath, [main, '--data-dir', world.dataDir, '--tools', tools, ...rpc], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: {},
+    })
+    invariant(node.stdout && node.pid, 'the node runs')
+    for await (const line of createInterface({ input: node.stdout }))
+      if (JSON.parse(line).event === 'node.live') break
+    const text = (await readFile(join(world.dataDir, 'operator.key'), 'utf8')).trim()
+    const needles = [Buffer.from(text), Buffer.from(text, 'hex'), Buffer.from(text, 'utf16le')]
+    const children = await readFile(`/proc/${node.pid}/task/${node.pid}/children`, 'utf8')
+    const held = children
+      .trim()
+      .split(' ')
+      .map((pid) => memoryHolds(Number(pid), needles))
+    expect(memoryHolds(node.pid, needles)).toBe(false)
+    expect(held).toContain(true)
+    expect(memoryHolds(node.pid, [Buffer.from(world.dataDir)])).toBe(true)
+  })
+})
