@@ -27,7 +27,7 @@ import { registerScripted, type ScriptedOwner } from './scriptedOwner.ts'
 import type { Stack } from './stack.ts'
 
 /** A tool that nobody has to run: the test decides when and how it ends. */
-const scriptedTool: PublishedTool = {
+export const scriptedTool: PublishedTool = {
   id: 'block',
   description: 'Blocks until the test ends it',
   arguments: { properties: { note: { type: 'string', maxLength: 200 } }, required: [] },
@@ -36,7 +36,7 @@ const scriptedTool: PublishedTool = {
   outputs: [],
 }
 
-const RATE = 600_000n
+export const RATE = 600_000n
 
 type Answer = Extract<ToNode, { type: 'receiptAck' | 'receiptRefused' }>
 
@@ -112,7 +112,12 @@ function reply(owner: ScriptedOwner, message: ToNode, send: (message: FromNode) 
   switch (message.type) {
     case 'challenge': {
       const { providerId, nodeKey, sign, offer } = owner
-      const proof = { providerId, nonce: message.nonce, at: new Date().toISOString() }
+      const proof = {
+        providerId,
+        nonce: message.nonce,
+        at: new Date().toISOString(),
+        coordinator: 'localhost',
+      }
       send({
         type: 'hello',
         proof: makeJws('orien-node+jws', nodeKey, proof, sign),

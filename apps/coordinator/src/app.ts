@@ -92,7 +92,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     batches: { submitter: createSubmitter(ctx), recorder, accruer: createAccruer(ctx) },
     hub,
     faucet: options.faucet,
-    onNode: (socket: WebSocket) => hub.attach(ctx, socket, handlers),
+    onNode: (socket: WebSocket, host) => hub.attach(ctx, { socket, host }, handlers),
   })
   await app.listen({ host: config.host, port: config.port })
   const leadership = createLeadership(pool)

@@ -7,6 +7,8 @@ export type Config = {
   port: number
   /** The address that agents see; sign-in messages name it. */
   baseUrl: string
+  /** The names that nodes may know this coordinator by; by `baseUrl` and their own `Host` when absent. */
+  publicHosts?: readonly string[] | undefined
   dataDir: string
   /** Development mode: `POST /api/init` hands out local USDC. */
   isProduction: boolean
@@ -26,6 +28,10 @@ const environment = z.object({
   ORIEN_ENV: z.enum(['production', 'development']).default('development'),
   ORIEN_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   ORIEN_REQUESTS_PER_MINUTE: z.coerce.number().int().min(1).default(6_000),
+  ORIEN_PUBLIC_HOSTS: z
+    .string()
+    .transform((text) => text.split(',').map((name) => name.trim()))
+    .optional(),
   DATABASE_URL: z.string().optional(),
   ORIEN_CHAIN: z.enum(['local', 'arc', 'arc-testnet']).default('local'),
   ORIEN_RPC_URL: z.url().optional(),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { EPHEMERAL_TYPES, EVENT_TYPES, logEvent, meterEvent, sessionEvent } from './events.ts'
 import { assertNever, InvariantViolation, invariant } from './invariant.ts'
-import { fromNode, toNode } from './nodeMessages.ts'
+import { coordinatorName, fromNode, toNode } from './nodeMessages.ts'
 import { STREAMS } from './streams.ts'
 import { durationMsSchema, instant, MAX_DURATION_MS } from './time.ts'
 
@@ -96,5 +96,18 @@ describe('streams', () => {
     const names = STREAMS.map(({ description }) => description.operationId)
     expect(new Set(names).size).toBe(STREAMS.length)
     expect(STREAMS.every(({ path }) => path.startsWith('/'))).toBe(true)
+  })
+})
+
+describe('the name of a coordinator', () => {
+  it.each([
+    ['https://Orien.EXAMPLE:8443/api?x=1', 'orien.example'],
+    ['wss://user@orien.example', 'orien.example'],
+    ['http://127.8.0.1:3000', 'localhost'],
+    ['ws://[::1]:3000', 'localhost'],
+    ['http://localhost.evil.example', 'localhost.evil.example'],
+    ['http://127.0.0.1.evil.example', '127.0.0.1.evil.example'],
+  ])('of %s is %s', (url, name) => {
+    expect(coordinatorName(url)).toBe(name)
   })
 })

@@ -9,8 +9,32 @@ import { traceparent } from './runReport.ts'
 import { instant } from './time.ts'
 import { fileView } from './views.ts'
 
-/** What a node signs (JWS `orien-node+jws`) to open its connection, bound to the coordinator's nonce. */
-export const nodeProof = z.strictObject({ providerId, nonce: z.string().min(16).max(128), at: instant })
+/**
+ * What a node signs (JWS `orien-node+jws`) to open its connection: bound to the coordinator's nonce, and to the name by
+ * which the node reached it, so that whoever is reached by another name cannot pass the proof on.
+ */
+export const nodeProof = z.strictObject({
+  providerId,
+  nonce: z.string().min(16).max(128),
+  at: instant,
+  /** See {@link coordinatorName}. */
+  coordinator: z.string().min(1).max(253),
+})
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
+
+/**
+ * The name of a coordinator in a {@link nodeProof}: the host of its address. A port is no part of it, because whoever
+ * answers for a name answers for all its ports; all names of the machine itself are one.
+ *
+ * @example
+ * coordinatorName('https://Orien.example:8443/x') // 'orien.example'
+ * coordinatorName('ws://127.0.0.1:3000') // 'localhost'
+ */
+export function coordinatorName(url: string | URL): string {
+  const { hostname } = new URL(url)
+  return LOOPBACK.test(hostname) ? 'localhost' : hostname
+}
 
 /** Signed heartbeat for nodes without a WebSocket. */
 export const heartbeatProof = z.strictObject({ providerId, at: instant })

@@ -21,11 +21,14 @@ import { type Faucet, serveSystem } from './system.ts'
 /** A node's largest message: a chunk of a file in base64, or a receipt. */
 const NODE_MESSAGE_BYTES = 1_048_576
 
+/** Takes over the WebSocket of a node, and the name that it asked for. */
+type OnNode = (socket: WebSocket, host: string | undefined) => void
+
 export type ServerParts = HttpParts & {
   batches: Batches
   hub: NodeHub
   faucet: Faucet | null
-  onNode: (socket: WebSocket) => void
+  onNode: OnNode
 }
 
 /** All of HTTP: routes from the operations table, the streams beside it, and the nodes' WebSocket. */
@@ -96,7 +99,7 @@ function missing(method: string, url: string): OrienError {
   return new OrienError('method_not_allowed', undefined, { allowed })
 }
 
-function acceptNodes(app: FastifyInstance, onNode: (socket: WebSocket) => void): void {
+function acceptNodes(app: FastifyInstance, onNode: OnNode): void {
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: NODE_MESSAGE_BYTES,
@@ -107,7 +110,7 @@ function acceptNodes(app: FastifyInstance, onNode: (socket: WebSocket) => void):
       socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n')
       return
     }
-    sockets.handleUpgrade(request, socket, head, onNode)
+    sockets.handleUpgrade(request, socket, head, (node) => onNode(node, request.headers.host))
   })
   app.addHook('preClose', async () => {
     for (const client of sockets.clients) client.terminate()

@@ -1,4 +1,5 @@
 import {
+  coordinatorName,
   decodeJws,
   type FromNode,
   isSignedBy,
@@ -15,6 +16,13 @@ import type { Context } from '../context.ts'
 import { verifyEd25519 } from '../keys.ts'
 import { type ProviderRow, selectProvider, updateProvider } from './store.ts'
 
+/** What a node was asked: to sign this, for a coordinator that it reached by this name. */
+export type Challenge = {
+  nonce: string
+  /** The `Host` of its request, when it had one. */
+  host?: string | undefined
+}
+
 type Hello = Extract<FromNode, { type: 'hello' }>
 
 /**
@@ -22,7 +30,11 @@ type Hello = Extract<FromNode, { type: 'hello' }>
  *
  * @throws OrienError `not_found`, `signature_invalid`
  */
-export async function identifyNode(ctx: Context, nonce: string, hello: Hello): Promise<ProviderRow> {
+export async function identifyNode(
+  ctx: Context,
+  { nonce, host }: Challenge,
+  hello: Hello,
+): Promise<ProviderRow> {
   const decoded = decodeJws('orien-node+jws', hello.proof)
   const proof = nodeProof.safeParse(decoded?.payload)
   if (!decoded || !proof.success) throw new OrienError('signature_invalid', 'The proof is malformed')
@@ -34,7 +46,17 @@ export async function identifyNode(ctx: Context, nonce: string, hello: Hello): P
       'The proof is not by the registered node key over this connection’s nonce',
     )
   }
+  requireOwnName(ctx, host, proof.data.coordinator)
   return provider
+}
+
+/** A proof for another name was made for somebody who stands between us and the node. */
+function requireOwnName({ config }: Context, host: string | undefined, coordinator: string): void {
+  const named = config.publicHosts ?? (host === undefined ? [] : [host])
+  const own = [config.baseUrl, ...named.map((name) => `http://${name}`)]
+  if (own.some((url) => URL.canParse(url) && coordinatorName(url) === coordinator)) return
+  const detail = `The proof is for a coordinator called ${coordinator}; if this is one, name it in ORIEN_PUBLIC_HOSTS`
+  throw new OrienError('signature_invalid', detail)
 }
 
 /**

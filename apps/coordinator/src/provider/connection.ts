@@ -33,6 +33,8 @@ export function cut(connection: Connection): void {
 export type Attachment = {
   ctx: Context
   socket: WebSocket
+  /** The `Host` that the node asked for. */
+  host?: string | undefined
   handlers: NodeHandlers
   connections: Map<string, Connection>
 }
@@ -165,7 +167,7 @@ function noteState({ state }: Connection, message: FromNode): void {
 
 async function admit(peer: Peer, hello: Hello): Promise<void> {
   const { ctx, socket, connections } = peer
-  const provider = await identifyNode(ctx, peer.nonce, hello)
+  const provider = await identifyNode(ctx, peer, hello)
   const { id } = provider
   // Before its offer is taken over: the one that is in goes on under its own.
   await requireAlone(peer, id)

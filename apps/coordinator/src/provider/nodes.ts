@@ -1,13 +1,12 @@
 import { type ErrorCode, type FromNode, isErrorCode, OrienError, type ToNode, toNode } from '@orien/protocol'
-import type { WebSocket } from 'ws'
 import { z } from 'zod'
 import type { Context, NodeRequest, Nodes } from '../context.ts'
-import { type Connection, connect, cut, type NodeHandlers } from './connection.ts'
+import { type Attachment, type Connection, connect, cut, type NodeHandlers } from './connection.ts'
 
 /** Live node connections of this process. */
 export type NodeHub = Nodes & {
   /** Takes over a fresh WebSocket: challenge, admission, then messages until it closes. */
-  attach: (ctx: Context, socket: WebSocket, handlers: NodeHandlers) => void
+  attach: (ctx: Context, given: Pick<Attachment, 'socket' | 'host'>, handlers: NodeHandlers) => void
   /** A channel of raw messages with one request number, for files. */
   openExchange: (providerId: string, onMessage: (message: FromNode) => void) => Exchange
   close: () => void
@@ -60,7 +59,7 @@ export function createNodeHub(): NodeHub {
     },
     openExchange,
     ask: (providerId, request, answer) => askNode(openExchange, providerId, request, answer),
-    attach: (ctx, socket, handlers) => connect({ ctx, socket, handlers, connections }),
+    attach: (ctx, given, handlers) => connect({ ctx, ...given, handlers, connections }),
     close: () => {
       for (const { socket } of connections.values()) socket.close(1001)
     },

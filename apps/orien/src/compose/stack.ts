@@ -125,6 +125,7 @@ async function serve(
       baseUrl: `http://localhost:${port}`,
       dataDir: dir.coordinator,
       isProduction,
+      publicHosts: environment.ORIEN_PUBLIC_HOSTS,
       requestsPerMinute: environment.ORIEN_REQUESTS_PER_MINUTE,
       leaseMs: LEASE_MS,
       sweepEveryMs: SWEEP_EVERY_MS,

@@ -47,7 +47,7 @@ export function drawSecrets(random: Random): NodeSecrets {
 }
 
 /** The key that belongs to a seed. */
-export const nodeKeyOf = (seed: Uint8Array): NodeKey => ({
+const nodeKeyOf = (seed: Uint8Array): NodeKey => ({
   publicKey: publicKeyOfSeed(seed),
   sign: signWithSeed(seed),
 })

@@ -1,4 +1,4 @@
-import { makeJws } from '@orien/protocol'
+import { coordinatorName, makeJws } from '@orien/protocol'
 import { instantOf } from '../clock.ts'
 import type { FileDesk } from '../files/fileDesk.ts'
 import { createTransfers, type Transfers } from '../files/transfers.ts'
@@ -35,7 +35,8 @@ export function linkOf(
     ...context,
     register: (signal) => registerNode(context.coordinatorUrl, provider, stage.tools, signal),
     hello: (nonce) => {
-      const proof = { providerId, nonce, at: instantOf(clock.nowMs()) }
+      const coordinator = coordinatorName(context.coordinatorUrl)
+      const proof = { providerId, nonce, at: instantOf(clock.nowMs()), coordinator }
       return {
         type: 'hello',
         proof: makeJws('orien-node+jws', keys.node.publicKey, proof, keys.node.sign),

@@ -16,7 +16,7 @@ import { z } from 'zod'
  * The close of one channel, with everything that backs its amount. The signer has no other kind of request: what it
  * signs it has put together itself, so nobody can have it sign a digest of theirs.
  */
-export const closeRequest = z.strictObject({
+const closeRequest = z.strictObject({
   kind: z.literal('close'),
   sessionId,
   channel: channelTerms,
