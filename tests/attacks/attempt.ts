@@ -22,14 +22,14 @@ export type Verdicts = Map<string, Verdict>
 export const ALL_ATTACKS: readonly Attack[] = Object.values(ATTACKS).flat()
 
 /** One line an attack, as native `attacker` reads it. */
-function planOf(attacks: readonly Attack[], targets: Targets, side: Side, programs: string): string {
+export function planOf(attacks: readonly Attack[], targets: Targets, side: Side, programs: string): string {
   const lines = attacks.map(({ program, argument }) =>
     [program, join(programs, program), argument(targets, side)].join('\t'),
   )
   return `${lines.join('\n')}\n`
 }
 
-function readVerdicts(output: string): Verdicts {
+export function readVerdicts(output: string): Verdicts {
   const lines = [...output.matchAll(/^@ (\S+) (escaped|stopped|broken)/gm)]
   return new Map(lines.map(([, name = '', verdict]) => [name, verdict as Verdict]))
 }
@@ -54,7 +54,7 @@ export async function attackOutside(
   }
 }
 
-const LIMITS = {
+export const TOOL_LIMITS = {
   timeMs: 60_000,
   memoryBytes: MEMORY_MEBIBYTES * 1_048_576,
   processes: PROCESSES,
@@ -99,7 +99,7 @@ export async function attackInside(
       workspaceDir,
       argv: [join(programs, 'attacker'), '/workspace/plan', process.execPath],
       env: { PATH: '/usr/bin' },
-      limits: LIMITS,
+      limits: TOOL_LIMITS,
       deadlineMs: 60_000,
       readOnlyPaths: [programs, process.execPath, '/usr/bin/python3', targets.runtimeFile],
     }

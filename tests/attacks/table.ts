@@ -1,3 +1,4 @@
+import { LIMITS } from '@orien/protocol'
 import type { Targets } from './targets.ts'
 
 /** What the tool of the suite may have: small, so that going over it is cheap outside as well. */
@@ -5,7 +6,7 @@ const DISK_MEBIBYTES = 32
 export const DISK_BYTES = DISK_MEBIBYTES * 1_048_576
 export const MEMORY_MEBIBYTES = 256
 export const PROCESSES = 48
-export const FILES = 200
+export const FILES = LIMITS.filesListed
 
 /** Where an attack is run. */
 export type Side = 'inside' | 'outside'

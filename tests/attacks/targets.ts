@@ -26,7 +26,9 @@ export type Targets = {
   hostName: string
   processId: number
   environmentName: string
+  /** Of a server that answers with a secret. */
   port: number
+  answer(text: string): void
   outerAddress: string
   udpPort: number
   abstractName: string
@@ -77,7 +79,8 @@ function makeFiles(dir: string) {
 }
 
 async function makeServers(socketPath: string, abstractName: string) {
-  const web = createHttpServer((_request, response) => void response.end('ORIEN'))
+  let text = 'ORIEN'
+  const web = createHttpServer((_request, response) => void response.end(text))
   const echo = createSocket('udp4')
   echo.on('message', (message, from) => echo.send(message, from.port, from.address))
   echo.bind(0, '127.0.0.1')
@@ -100,6 +103,9 @@ async function makeServers(socketPath: string, abstractName: string) {
     port: portOf(inner),
     outerAddress: `${address ?? '127.0.0.1'}:${portOf(outer)}`,
     udpPort: echo.address().port,
+    answer: (changed: string) => {
+      text = changed
+    },
     close: () => {
       web.closeAllConnections()
       for (const server of [inner, outer, named, abstract, echo]) server.close()
