@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { type Bind, withExample } from './bind.ts'
 import { defineOwnerCommands } from './owner.ts'
+import { defineServiceCommands } from './service.ts'
 
 const DATA_DIR = [
   '--data-dir <dir>',
@@ -56,6 +57,7 @@ export function defineProviderCommands(program: Command, bind: Bind): void {
   })
 
   defineOwnerCommands(provider, bind, DATA_DIR)
+  defineServiceCommands(provider, bind, DATA_DIR)
   defineToolsCommands(provider, bind)
   defineImport(provider, bind)
 }
