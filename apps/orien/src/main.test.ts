@@ -35,6 +35,8 @@ const COMMANDS = [
   'provider init',
   'provider start',
   'provider status',
+  'provider doctor',
+  'provider earnings',
   'provider reload',
   'provider drain',
   'provider kill',

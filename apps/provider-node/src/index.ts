@@ -1,5 +1,8 @@
 export type { ReadChannel } from './admission/channelWatch.ts'
 export { loadClaims, type OpenClaim } from './claims/loadClaims.ts'
+export { type ExamineOptions, examine } from './doctor/examine.ts'
+export type { Finding } from './doctor/finding.ts'
+export { type Earnings, type EarningsRow, loadEarnings } from './earnings/loadEarnings.ts'
 export { type InitialisedNode, type InitOptions, initNode } from './identity/initNode.ts'
 export { loadKeys, type NodeKeys } from './identity/keys.ts'
 export { lockHolder } from './identity/lockDataDir.ts'

@@ -22,6 +22,8 @@ export const NODE_LIMITS = {
   sendBufferBytes: 262_144,
   /** Above this, the other side does not read at all and the connection is given up. */
   sendBufferHardBytes: 33_554_432,
+  /** Between node and coordinator; nothing depends on it below this, and beyond it the owner is told to set the clock. */
+  clockSkewMs: 30_000,
   transfers: 32,
   /** Uploads of one session, and of all, that are under way or wait to be continued. */
   sessionUploads: 8,
@@ -38,6 +40,10 @@ export const NODE_LIMITS = {
   channelReadings: 10_000,
   /** Channels that the guard of running sessions asks the chain about at once. */
   channelReadsAtOnce: 32,
+  /** Days of which the book of earnings keeps the runs. */
+  earningsDays: 400,
+  /** Lines of that book that wait for a slow disk. */
+  earningsLinesWaiting: 100_000,
   /** Runs that the loopback interface can tell about. */
   rememberedRuns: 1_000,
 } as const

@@ -48,7 +48,29 @@ export function defineOwnerCommands(provider: Command, bind: Bind, dataDir: Data
     return (await import('../provider/owner/limits.ts')).providerLimits
   })
 
+  defineLooks(define, bind)
   defineBlocks(provider, bind, dataDir)
+}
+
+/** What shows and changes nothing. */
+function defineLooks(define: (name: string, description: string) => Command, bind: Bind): void {
+  const earnings = define('earnings', 'what this node has earned, and where the money is')
+    .option('--by <group>', 'day, tool or session', 'day')
+    .option('--since <day>', 'leave out what was before, e.g. 2026-06-01')
+    .option('--owner-key-file <file>', "show the coordinator's statement, too, which only the owner may see")
+    .option('--coordinator <url>', 'the coordinator (default: the one it was made for)')
+  bind(withExample(earnings, 'orien provider earnings --by tool'), async () => {
+    return (await import('../provider/earnings.ts')).providerEarnings
+  })
+
+  const doctor = define('doctor', 'find what keeps this node from being rented, and say what mends it')
+    .option('--tools <file>', 'a tool manifest of your own')
+    .option('--coordinator <url>', 'the coordinator (default: the one it was made for)')
+    .option('--rpc-url <url>', "the node's own way to the chain (default: the one it was made with)")
+    .option('--port <n>', 'of the loopback interface')
+  bind(withExample(doctor, 'orien provider doctor'), async () => {
+    return (await import('../provider/doctor.ts')).examineProvider
+  })
 }
 
 function defineBlocks(provider: Command, bind: Bind, dataDir: DataDir): void {

@@ -52,7 +52,9 @@ export function defineProviderCommands(program: Command, bind: Bind): void {
     .description('who this node is, and how the coordinator sees it')
     .option(...DATA_DIR)
     .option('--coordinator <url>', 'the coordinator (default: the one it was made for)')
-  bind(withExample(status, 'orien provider status'), async () => {
+    .option('--watch', 'go on showing it until it is interrupted')
+    .option('--every <seconds>', 'how often, with --watch')
+  bind(withExample(status, 'orien provider status --watch'), async () => {
     return (await import('../provider/status.ts')).providerStatus
   })
 

@@ -153,6 +153,8 @@ describe('a session that the coordinator calls settled', () => {
       },
     } as never,
     isOpen: () => false,
+    earnings: { note: () => {} },
+    nowMs: () => 0,
     log: silentLog,
   })
   const forget = async () => {

@@ -1,5 +1,7 @@
 import { ZERO } from '@orien/protocol'
 import type { ChannelWatch } from '../admission/channelWatch.ts'
+import { instantOf } from '../clock.ts'
+import type { EarningsBook } from '../earnings/book.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Session } from '../journal/state.ts'
 import type { Log } from '../log.ts'
@@ -9,6 +11,8 @@ export type Settled = {
   journal: Journal
   channels: ChannelWatch
   isOpen(sessionId: string): boolean
+  earnings: Pick<EarningsBook, 'note'>
+  nowMs(): number
   log: Log
 }
 
@@ -23,7 +27,7 @@ export async function dropSettled(settled: Settled): Promise<void> {
   }
 }
 
-async function isFinal({ channels, log }: Settled, session: Session): Promise<boolean> {
+async function isFinal({ channels, log, earnings, nowMs }: Settled, session: Session): Promise<boolean> {
   const { channel, head, sessionId } = session
   if (!channel) return true
   const reading = await channels.read(channel).catch(() => undefined)
@@ -31,6 +35,8 @@ async function isFinal({ channels, log }: Settled, session: Session): Promise<bo
   if (reading === null) return head.cumulativeMicros === ZERO
   if (!reading.finalized) return false
   channels.forget(channel)
+  const { settledMicros } = reading
+  earnings.note({ t: 'paid', at: instantOf(nowMs()), sessionId, settledMicros })
   if (reading.settledMicros < head.cumulativeMicros) {
     const amounts = {
       earnedMicros: head.cumulativeMicros.toString(),

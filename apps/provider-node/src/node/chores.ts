@@ -2,6 +2,7 @@ import type { ChannelWatch } from '../admission/channelWatch.ts'
 import { guardChannels } from '../admission/guardChannels.ts'
 import { dropSettled } from '../claims/dropSettled.ts'
 import type { Clock } from '../clock.ts'
+import type { EarningsBook } from '../earnings/book.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Timing } from '../limits.ts'
 import type { Delivery } from '../link/delivery.ts'
@@ -15,6 +16,7 @@ export type ChoresContext = {
   journal: Journal
   channels: ChannelWatch
   workspaces: WatchedWorkspaces
+  earnings: Pick<EarningsBook, 'note'>
   delivery: Pick<Delivery, 'repeatUnanswered'>
   /** Makes a new offer when the present one is past its half. */
   renewOffer(): Promise<void>
@@ -29,7 +31,7 @@ export type Chores = { dropSettled(): void; stop(): void }
 export function startChores(context: ChoresContext): Chores {
   const { runs, journal, channels, clock, timing, log } = context
   const isOpen = (sessionId: string) => runs.isOpen(sessionId)
-  const settled = { journal, channels, isOpen, log }
+  const settled = { journal, channels, isOpen, earnings: context.earnings, nowMs: clock.nowMs, log }
   const guarded = {
     state: journal.state,
     channels,

@@ -63,7 +63,7 @@ export async function provide(context: ProvideContext): Promise<Providing> {
   const renewOffer = async () => {
     if (await offering.renew()) link.renew()
   }
-  const chores = startChores({ ...working, journal, channels, renewOffer, clock, timing, log })
+  const chores = startChores({ ...context, ...working, channels, renewOffer })
   return {
     runs,
     metrics,

@@ -1,6 +1,7 @@
 import type { Tracing } from '@orien/tracing'
 import type { ReadChannel } from '../admission/channelWatch.ts'
 import type { Clock } from '../clock.ts'
+import type { EarningsBook } from '../earnings/book.ts'
 import type { NodeKeys } from '../identity/keys.ts'
 import type { Provider } from '../identity/providerFile.ts'
 import type { Journal } from '../journal/journal.ts'
@@ -20,6 +21,7 @@ export type ProvideContext = {
   journal: Journal
   stage: ToolStage
   rules: RuleBook
+  earnings: EarningsBook
   coordinatorUrl: string
   readChannel: ReadChannel
   history: History

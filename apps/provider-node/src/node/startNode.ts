@@ -1,10 +1,11 @@
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { type Id, OrienError } from '@orien/protocol'
+import { type Id, OrienError, readReceipt } from '@orien/protocol'
 import { readChannelState } from '@orien/sdk'
 import { openTracing, type Tracing } from '@orien/tracing'
 import type { ReadChannel } from '../admission/channelWatch.ts'
 import { type Clock, instantOf, systemClock } from '../clock.ts'
+import { type EarningsBook, openEarnings } from '../earnings/book.ts'
 import type { OwnerCalls } from '../http/ownerRoutes.ts'
 import { type RoutesContext, serveRoutes } from '../http/routes.ts'
 import { createServer } from '../http/server.ts'
@@ -71,6 +72,7 @@ type Loaded = {
   journal: Journal
   stage: ToolStage
   rules: RuleBook
+  earnings: EarningsBook
   history: History
   tracing: Tracing
 }
@@ -134,10 +136,24 @@ async function load(options: NodeOptions, closers: (() => Promise<void>)[]): Pro
   if (stage.downgrade) log.error({ event: 'isolation.downgraded', ...stage.downgrade })
   const rules = await openRuleBook(dataDir)
   if (options.limits && Object.keys(options.limits).length > 0) await rules.change({ limits: options.limits })
+  const earnings = await openEarnings(dataDir, log)
+  closers.push(earnings.close)
+  noteAgain(journal, earnings)
   const service = { service: 'orien-node', version: VERSION }
   const tracing = await openTracing({ endpoint: options.tracesEndpoint, ...service })
   closers.push(tracing.stop)
-  return { provider, keys, signer, journal, stage, rules, history: createHistory(), tracing }
+  const history = createHistory()
+  return { provider, keys, signer, journal, stage, rules, earnings, history, tracing }
+}
+
+/** A crash between a receipt and its line in the book loses the line; the receipt is then not acknowledged either. */
+function noteAgain({ state }: Journal, earnings: EarningsBook): void {
+  for (const { jws } of state.pendingReceipts.values()) {
+    const read = readReceipt(jws)
+    if (!read) continue
+    const { executionId, sessionId, tool, effectiveMs, costMicros, endedAt: at } = read.receipt
+    earnings.note({ t: 'run', at, executionId, sessionId, tool, effectiveMs, costMicros })
+  }
 }
 
 /** What the owner can see of the node, and decide while it works. */

@@ -2,6 +2,8 @@ import type { Dispatch, FailureReason } from '@orien/protocol'
 import { admit, type Judge, sumHolds } from '../admission/admit.ts'
 import { type CheckedWork, isRefusal, type Refusal } from '../admission/checkDispatch.ts'
 import { instantOf } from '../clock.ts'
+import type { EarningsBook } from '../earnings/book.ts'
+import type { EarningsLine } from '../earnings/line.ts'
 import type { Journal } from '../journal/journal.ts'
 import { NODE_LIMITS } from '../limits.ts'
 import type { Spools } from '../output/spool.ts'
@@ -23,6 +25,7 @@ export type RunsContext = ExecuteContext &
     issuer: Issuer
     judge: Judge
     rules: Pick<RuleBook, 'current'>
+    earnings: Pick<EarningsBook, 'note'>
     spools: Spools
     scheduler: Scheduler
   }
@@ -199,7 +202,7 @@ export class Runs {
   }
 
   async #conclude(run: OpenRun, outcome: Outcome): Promise<void> {
-    const { clock, issuer, log, history, delivery } = this.#context
+    const { clock, issuer, log, history, delivery, earnings } = this.#context
     const { executionId } = run.work
     const endedAt = run.endedAt ?? instantOf(clock.nowMs())
     const interval = { startedAt: run.startedAt ?? endedAt, endedAt }
@@ -213,6 +216,7 @@ export class Runs {
       log.error({ event: 'receipt.unwritten', executionId, err: error })
       return
     }
+    earnings.note(lineOf(run.work, outcome, endedAt))
     this.#open.delete(executionId)
     history.update(executionId, summaryOf(outcome, interval))
     delivery.signed(executionId, tellRun(this.#context, issuer, run, outcome, clock.monotonicMs()))
@@ -230,6 +234,11 @@ export class Runs {
     const { sessionId, executionId } = run.work
     if (this.#context.scheduler.remove(sessionId, executionId)) void this.#concludeFree(run, reason)
   }
+}
+
+function lineOf(work: Dispatch, { effectiveMs, costMicros }: Outcome, at: string): EarningsLine {
+  const { executionId, sessionId, tool } = work
+  return { t: 'run', at, executionId, sessionId, tool, effectiveMs, costMicros }
 }
 
 function summaryOf(outcome: Outcome, interval: Interval): Partial<RunRecord> {

@@ -67,7 +67,10 @@ export async function startCoordinator(): Promise<TestCoordinator> {
       text += part
     })
     request.on('end', () => {
-      const { status, body } = register(coordinator, inside, text)
+      const isRegistration = request.method === 'POST'
+      const { status, body } = isRegistration
+        ? register(coordinator, inside, text)
+        : { status: 404, body: {} }
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
     })
   })

@@ -1,0 +1,142 @@
+import { micros, type ProviderView } from '@orien/protocol'
+import type { Earnings, loadProvider } from '@orien/provider-node'
+import { counted, exactUsdc, shortTime } from '../terminal/amounts.ts'
+import { layTable } from '../terminal/table.ts'
+import { printable } from '../terminal/terminal.ts'
+
+/** What `GET /status` of a node tells, as far as it is shown. */
+export type NodeStatus = {
+  mode: string
+  version: string
+  isolation: string
+  driver: string
+  running: number
+  queued: number
+  slots: number
+  limits: Record<string, number>
+  blocked: string[]
+  unacknowledgedReceipts: number
+  refusedReceipts: unknown[]
+  isDrained: boolean
+  link: {
+    state: string
+    refusal?: { code: string; detail: string }
+    rival?: { at: string }
+    clock?: { skewMs: number; uncertaintyMs: number }
+  }
+  runs: { executionId: string; sessionId: string; tool: string; runningMs: number; deadlineMs: number }[]
+  sessions: {
+    sessionId: string
+    state: string
+    receipts: number
+    earnedMicros: string
+    authorisedMicros: string
+    runs: number
+  }[]
+}
+
+/** Both sides' accounts; a code in the place of one that is not to be had. */
+export type Facts = {
+  local: Awaited<ReturnType<typeof loadProvider>>
+  baseUrl: string
+  node: NodeStatus | string
+  seen: ProviderView | string
+  earnings: Earnings
+}
+
+const PAIR = [
+  { title: '', align: 'left' },
+  { title: '', align: 'left' },
+] as const
+const BAR_CELLS = 20
+const SHOWN_RUNS = 12
+const SHOWN_SESSIONS = 8
+
+/** What an owner sees of a node, a line each. */
+export function statusLines(facts: Facts): string[] {
+  const { node } = facts
+  const head = layTable(PAIR, [...identity(facts), ...account(facts), ...money(facts)]).rows
+  return typeof node === 'string' ? head : [...head, ...runLines(node), ...sessionLines(node)]
+}
+
+function identity({ local, baseUrl, seen }: Facts): string[][] {
+  const { registration, rateMicrosPerMinute, chain } = local
+  const track = typeof seen === 'string' ? undefined : seen.reputation
+  const shown = typeof seen === 'string' ? (seen === 'not_found' ? 'not registered' : seen) : seen.status
+  return [
+    ['provider', registration.providerId],
+    ['name', printable(registration.name)],
+    ['rate', `${exactUsdc(rateMicrosPerMinute)} USDC per effective minute`],
+    ['paid to', registration.payout],
+    ['chain', `${chain.chainId}, escrow ${chain.escrow}`],
+    ['coordinator', baseUrl],
+    ['status', shown],
+    ['tools', typeof seen === 'string' ? '' : seen.tools.map(({ id }) => id).join(', ')],
+    [
+      'record',
+      track
+        ? `${track.completedExecutions} completed, ${track.failedExecutions} failed, ${track.disputes} disputed`
+        : '',
+    ],
+  ]
+}
+
+function account({ node }: Facts): string[][] {
+  if (typeof node === 'string') return [['node', node === 'provider_offline' ? 'does not run here' : node]]
+  const { link, blocked } = node
+  const clock = link.clock ? `${link.clock.skewMs} ms ± ${link.clock.uncertaintyMs} to the coordinator's` : ''
+  const refusal = link.refusal ? `${link.refusal.code}: ${printable(link.refusal.detail)}` : ''
+  const rival = link.rival ? `another node with this key was refused at ${link.rival.at}` : ''
+  const untold = `${counted(node.unacknowledgedReceipts, 'receipt')} untold, ${node.refusedReceipts.length} refused`
+  return [
+    ['node', `${node.mode}${node.isDrained ? ', nothing under way' : ''}, version ${node.version}`],
+    ['link', [link.state, refusal, rival].filter((part) => part !== '').join('; ')],
+    ['clock', clock],
+    ['isolation', `${node.isolation} (${node.driver})`],
+    ['slots', `${node.running} of ${node.slots} in use, ${counted(node.queued, 'run')} waiting`],
+    ['blocked', blocked.length === 0 ? 'nobody' : counted(blocked.length, 'wallet')],
+    ['receipts', untold],
+  ]
+}
+
+function money({ earnings }: Facts): string[][] {
+  const { totals, providerMicros, runs, days } = earnings
+  const unclaimed = micros(totals.claimable + totals.closing)
+  const today = days[0]
+  const last = today ? `; ${today.key}: ${counted(today.runs, 'run')}` : ''
+  return [
+    ['earned', `${exactUsdc(providerMicros)} USDC in ${counted(runs, 'run')}${last}`],
+    [
+      'unclaimed',
+      `${exactUsdc(unclaimed)} USDC; settling ${exactUsdc(totals.settling)}, paid ${exactUsdc(totals.paid)}`,
+    ],
+  ]
+}
+
+function runLines({ runs }: NodeStatus): string[] {
+  if (runs.length === 0) return []
+  const lines = runs.slice(0, SHOWN_RUNS).map(({ executionId, tool, runningMs, deadlineMs }) => {
+    const done = Math.min(BAR_CELLS, Math.floor((runningMs / deadlineMs) * BAR_CELLS))
+    const bar = `${'█'.repeat(done)}${'░'.repeat(BAR_CELLS - done)}`
+    const time = runningMs === 0 ? 'waits' : `${shortTime(runningMs)} of at most ${shortTime(deadlineMs)}`
+    return `${bar}  ${tool}  ${time}  ${executionId}`
+  })
+  return ['', `runs${more(runs.length, SHOWN_RUNS)}`, ...lines]
+}
+
+function sessionLines({ sessions }: NodeStatus): string[] {
+  const open = sessions.filter(({ state }) => state === 'open')
+  if (open.length === 0) return []
+  const rows = open
+    .slice(0, SHOWN_SESSIONS)
+    .map(({ sessionId, receipts, earnedMicros, authorisedMicros, runs }) => [
+      sessionId,
+      counted(receipts, 'receipt'),
+      counted(runs, 'run'),
+      `${exactUsdc(micros(BigInt(earnedMicros)))} of ${exactUsdc(micros(BigInt(authorisedMicros)))} USDC authorised`,
+    ])
+  const columns = [...PAIR, ...PAIR]
+  return ['', `sessions${more(open.length, SHOWN_SESSIONS)}`, ...layTable(columns, rows).rows]
+}
+
+const more = (count: number, shown: number) => (count > shown ? ` (${shown} of ${count})` : '')
