@@ -7,17 +7,10 @@ import { publishedTool, toolId, toolLimits } from './manifest.ts'
 import { usdcMicros } from './money.ts'
 import { isolationClass } from './offer.ts'
 import { signedRegistration } from './registration.ts'
+import { reputation } from './reputation.ts'
 import { sessionStatus } from './session.ts'
 import { transactionStatus } from './settlement.ts'
 import { instant } from './time.ts'
-
-/** What the coordinator knows about a provider from receipts and heartbeats; nothing in it is typed in. */
-export const reputation = z.strictObject({
-  completedSessions: z.int().min(0),
-  completedExecutions: z.int().min(0),
-  failedExecutions: z.int().min(0),
-  disputes: z.int().min(0),
-})
 
 /** A tool in the marketplace. */
 export const toolView = publishedTool.extend({

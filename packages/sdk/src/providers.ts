@@ -32,7 +32,7 @@ export async function findProviders(http: HttpClient, filter: ProviderFilter = {
 }
 
 /**
- * The cheapest provider that is online and offers a tool; among equals the one that completed more.
+ * The cheapest provider that is online and offers a tool; among equals the more reliable one, then the one with more behind that.
  *
  * @param trusted ids that may be chosen; any when undefined
  * @throws OrienError `provider_offline` when there is none
@@ -47,7 +47,8 @@ export async function chooseProvider(
   const [best] = fit.sort(
     (a, b) =>
       Number(a.rateMicrosPerMinute - b.rateMicrosPerMinute) ||
-      b.reputation.completedExecutions - a.reputation.completedExecutions,
+      b.reputation.reliability - a.reputation.reliability ||
+      Number(b.reputation.weightMicros - a.reputation.weightMicros),
   )
   if (best) return best
   throw new OrienError('provider_offline', `no provider that is online and trusted offers "${tool}"`)

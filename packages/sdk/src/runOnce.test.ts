@@ -1,4 +1,4 @@
-import { micros, providerView } from '@orien/protocol'
+import { micros, providerView, UNKNOWN_REPUTATION } from '@orien/protocol'
 import { describe, expect, it } from 'vitest'
 import { createHttpClient } from './http/client.ts'
 import { deriveIdempotencyKey, randomKey } from './idempotency.ts'
@@ -97,15 +97,15 @@ describe('one call that does it all', () => {
 })
 
 describe('the provider that is chosen', () => {
-  const offering = (id: string, rate: bigint, completedExecutions = 0): unknown => ({
+  const offering = (id: string, rate: bigint, reliability = 0.5): unknown => ({
     ...providerView.encode(provider.view),
     id: `prv_${id.repeat(26)}`,
     rateMicrosPerMinute: rate.toString(),
-    reputation: { completedSessions: 0, completedExecutions, failedExecutions: 0, disputes: 0 },
+    reputation: { ...UNKNOWN_REPUTATION, feesMicros: '0', weightMicros: '0', reliability },
   })
   const pages = [
     { items: [offering('1', 30n), offering('2', 10n)], nextCursor: 'more' },
-    { items: [offering('3', 10n, 5), offering('4', 20n)] },
+    { items: [offering('3', 10n, 0.7), offering('4', 20n)] },
   ]
   const choose = async (trusted?: string[]) => {
     await using server = await startLoopback(({ path }) => pages[path.includes('cursor=more') ? 1 : 0])
@@ -114,7 +114,7 @@ describe('the provider that is chosen', () => {
     return (await chooseProvider(http, { tool: 'render_scene', trusted })).id
   }
 
-  it('is the cheapest on all pages, among equals the one that completed more', async () => {
+  it('is the cheapest on all pages, among equals the most reliable one', async () => {
     expect(await choose()).toBe(`prv_${'3'.repeat(26)}`)
   })
 

@@ -5,6 +5,7 @@ import {
   boolean,
   check,
   customType,
+  date,
   index,
   integer,
   jsonb,
@@ -98,6 +99,19 @@ export const providers = pgTable(
     index('providers_payout').on(table.payout),
     check('providers_rate', sql`${table.rateMicrosPerMinute} > 0`),
   ],
+)
+
+/** How long a provider's node was heard of, by UTC day. */
+export const providerUptime = pgTable(
+  'provider_uptime',
+  {
+    providerId: text('provider_id')
+      .notNull()
+      .references(() => providers.id),
+    day: date('day').notNull(),
+    onlineMs: bigint('online_ms', { mode: 'bigint' }).notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.providerId, table.day] })],
 )
 
 export const sessions = pgTable(

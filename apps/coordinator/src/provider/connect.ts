@@ -14,6 +14,7 @@ import {
 import type { z } from 'zod'
 import type { Context } from '../context.ts'
 import { verifyEd25519 } from '../keys.ts'
+import { recordBeat } from '../reputation/store.ts'
 import { type ProviderRow, selectProvider, updateProvider } from './store.ts'
 
 /** What a node was asked: to sign this, for a coordinator that it reached by this name. */
@@ -125,5 +126,5 @@ function sameTools(registered: readonly PublishedTool[], offer: Offer): boolean 
 
 /** Remembers that a node was heard of. */
 export async function touchProvider(ctx: Context, providerId: string): Promise<void> {
-  await ctx.db.write(({ tx }) => updateProvider(tx, providerId, { lastSeenAt: ctx.clock.now() }))
+  await recordBeat(ctx.db.pool, providerId)
 }

@@ -8,7 +8,8 @@ import {
   type ProviderView,
 } from '@orien/protocol'
 import type { Caller, Context } from '../context.ts'
-import { type ProviderRow, selectProvider, selectProviders, selectTracks } from './store.ts'
+import { readReputations } from '../reputation/read.ts'
+import { type ProviderRow, selectProvider, selectProviders } from './store.ts'
 import { viewProvider } from './view.ts'
 
 /** The marketplace, a page of it. */
@@ -26,8 +27,8 @@ export async function listProviders(
     except: online === 'false' ? open : undefined,
   })
   const shown = rows.slice(0, limit)
-  const tracks = await selectTracks(
-    ctx.db.read,
+  const tracks = await readReputations(
+    ctx,
     shown.map((row) => row.id),
   )
   const last = shown.at(-1)
@@ -43,7 +44,7 @@ export async function getProvider(
   { id }: OperationInput<typeof getOperation>['params'],
 ): Promise<ProviderView> {
   const row = await providerRow(ctx, id)
-  const tracks = await selectTracks(ctx.db.read, [id])
+  const tracks = await readReputations(ctx, [id])
   return viewProvider(row, ctx.nodes, tracks.get(id))
 }
 

@@ -5,14 +5,6 @@ import { disputes, executions, providers, sessions } from '../db/schema.ts'
 
 export type ProviderRow = typeof providers.$inferSelect
 
-/** Counted from receipts and disputes, never typed in. */
-export type Track = {
-  completedSessions: number
-  completedExecutions: number
-  failedExecutions: number
-  disputes: number
-}
-
 export async function selectProvider(db: Executor, id: string): Promise<ProviderRow | undefined> {
   const [row] = await db.select().from(providers).where(eq(providers.id, id))
   return row
@@ -111,32 +103,4 @@ export async function countActiveSessions(db: Executor, providerId: string): Pro
     .from(sessions)
     .where(and(eq(sessions.providerId, providerId), eq(sessions.status, 'active')))
   return row?.active ?? 0
-}
-
-export async function selectTracks(db: Executor, ids: readonly string[]): Promise<Map<string, Track>> {
-  if (ids.length === 0) return new Map()
-  const counts = await db
-    .select({
-      id: sessions.providerId,
-      completedSessions: sql<bigint>`count(distinct ${sessions.id}) filter (where ${sessions.status} = 'settled')`,
-      completedExecutions: sql<bigint>`count(${executions.id}) filter (where ${executions.status} = 'completed')`,
-      failedExecutions: sql<bigint>`count(${executions.id}) filter (where ${executions.status} = 'failed')`,
-      disputes: sql<bigint>`count(${disputes.executionId})`,
-    })
-    .from(sessions)
-    .leftJoin(executions, eq(executions.sessionId, sessions.id))
-    .leftJoin(disputes, eq(disputes.executionId, executions.id))
-    .where(inArray(sessions.providerId, [...ids]))
-    .groupBy(sessions.providerId)
-  return new Map(
-    counts.map(({ id, ...row }) => [
-      id,
-      {
-        completedSessions: Number(row.completedSessions),
-        completedExecutions: Number(row.completedExecutions),
-        failedExecutions: Number(row.failedExecutions),
-        disputes: Number(row.disputes),
-      },
-    ]),
-  )
 }

@@ -5,15 +5,19 @@ import {
   type ProviderStatus,
   type ProviderView,
   type PublishedTool,
+  type Reputation,
   type SignedRegistration,
+  UNKNOWN_REPUTATION,
 } from '@orien/protocol'
 import type { Nodes } from '../context.ts'
-import type { ProviderRow, Track } from './store.ts'
-
-const NO_TRACK: Track = { completedSessions: 0, completedExecutions: 0, failedExecutions: 0, disputes: 0 }
+import type { ProviderRow } from './store.ts'
 
 /** A provider as the marketplace shows it. */
-export function viewProvider(row: ProviderRow, nodes: Nodes, track: Track = NO_TRACK): ProviderView {
+export function viewProvider(
+  row: ProviderRow,
+  nodes: Nodes,
+  track: Reputation = UNKNOWN_REPUTATION,
+): ProviderView {
   const tools = (row.tools as PublishedTool[]).map((tool) => ({
     ...tool,
     manifestHash: manifestHash(tool),

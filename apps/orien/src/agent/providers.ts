@@ -27,6 +27,8 @@ export const listProviders: Handler<Options> = async (shell, options) => {
   return 0
 }
 
+const percent = (share: number) => `${Math.round(share * 100)} %`
+
 /** Providers for people, one a line. */
 export function providersTable(providers: readonly ProviderView[], paint: Paint): string[] {
   const { head, rows } = layTable(
@@ -37,6 +39,8 @@ export function providersTable(providers: readonly ProviderView[], paint: Paint)
       { title: 'USDC/min', align: 'right' },
       { title: 'isolation', align: 'left' },
       { title: 'runs', align: 'right' },
+      { title: 'reliable', align: 'right' },
+      { title: 'up', align: 'right' },
       { title: 'tools', align: 'left' },
     ],
     providers.map(({ id, name, status, rateMicrosPerMinute, isolation, reputation, tools }) => [
@@ -46,6 +50,9 @@ export function providersTable(providers: readonly ProviderView[], paint: Paint)
       exactUsdc(rateMicrosPerMinute),
       isolation,
       String(reputation.completedExecutions),
+      // One half is what is said of somebody unknown.
+      reputation.weightMicros === 0n ? '-' : percent(reputation.reliability),
+      percent(reputation.uptime.share),
       tools.map((tool) => tool.id).join(' '),
     ]),
   )

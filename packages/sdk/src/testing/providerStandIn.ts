@@ -15,6 +15,7 @@ import {
   type Registration,
   registrationTypedData,
   signReceipt,
+  UNKNOWN_REPUTATION,
 } from '@orien/protocol'
 import { type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts'
 
@@ -152,7 +153,7 @@ export async function makeProvider(name: string): Promise<ProviderStandIn> {
     isolation: 'namespaces',
     registration: signed,
     offer: offerText,
-    reputation: { completedSessions: 0, completedExecutions: 0, failedExecutions: 0, disputes: 0 },
+    reputation: { ...UNKNOWN_REPUTATION, feesMicros: '0', weightMicros: '0' },
     registeredAt: INSTANT,
   })
   return {
