@@ -1,7 +1,7 @@
 import type { PublishedTool, Registration, SignedRegistration } from '@orien/protocol'
 import { and, asc, eq, gt, ilike, inArray, isNull, lte, or, sql } from 'drizzle-orm'
 import type { Executor } from '../db/executor.ts'
-import { disputes, executions, providers, sessions } from '../db/schema.ts'
+import { providers, sessions } from '../db/schema.ts'
 
 export type ProviderRow = typeof providers.$inferSelect
 
