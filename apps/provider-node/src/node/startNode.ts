@@ -118,9 +118,16 @@ async function load(options: NodeOptions, closers: (() => Promise<void>)[]): Pro
   const { dataDir, clock = systemClock, log = silentLog } = options
   const provider = await loadProvider(dataDir)
   const keys = await loadKeys(dataDir)
-  const signer = await openSigner({ dataDir, clock, log })
-  closers.push(() => signer.stop())
-  checkKeys(provider, keys, signer)
+  // A process takes a while to start; the journal and the sandbox's proof take longer.
+  const starting = openSigner({ dataDir, clock, log })
+  closers.push(() =>
+    starting.then(
+      (signer) => signer.stop(),
+      () => {},
+    ),
+  )
+  // Whoever awaits it below hears of a failure.
+  starting.catch(() => {})
   const journal = await openJournal({
     path: join(dataDir, JOURNAL_PATH),
     nowMs: clock.nowMs,
@@ -139,6 +146,8 @@ async function load(options: NodeOptions, closers: (() => Promise<void>)[]): Pro
   const earnings = await openEarnings(dataDir, log)
   closers.push(earnings.close)
   noteAgain(journal, earnings)
+  const signer = await starting
+  checkKeys(provider, keys, signer)
   const service = { service: 'orien-node', version: VERSION }
   const tracing = await openTracing({ endpoint: options.tracesEndpoint, ...service })
   closers.push(tracing.stop)
