@@ -24,6 +24,8 @@ export type Config = {
   /** Docker's own unless told. */
   engineSocket?: string
   logLevel: string
+  /** Standard output unless told; put aside when it is full. */
+  logFile?: string
 }
 
 const OPTIONS = {
@@ -33,6 +35,7 @@ const OPTIONS = {
   'rpc-url': { type: 'string' },
   port: { type: 'string' },
   concurrency: { type: 'string' },
+  'log-file': { type: 'string' },
   'max-runs': { type: 'string' },
   'max-sessions': { type: 'string' },
   'max-session-runs': { type: 'string' },
@@ -104,6 +107,7 @@ export function readConfig(
     coordinatorUrl: values.coordinator ?? env.ORIEN_URL,
     rpcUrl: values['rpc-url'] ?? env.ORIEN_RPC_URL,
     searchPath: env.PATH,
+    logFile: values['log-file'] ?? env.ORIEN_LOG_FILE,
     tracesEndpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT,
     concurrency: wholeNumber('--concurrency', values.concurrency, 1, 1_024),
     sandboxMode: oneOf('--sandbox-mode', SANDBOX_MODES, values['sandbox-mode'] ?? env.ORIEN_SANDBOX_MODE),

@@ -2,6 +2,7 @@ import { OrienError } from '@orien/protocol'
 import { secp256k1Engine } from '@orien/sdk'
 import { type Logger, pino } from 'pino'
 import { type Config, readConfig } from './config.ts'
+import { openLogFile } from './logFile.ts'
 import { startNode } from './node/startNode.ts'
 import { startStandalone } from './node/startStandalone.ts'
 
@@ -13,8 +14,10 @@ function describe(error: unknown): object {
   return error instanceof Error ? { detail: error.message, stack: error.stack } : { detail: 'unknown' }
 }
 
-function createLog(level: string): Logger {
-  return pino({ level, base: null, serializers: { err: describe }, timestamp: pino.stdTimeFunctions.isoTime })
+function createLog(level: string, file?: string): Logger {
+  const timestamp = pino.stdTimeFunctions.isoTime
+  const options = { level, base: null, serializers: { err: describe }, timestamp }
+  return file === undefined ? pino(options) : pino(options, openLogFile(file))
 }
 
 async function start(config: Config, log: Logger, onDrained: () => void): Promise<Stoppable> {
@@ -31,7 +34,7 @@ async function main(): Promise<void> {
   let log = createLog('info')
   try {
     const config = readConfig()
-    log = createLog(config.logLevel)
+    log = createLog(config.logLevel, config.logFile)
     const node = await start(config, log, () => stop('drained'))
     log.info({
       event: 'node.started',

@@ -1,11 +1,17 @@
 import { once } from 'node:events'
-import { type RunningNode, startNode } from '@orien/provider-node'
+import { openLogFile, type RunningNode, startNode } from '@orien/provider-node'
 import { pino } from 'pino'
 import type { Handler } from '../commands/bind.ts'
 import { interruptible } from '../commands/interrupt.ts'
 import { changeOf, type LimitOptions } from './owner/limits.ts'
 
-type Options = LimitOptions & { dataDir: string; tools?: string; coordinator?: string; rpcUrl?: string }
+type Options = LimitOptions & {
+  dataDir: string
+  tools?: string
+  logFile?: string
+  coordinator?: string
+  rpcUrl?: string
+}
 
 /** `orien provider start` */
 export const startProvider: Handler<Options> = async ({ terminal, settings }, options) =>
@@ -15,7 +21,11 @@ export const startProvider: Handler<Options> = async ({ terminal, settings }, op
       const failure = Promise.withResolvers<never>()
       failure.promise.catch(() => undefined)
       const drained = Promise.withResolvers<void>()
-      const log = pino({ base: null }, pino.destination({ fd: 2, sync: true }))
+      const { logFile } = options
+      const log = pino(
+        { base: null },
+        logFile === undefined ? pino.destination({ fd: 2, sync: true }) : openLogFile(logFile),
+      )
       const node = await startNode({
         dataDir,
         ...(tools === undefined ? {} : { manifestFile: tools }),
