@@ -169,7 +169,11 @@ export const ATTACKS: Readonly<Record<string, readonly Attack[]>> = {
     attack('clone-user', 'user namespaces by clone', nothing, ['call:clone', 'nestedUserns']),
     attack('clone3-user', 'user namespaces by clone3', nothing, ['call:clone3', 'nestedUserns']),
     attack('enter-namespace', 'entering a namespace', nothing, ['call:setns', 'unprivileged']),
-    attack('mount-memory', 'mounts', () => '/tmp', ['call:mount', 'call:umount2', 'unprivileged']),
+    attack('mount-memory', 'mounts', (t, side) => (side === 'inside' ? '/tmp' : t.homeDir), [
+      'call:mount',
+      'call:umount2',
+      'unprivileged',
+    ]),
     attack('new-mount-calls', 'mounts by the newer calls', nothing, ['call:fsopen', 'unprivileged']),
     attack('clone-mount', 'copies of mounts', nothing, ['call:open_tree', 'unprivileged']),
     attack('change-root', 'another root directory', nothing, ['call:chroot', 'unprivileged']),

@@ -3,8 +3,8 @@
 #include <sys/sysmacros.h>
 
 int main(void) {
-  int result = mknod("/tmp/orien-attack-device-node", S_IFCHR | 0600, makedev(1, 1)), error = errno;
-  unlink("/tmp/orien-attack-device-node");
+  int result = mknod("./orien-attack-device-node", S_IFCHR | 0600, makedev(1, 1)), error = errno;
+  unlink("./orien-attack-device-node");
   errno = error;
   return verdict(result);
 }

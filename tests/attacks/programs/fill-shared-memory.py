@@ -5,7 +5,7 @@ from attack import argument, verdict
 
 
 def attack():
-    path = "/dev/shm/orien-attack-fill"
+    path = f"/dev/shm/orien-attack-{os.getpid()}"
     try:
         with open(path, "wb", buffering=0) as file:
             return all(file.write(bytes(1 << 20)) == 1 << 20 for _ in range(int(argument())))

@@ -5,8 +5,9 @@ from attack import verdict
 
 
 def attack():
-    open("/dev/orien-attack", "w").close()
-    os.remove("/dev/orien-attack")
+    path = f"/dev/orien-attack-{os.getpid()}"
+    open(path, "w").close()
+    os.remove(path)
     return True
 
 
