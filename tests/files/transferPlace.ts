@@ -8,7 +8,7 @@ import { createAgent, type TestAgent } from '../harness/stack.ts'
 import { openPlace, type SoakPlace } from '../soak/place.ts'
 
 /** A tool that reads, writes and waits in its workspace, which holds more than the largest file twice. */
-const toolsText = (diskBytes: number) => `
+export const toolsText = (diskBytes: number) => `
 tools:
   - id: sh
     description: Runs a line in the workspace

@@ -2,7 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Config, type Coordinator, startCoordinator } from '@orien/coordinator'
+import {
+  type Config,
+  type Coordinator,
+  type CoordinatorOptions,
+  startCoordinator,
+} from '@orien/coordinator'
 import type { Hex } from '@orien/protocol'
 import {
   type ChainProfile,
@@ -40,6 +45,7 @@ type Between = {
   /** The address that the coordinator is given for its chain. */
   rpcUrl?: (chainUrl: string) => Promise<string>
   profile?: Partial<ChainProfile>
+  clock?: NonNullable<CoordinatorOptions['clock']>
 }
 
 /** @param database of the caller's own; by default one of the test run's */
@@ -76,6 +82,7 @@ export async function startStack(
         signer: signerFromPrivateKey(chain.relayerPrivateKey),
       },
       faucet: async (wallet, amountMicros) => void (await chain.mint(wallet, amountMicros)),
+      ...(between.clock && { clock: between.clock }),
       log: between.log ?? pino({ level: process.env.ORIEN_TEST_LOG ?? 'silent' }),
     })
   const stack: Stack = {

@@ -4,7 +4,7 @@ import { type Logger, pino } from 'pino'
 import type { WebSocket } from 'ws'
 import { createAuthenticator } from './access/authenticate.ts'
 import { type ChainSettings, openChain } from './chain.ts'
-import { systemClock } from './clock.ts'
+import { type Clock, systemClock } from './clock.ts'
 import { composeContext } from './compose.ts'
 import type { Config } from './config.ts'
 import type { Context } from './context.ts'
@@ -50,6 +50,8 @@ export type CoordinatorOptions = {
   /** Gives local USDC in development. */
   faucet: Faucet | null
   log?: Logger
+  /** The system's unless told. */
+  clock?: Clock
 }
 
 /**
@@ -58,7 +60,7 @@ export type CoordinatorOptions = {
  * @throws OrienError `database_unavailable`, `chain_unavailable`, `setup_failed`
  */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
-  const { config } = options
+  const { config, clock = systemClock } = options
   const log = options.log ?? pino({ level: config.logLevel })
   await migrateDatabase({
     url: options.databaseUrl,
@@ -75,7 +77,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const { tracesEndpoint: endpoint, version } = config
   const tracing = await openTracing({ endpoint, service: 'orien-coordinator', version })
   const ctx = composeContext({
-    ...{ config, log, pool, clock: systemClock, random: systemRandom(systemClock), nodes: hub },
+    ...{ config, log, pool, clock, random: systemRandom(clock), nodes: hub },
     ...{ chain: terms, rail, chainHealth, tracing, onPlanned: wakeRelayer },
     databaseHealth: probeDatabase(options),
   })

@@ -156,7 +156,7 @@ export const ERRORS = {
   deposit_pending: row(
     409,
     'The deposit is not final yet',
-    'Wait for the event `deposit.final`; until then a session holds only a few small files.',
+    'Send the file again after the event `deposit.final`; until then a session holds only a few small files.',
     true,
   ),
   upload_offset_mismatch: row(

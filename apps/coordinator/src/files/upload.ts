@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { NodeHub } from '../provider/nodes.ts'
 import type { SessionRow } from '../session/store.ts'
 import type { Incoming } from './headers.ts'
+import { type Pieces, takePieces } from './pieces.ts'
 import { openTalk, type Talk } from './talk.ts'
 
 /** What came of a request's bytes: a file, or a part that waits for the next one. */
@@ -25,7 +26,8 @@ export async function uploadFile(
 ): Promise<Stored> {
   const isFunded = session.channelStatus === 'open'
   if (!isFunded && upload.bytes > LIMITS.unfundedFileBytes) throw depositPending()
-  const talk = openTalk(parts, session.providerId, (error) => upload.body.destroy(error))
+  const pieces = takePieces(upload.body)
+  const talk = openTalk(parts, session.providerId, pieces.stop)
   try {
     const { name, bytes, fromByte, toByte, sha256 } = upload
     talk.send({
@@ -36,13 +38,13 @@ export async function uploadFile(
       ...(isFunded ? {} : { shareBytes: LIMITS.unfundedFileBytes }),
     })
     await awaitReady(talk, fromByte)
-    return await carry(parts.clock, talk, upload)
+    return await carry(talk, upload, chunksOf(parts.clock, pieces))
   } catch (error) {
     talk.send({ type: 'fileAbort' })
     if (!isFunded && error instanceof OrienError && error.code === 'workspace_full') throw depositPending()
-    if (error instanceof OrienError) throw error
-    throw new OrienError('timed_out', 'The upload was cut off', {}, { cause: error })
+    throw error
   } finally {
+    pieces.leave()
     talk.end()
   }
 }
@@ -57,11 +59,11 @@ async function awaitReady(talk: Talk, fromByte: number): Promise<void> {
   if (receivedBytes !== fromByte) throw new OrienError('upload_offset_mismatch', undefined, { receivedBytes })
 }
 
-async function carry(clock: Clock, talk: Talk, upload: Upload): Promise<Stored> {
+async function carry(talk: Talk, upload: Upload, chunks: AsyncIterable<Buffer>): Promise<Stored> {
   let credits = FILE_WINDOW_CHUNKS
   const hash = createHash('sha256')
   let carriedBytes = 0
-  for await (const chunk of chunksOf(clock, upload.body)) {
+  for await (const chunk of chunks) {
     for (let word = talk.poll(); word || credits === 0; word = talk.poll()) {
       const said = word ?? (await talk.next())
       if (said.type === 'fileCredit') credits += said.chunks
@@ -82,29 +84,27 @@ async function carry(clock: Clock, talk: Talk, upload: Upload): Promise<Stored> 
 }
 
 /** Full chunks, whatever pieces the network made. A sender that does not fill one in time is given up. */
-async function* chunksOf(clock: Clock, body: Readable): AsyncGenerator<Buffer> {
-  let pieces: Buffer[] = []
+async function* chunksOf(clock: Clock, { next, stop }: Pieces): AsyncGenerator<Buffer> {
+  let waiting: Buffer[] = []
   let bytes = 0
   const watch = () =>
-    clock.after(LIMITS.transferIdleMs, () =>
-      body.destroy(new OrienError('timed_out', 'The upload stood still')),
-    )
+    clock.after(LIMITS.transferIdleMs, () => stop(new OrienError('timed_out', 'The upload stood still')))
   let stopWatch = watch()
   try {
-    for await (const piece of body) {
-      pieces.push(piece as Buffer)
-      bytes += (piece as Buffer).length
+    for (let piece = await next(); piece; piece = await next()) {
+      waiting.push(piece)
+      bytes += piece.length
       while (bytes >= LIMITS.transferStepBytes) {
+        // What the node takes its time for is not the sender's.
         stopWatch()
-        const all = pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces)
+        const all = Buffer.concat(waiting)
         yield all.subarray(0, LIMITS.transferStepBytes)
-        pieces = [all.subarray(LIMITS.transferStepBytes)]
+        waiting = [all.subarray(LIMITS.transferStepBytes)]
         bytes -= LIMITS.transferStepBytes
-        stopWatch()
         stopWatch = watch()
       }
     }
-    if (bytes > 0) yield Buffer.concat(pieces)
+    if (bytes > 0) yield Buffer.concat(waiting)
   } finally {
     stopWatch()
   }

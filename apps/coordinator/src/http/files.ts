@@ -8,6 +8,7 @@ import { readIncoming, readWanted, reprDigest } from '../files/headers.ts'
 import { listFiles } from '../files/list.ts'
 import { uploadFile } from '../files/upload.ts'
 import type { NodeHub } from '../provider/nodes.ts'
+import { openChannel, tryDeposit } from '../session/openChannel.ts'
 import { sessionRow } from '../session/read.ts'
 import type { SessionRow } from '../session/store.ts'
 import { checkTexture, readPart } from './input.ts'
@@ -66,7 +67,11 @@ export function serveFiles(app: FastifyInstance, parts: HttpParts, hub: NodeHub)
         // Once more: it may have waited for long.
         const session = await workspaceOf(parts, caller, id)
         const body = (request.body ?? request.raw) as Readable
-        const stored = await uploadFile({ hub, clock }, session, { ...incoming, name, body })
+        const upload = { ...incoming, name, body }
+        const stored = await uploadFile({ hub, clock }, session, upload).catch(async (error: unknown) => {
+          await fundIfPending(parts, session, error)
+          throw error
+        })
         if (!stored.isWhole) return reply.code(202).send({ name, receivedBytes: stored.receivedBytes })
         const { sha256 } = stored
         return reply.header('x-content-sha256', sha256).send({ name, bytes: incoming.bytes, sha256 })
@@ -93,6 +98,14 @@ export function serveFiles(app: FastifyInstance, parts: HttpParts, hub: NodeHub)
       }
     })
   })
+}
+
+/** The deposit is relayed when something depends on it: here, what goes beyond the files that are free. */
+async function fundIfPending({ ctx }: HttpParts, session: SessionRow, error: unknown): Promise<void> {
+  const isPending = error instanceof api.OrienError && error.code === 'deposit_pending'
+  if (!isPending || session.channelStatus !== 'none') return
+  await tryDeposit(ctx, session)
+  await openChannel(ctx, session.id)
 }
 
 function describe(reply: FastifyReply, { bytes, sha256, fromByte }: Download): FastifyReply {
@@ -125,6 +138,7 @@ async function enter(gate: Gate, visitor: Parameters<Gate['enter']>[0], request:
 function dropUnread({ ctx }: HttpParts, request: FastifyRequest, reply: FastifyReply): void {
   reply.raw.once('finish', () => {
     if (request.raw.complete) return
+    request.raw.resume()
     const stopWatch = ctx.clock.after(api.LIMITS.transferIdleMs, () => request.raw.destroy())
     request.raw.once('close', stopWatch)
   })

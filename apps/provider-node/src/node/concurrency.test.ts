@@ -55,6 +55,24 @@ describe('a node with much to do', () => {
     }
   })
 
+  test('loses none of 64 runs that come at once, and a burst of one session delays the single calls of others by turns', async () => {
+    const [crowd, ...singles] = Array.from({ length: 9 }, newSession)
+    const burst = Array.from({ length: 56 }, () => (crowd as TestSession).work(script('0')))
+    const alone = singles.map((session) => session.work(script('0')))
+    const works = [...burst, ...alone]
+    const from = world.coordinator.received.length
+    const receipts = await Promise.all(works.map((work) => world.run(work)))
+    expect(receipts.map(({ status }) => status)).toEqual(works.map(() => 'completed'))
+    const said = world.coordinator.received.slice(from)
+    const started = said.flatMap((message) => (message.type === 'started' ? [message.executionId] : []))
+    expect(new Set(started)).toEqual(new Set(works.map(({ executionId }) => executionId)))
+    const isCrowd = new Set<string>(burst.map(({ executionId }) => executionId))
+    for (const { executionId } of alone) {
+      const ahead = started.slice(0, started.indexOf(executionId)).filter((id) => isCrowd.has(id))
+      expect(ahead.length).toBeLessThan(burst.length / 2)
+    }
+  }, 60_000)
+
   test('uses sandboxes again for runs of one session, and says how it runs tools', async () => {
     const session = newSession()
     for (let run = 0; run < 3; run += 1) await world.run(session.work(script('0')))
