@@ -2,12 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import {
-  type Config,
-  type Coordinator,
-  type CoordinatorOptions,
-  startCoordinator,
-} from '@orien/coordinator'
+import { type Config, type Coordinator, type CoordinatorOptions, startCoordinator } from '@orien/coordinator'
 import type { Hex } from '@orien/protocol'
 import {
   type ChainProfile,

@@ -56,29 +56,9 @@ export function serveFiles(app: FastifyInstance, parts: HttpParts, hub: NodeHub)
     // Bytes are no JSON: this scope hands every body over as the stream it is.
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
-    scope.put('/api/sessions/:id/files/*', { bodyLimit: api.LIMITS.fileBytes }, async (request, reply) => {
-      dropUnread(parts, request, reply)
-      const caller = await authorise(parts, request)
-      const { id, name } = readTarget(request)
-      const incoming = readIncoming(request.headers)
-      await workspaceOf(parts, caller, id)
-      const leave = await enter(gate, { sessionId: id, agentId: caller.agentId }, request)
-      try {
-        // Once more: it may have waited for long.
-        const session = await workspaceOf(parts, caller, id)
-        const body = (request.body ?? request.raw) as Readable
-        const upload = { ...incoming, name, body }
-        const stored = await uploadFile({ hub, clock }, session, upload).catch(async (error: unknown) => {
-          await fundIfPending(parts, session, error)
-          throw error
-        })
-        if (!stored.isWhole) return reply.code(202).send({ name, receivedBytes: stored.receivedBytes })
-        const { sha256 } = stored
-        return reply.header('x-content-sha256', sha256).send({ name, bytes: incoming.bytes, sha256 })
-      } finally {
-        leave()
-      }
-    })
+    scope.put('/api/sessions/:id/files/*', { bodyLimit: api.LIMITS.fileBytes }, (request, reply) =>
+      takeFile(parts, { hub, gate }, request, reply),
+    )
     scope.get('/api/sessions/:id/files/*', async (request, reply) => {
       const caller = await authorise(parts, request)
       const { id, name } = readTarget(request)
@@ -98,6 +78,36 @@ export function serveFiles(app: FastifyInstance, parts: HttpParts, hub: NodeHub)
       }
     })
   })
+}
+
+async function takeFile(
+  parts: HttpParts,
+  { hub, gate }: { hub: NodeHub; gate: Gate },
+  request: FastifyRequest,
+  reply: FastifyReply,
+) {
+  dropUnread(parts, request, reply)
+  const caller = await authorise(parts, request)
+  const { id, name } = readTarget(request)
+  const incoming = readIncoming(request.headers)
+  await workspaceOf(parts, caller, id)
+  const leave = await enter(gate, { sessionId: id, agentId: caller.agentId }, request)
+  try {
+    // Once more: it may have waited for long.
+    const session = await workspaceOf(parts, caller, id)
+    const upload = { ...incoming, name, body: (request.body ?? request.raw) as Readable }
+    const stored = await uploadFile({ hub, clock: parts.ctx.clock }, session, upload).catch(
+      async (error: unknown) => {
+        await fundIfPending(parts, session, error)
+        throw error
+      },
+    )
+    if (!stored.isWhole) return reply.code(202).send({ name, receivedBytes: stored.receivedBytes })
+    const { sha256 } = stored
+    return reply.header('x-content-sha256', sha256).send({ name, bytes: incoming.bytes, sha256 })
+  } finally {
+    leave()
+  }
 }
 
 /** The deposit is relayed when something depends on it: here, what goes beyond the files that are free. */
