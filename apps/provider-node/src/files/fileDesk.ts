@@ -16,6 +16,8 @@ export type FileDesk = {
   enter(sessionId: string, mailbox: Mailbox): () => void
   /** No file of the session is touched any more: transfers end, what has arrived is thrown away. */
   endSession(sessionId: string): Promise<void>
+  /** To be called when no transfer is under way any more. */
+  close(): Promise<void>
 }
 
 export function createFileDesk(context: {
@@ -47,5 +49,6 @@ export function createFileDesk(context: {
       hashes.forgetSession(sessionId)
       await partials.discardSession(sessionId)
     },
+    close: () => partials.close(),
   }
 }

@@ -112,6 +112,11 @@ export class Partials {
     for (const kept of [...this.#all.values()]) if (kept.key.sessionId === sessionId) await this.#remove(kept)
   }
 
+  /** The hashes are in memory: nothing of it could be continued by another process. */
+  async close(): Promise<void> {
+    for (const kept of [...this.#all.values()]) await this.#remove(kept)
+  }
+
   #keptOf({ key }: Partial): Kept | undefined {
     return key ? this.#all.get(nameOf(key)) : undefined
   }

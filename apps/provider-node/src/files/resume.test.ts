@@ -240,3 +240,17 @@ describe('the end of a session', () => {
     expect(existsSync(join(world.dataDir, 'workspaces', dir))).toBe(false)
   })
 })
+
+describe('a node that stops', () => {
+  afterAll(async () => {
+    await world.close()
+    world = await startWorld({ clock, timing: { transferIdleMs: IDLE_MS, uploadKeptMs: KEPT_MS } })
+  })
+
+  test('waits for no upload that might have gone on', async () => {
+    await halfOf('file')
+    await vi.waitFor(() => expect(waitingFor(KEPT_MS).size).toBeGreaterThan(0))
+    await world.node.stop()
+    expect(waitingFor(KEPT_MS).size).toBe(0)
+  })
+})

@@ -82,6 +82,7 @@ export async function provide(context: ProvideContext): Promise<Providing> {
       await flushReceipts(journal, isLinked, clock, timing)
       stopping.abort()
       await link.stop()
+      await desk.close()
     },
   }
 }
