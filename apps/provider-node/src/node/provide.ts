@@ -64,6 +64,18 @@ export async function provide(context: ProvideContext): Promise<Providing> {
     if (await offering.renew()) link.renew()
   }
   const chores = startChores({ ...context, ...working, channels, renewOffer })
+  const stop = async () => {
+    chores.stop()
+    // In this very turn: what arrives from now on is refused.
+    const finished = finishRuns(runs, clock, timing)
+    await offering.settled()
+    await finished
+    await flushReceipts(journal, isLinked, clock, timing)
+    stopping.abort()
+    await link.stop()
+    await desk.close()
+  }
+  let stopped: Promise<void> | undefined
   return {
     runs,
     metrics,
@@ -75,14 +87,9 @@ export async function provide(context: ProvideContext): Promise<Providing> {
       if (reloaded.isNewOffer) link.renew({ registers: true })
       return reloaded
     },
-    stop: async () => {
-      chores.stop()
-      await offering.settled()
-      await finishRuns(runs, clock, timing)
-      await flushReceipts(journal, isLinked, clock, timing)
-      stopping.abort()
-      await link.stop()
-      await desk.close()
+    stop: () => {
+      stopped ??= stop()
+      return stopped
     },
   }
 }

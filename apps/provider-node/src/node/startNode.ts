@@ -106,7 +106,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       live: providing.live,
       ...owner,
       health,
-      stop: closeAll,
+      // Work first: the owner can watch it end.
+      stop: () => providing.stop().finally(closeAll),
     }
   } catch (error) {
     await closeAll()
