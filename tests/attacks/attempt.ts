@@ -1,8 +1,8 @@
-import { execFile } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { createBubblewrapDriver } from '../../apps/provider-node/src/sandbox/bubblewrap.ts'
 import type { RunFacts, RunSpec } from '../../apps/provider-node/src/sandbox/driver.ts'
 import { lendPrograms } from '../../apps/provider-node/src/sandbox/testing/programs.ts'
@@ -12,7 +12,15 @@ import { ATTACKS, type Attack, DISK_BYTES, FILES, MEMORY_MEBIBYTES, PROCESSES, t
 import type { Targets } from './targets.ts'
 import { weaken } from './weakened.ts'
 
-const execute = promisify(execFile)
+/** Runs it with a descriptor open beside the usual three, whatever this process was started with. */
+async function outputOf(command: string, args: readonly string[], cwd: string): Promise<string> {
+  const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'inherit', 'pipe'] })
+  const ended = once(child, 'close')
+  const pieces: Buffer[] = []
+  child.stdout?.on('data', (piece: Buffer) => pieces.push(piece))
+  await ended
+  return Buffer.concat(pieces).toString()
+}
 
 /** `broken`: the attack itself did not work, which says nothing about the sandbox. */
 type Verdict = 'escaped' | 'stopped' | 'broken'
@@ -44,11 +52,8 @@ export async function attackOutside(
   try {
     const plan = join(cwd, 'plan')
     writeFileSync(plan, planOf(attacks, targets, 'outside', programs))
-    const { stdout } = await execute(join(programs, 'attacker'), [plan, process.execPath], {
-      cwd,
-      stdio: ['ignore', 'pipe', 'inherit', 'pipe'],
-    } as object)
-    return { verdicts: readVerdicts(stdout), output: stdout }
+    const output = await outputOf(join(programs, 'attacker'), [plan, process.execPath], cwd)
+    return { verdicts: readVerdicts(output), output }
   } finally {
     rmSync(cwd, { recursive: true, force: true })
   }

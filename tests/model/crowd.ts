@@ -5,7 +5,7 @@ import { submitExecution } from '../../apps/coordinator/src/execution/submit.ts'
 import { recordReceipt } from '../../apps/coordinator/src/metering/record.ts'
 import { endSession } from '../../apps/coordinator/src/session/end.ts'
 import { acceptVoucher } from '../../apps/coordinator/src/session/voucher.ts'
-import type { Chance } from './chance.ts'
+import type { Chance } from '../harness/chance.ts'
 import { signVoucher, TOOLS } from './parties.ts'
 import type { Receipt } from './reference.ts'
 import type { Replica } from './replica.ts'
@@ -120,7 +120,7 @@ async function raiseVoucher(crowd: Crowd, place: Place): Promise<void> {
 export type NodeSide = { place: Place; sequence: number; head: string; cumulative: bigint; done: Set<string> }
 
 export function nodeSideOf(place: Place): NodeSide {
-  return { place, sequence: 0, head: place.provider.offerHash, cumulative: 0n, done: new Set() }
+  return { place, sequence: 0, head: place.provider.offer.hash, cumulative: 0n, done: new Set() }
 }
 
 /** Signs and reports every run that it was told of, one after the other, each until there is an answer. */

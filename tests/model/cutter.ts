@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-import type { Chance } from './chance.ts'
+import type { Chance } from '../harness/chance.ts'
 
 /** What becomes of a message on its way to the database. */
 type Fate = 'arrives' | 'lost' | 'unanswered' | 'late'

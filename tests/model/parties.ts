@@ -22,6 +22,7 @@ import {
 } from '@orien/protocol'
 import { addressOfKey, publicKeyOfSeed, signDigest, signWithSeed } from '@orien/sdk'
 import type { Caller, ChainTerms } from '../../apps/coordinator/src/context.ts'
+import { type SignedOffer, signOffer } from '../../apps/provider-node/src/identity/offer.ts'
 
 /** Where the model's channels would be; no chain is asked in these tests. */
 export const CHAIN: ChainTerms = {
@@ -43,7 +44,7 @@ export type TestProvider = {
   id: Id<'provider'>
   rate: bigint
   tools: readonly PublishedTool[]
-  offerHash: string
+  offer: SignedOffer
   nodeKey: string
   sign: (data: Uint8Array) => Uint8Array
   operatorKey: Hex
@@ -69,14 +70,29 @@ export const RATES = [1n, 7n, 619_001n, 600_000n, 1_000_000_000_000n] as const
 
 export function providerAt(rate: bigint): TestProvider {
   const seed = Uint8Array.from(Buffer.from(keyOf(`node ${rate}`), 'hex'))
+  const id = makeId('provider', 0, idBytes(`provider ${rate}`))
+  const nodeKey = publicKeyOfSeed(seed)
+  const sign = signWithSeed(seed)
+  const offer = signOffer(termsAt(rate, id, nodeKey), { publicKey: nodeKey, sign })
+  return { id, rate, tools: TOOLS, offer, nodeKey, sign, operatorKey: secretOf(`operator ${rate}`) }
+}
+
+/** What its node promises, for longer than any history lasts. */
+function termsAt(rate: bigint, providerId: Id<'provider'>, nodeKey: string): SignedOffer['offer'] {
+  const { chainId, escrow, token } = CHAIN
   return {
-    id: makeId('provider', 0, idBytes(`provider ${rate}`)),
-    rate,
-    tools: TOOLS,
-    offerHash: keyOf(`offer ${rate}`),
-    nodeKey: publicKeyOfSeed(seed),
-    sign: signWithSeed(seed),
-    operatorKey: secretOf(`operator ${rate}`),
+    v: 1,
+    ...{ providerId, nodeKey, payout: payoutAt(rate), chainId, escrow, token },
+    rateMicrosPerMinute: micros(rate),
+    split: { providerBps: 9000, platformBps: 700, reserveBps: 300 },
+    tools: TOOLS.map((tool) => ({
+      id: tool.id,
+      manifestHash: manifestHash(tool),
+      timeMs: tool.limits.timeMs,
+    })),
+    isolation: 'namespaces',
+    validFrom: '2026-01-01T00:00:00.000Z',
+    validUntil: '2126-01-01T00:00:00.000Z',
   }
 }
 
@@ -88,7 +104,7 @@ export function agentNamed(name: string): TestAgent {
   return { caller, walletKey, sessionKey: secretOf(`session key ${name}`) }
 }
 
-const payoutOf = (provider: TestProvider) => addressOfKey(secretOf(`payout ${provider.rate}`))
+const payoutAt = (rate: bigint) => addressOfKey(secretOf(`payout ${rate}`))
 
 export async function insertParties(
   pool: ReturnType<typeof createPool>,
@@ -99,20 +115,21 @@ export async function insertParties(
     await pool.query('insert into agents (id, wallet) values ($1, $2)', [caller.agentId, caller.wallet])
   for (const provider of providers) {
     const operator = addressOfKey(provider.operatorKey)
-    const registration = { registration: { operator, payout: payoutOf(provider) }, signature: '0x' }
+    const registration = { registration: { operator, payout: payoutAt(provider.rate) }, signature: '0x' }
     await pool.query(
       `insert into providers (id, name, payout, operator, node_key, rate_micros_per_minute, tools, isolation,
          registration, registration_issued_at, offer, offer_hash, is_operator_authorised)
-       values ($1, 'model', $2, $3, $4, $5, $6, 'namespaces', $7, 0, 'offer', $8, true)`,
+       values ($1, 'model', $2, $3, $4, $5, $6, 'namespaces', $7, 0, $8, $9, true)`,
       [
         provider.id,
-        payoutOf(provider),
+        payoutAt(provider.rate),
         operator,
         provider.nodeKey,
         provider.rate,
         JSON.stringify(provider.tools),
         JSON.stringify(registration),
-        provider.offerHash,
+        provider.offer.jws,
+        provider.offer.hash,
       ],
     )
   }
@@ -127,7 +144,7 @@ export function channelTermsOf(sessionId: string, agent: TestAgent, provider: Te
     escrow,
     token,
     payer: agent.caller.wallet,
-    payee: payoutOf(provider),
+    payee: payoutAt(provider.rate),
     salt,
     authorizedSigner,
   }

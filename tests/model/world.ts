@@ -91,7 +91,7 @@ export async function openPlace(
     provider: provider.id,
     rate: provider.rate,
     budgetMicros,
-    head: provider.offerHash,
+    head: provider.offer.hash,
   }
   return { model: newSession(terms), agent, provider, budgetMicros }
 }

@@ -1,0 +1,147 @@
+import {
+  type Dispatch,
+  type FromNode,
+  type Id,
+  invariant,
+  jwsHash,
+  micros,
+  readReceipt,
+  sha256Hex,
+} from '@orien/protocol'
+import {
+  channelTermsOf,
+  MANIFEST_HASHES,
+  signVoucher,
+  type TestAgent,
+  type TestProvider,
+} from '../model/parties.ts'
+import * as reference from '../model/reference.ts'
+import { claim } from '../model/referenceChain.ts'
+import type { Line } from './bus.ts'
+import { countersign } from './node.ts'
+import type { SimulatedClock } from './time.ts'
+
+/** A session of the reference, and what else is known of its runs. */
+export type Place = {
+  model: reference.Session
+  agent: TestAgent
+  tools: Map<string, string>
+  /** When each run was accepted, by the clock that only grows. */
+  acceptedMs: Map<string, number>
+  /** The one receipt of each run that was ever heard. */
+  receipts: Map<string, string>
+}
+
+/** The reference as a coordinator on the other end of a line. */
+export class ReferenceCoordinator {
+  readonly places: readonly Place[]
+  readonly #provider: TestProvider
+  readonly #clock: SimulatedClock
+
+  constructor(places: readonly Place[], provider: TestProvider, clock: SimulatedClock) {
+    this.places = places
+    this.#provider = provider
+    this.#clock = clock
+  }
+
+  /** A node has said hello: it hears what it may have missed. */
+  connect(line: Line, inHand: readonly string[]): void {
+    for (const place of this.places) {
+      const sessionId = idOf(place)
+      if (place.model.status === 'settled') line.sendToNode({ type: 'forgetSession', sessionId })
+      else if (place.model.status !== 'active') line.sendToNode({ type: 'endSession', sessionId })
+      this.dispatch(line, place, inHand)
+    }
+  }
+
+  /** Sends what the node may not have. */
+  dispatch(line: Line, place: Place, except: readonly string[] = []): void {
+    if (place.model.channel !== 'open') return
+    for (const run of reference.openRuns(place.model))
+      if (!except.includes(run.id)) line.sendToNode({ type: 'dispatch', work: this.#workOf(place, run) })
+  }
+
+  /** Asks the node for its signature under what the receipts say. */
+  askForClaim(line: Line, place: Place): void {
+    const channel = channelTermsOf(place.model.id, place.agent, this.#provider)
+    const claimed = { claimMicros: micros(place.model.spentMicros), nonce: '1', deadline: 4_000_000_000 }
+    const requestId = this.places.indexOf(place)
+    line.sendToNode({ type: 'claimRequest', requestId, sessionId: idOf(place), channel, ...claimed })
+  }
+
+  hear(line: Line, message: FromNode): void {
+    if (message.type === 'receipt') this.#takeReceipt(line, message.executionId, message.jws)
+    const claimed = message.type === 'claim' ? this.places[message.requestId] : undefined
+    if (claimed) claim(claimed.model)
+    if (message.type !== 'started') return
+    const { place, run } = this.#find(message.executionId)
+    reference.started(place.model, run)
+  }
+
+  sweep(line: Line | null): void {
+    for (const place of this.places) {
+      for (const run of reference.openRuns(place.model))
+        if (run.leaseUntilMs < this.#clock.nowMs()) reference.expire(place.model, run)
+      reference.complete(place.model)
+      if (line) this.dispatch(line, place)
+    }
+  }
+
+  #find(executionId: string): { place: Place; run: reference.Run } {
+    const place = this.places.find(({ model }) => model.runs.has(executionId))
+    const run = place?.model.runs.get(executionId)
+    invariant(place && run, 'the node tells of a run that nobody gave it')
+    return { place, run }
+  }
+
+  #takeReceipt(line: Line, executionId: Id<'execution'>, jws: string): void {
+    const { place, run } = this.#find(executionId)
+    const hash = jwsHash(jws)
+    const heard = place.receipts.get(executionId) ?? hash
+    invariant(heard === hash, `${executionId} has two receipts`)
+    place.receipts.set(executionId, hash)
+    const observedMs = this.#clock.monotonicMs() - (place.acceptedMs.get(executionId) ?? 0)
+    const answer = reference.record(place.model, run, saidIn(jws, observedMs))
+    const isOurs = answer !== 'receipt_mismatch' && answer !== 'receipt_replayed'
+    invariant(isOurs, `an honest node's receipt is a ${answer}`)
+    if (run.isDisputed) reference.end(place.model, 'dispute')
+    reference.complete(place.model)
+    if (answer === 'accepted')
+      line.sendToNode({
+        type: 'receiptAck',
+        executionId,
+        countersignature: countersign(hash, this.#provider),
+      })
+    else line.sendToNode({ type: 'receiptRefused', executionId, code: answer as never, detail: answer })
+  }
+
+  #workOf({ model, agent, tools }: Place, run: reference.Run): Dispatch {
+    const channel = channelTermsOf(model.id, agent, this.#provider)
+    const tool = tools.get(run.id) ?? ''
+    return {
+      executionId: run.id as Id<'execution'>,
+      sessionId: model.id as Id<'session'>,
+      tool,
+      manifestHash: MANIFEST_HASHES.get(tool) ?? '',
+      args: {},
+      argumentsSalt: `0x${sha256Hex(run.id)}`,
+      grant: run.grant,
+      holdMicros: micros(run.holdMicros),
+      deadlineMs: run.deadlineMs,
+      rateMicrosPerMinute: micros(this.#provider.rate),
+      offerHash: this.#provider.offer.hash,
+      channel,
+      voucher: signVoucher(channel, agent, run.voucherMicros),
+    }
+  }
+}
+
+const idOf = ({ model }: Place) => model.id as Id<'session'>
+
+function saidIn(jws: string, observedMs: number): reference.Receipt {
+  const { receipt } = readReceipt(jws) ?? {}
+  invariant(receipt, 'the node tells something that is no receipt')
+  const { sequence, previous, status, holdMicros, effectiveMs, costMicros, cumulativeMicros } = receipt
+  const said = { sequence, previous, status, holdMicros, effectiveMs, costMicros, cumulativeMicros }
+  return { hash: jwsHash(jws), ...said, reason: receipt.reason ?? null, observedMs, wasStarted: false }
+}

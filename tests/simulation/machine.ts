@@ -1,0 +1,69 @@
+import { sha256Hex } from '@orien/protocol'
+import type { Workspaces } from '../../apps/provider-node/src/run/workspaces.ts'
+import type { Driver, Run, RunFacts, Stop } from '../../apps/provider-node/src/sandbox/driver.ts'
+import type { Chance } from '../harness/chance.ts'
+import type { SimulatedClock } from './time.ts'
+
+const SOURCES = { wall: 'helper', cpu: 'helper', memory: 'helper' } as const
+const OUTPUT = Buffer.from('output\n')
+
+/** Stands in for a sandbox: tools that take the time that chance gives them, and die with their process. */
+export function createSimulatedDriver(
+  clock: SimulatedClock,
+  chance: Chance,
+  onStart: (executionId: string) => void,
+): Driver & { die: () => void } {
+  let isDead = false
+  const run: Driver['run'] = ({ executionId, deadlineMs, limits }, onOutput): Run => {
+    const setUpMs = chance.below(20)
+    const toolMs = chance.pick([1, 40, 400, 4_000, 90_000])
+    const started = Promise.withResolvers<void>()
+    const finished = Promise.withResolvers<RunFacts>()
+    let beganMs: number | null = null
+    const end = (stop: Stop) => {
+      if (isDead) return
+      const lifeMs = beganMs === null ? 0 : clock.monotonicMs() - beganMs
+      const figures = {
+        effectiveMicros: Math.min(lifeMs, deadlineMs) * 1_000,
+        lifeMs,
+        cpuMicros: 0,
+        maxRssBytes: 0,
+        sources: SOURCES,
+      }
+      const output = beganMs === null ? Buffer.alloc(0) : OUTPUT
+      const told = { outputBytes: output.length, outputSha256: sha256Hex(output.toString('utf8')) }
+      const code = stop === 'exit' ? { exitCode: 0, signal: null } : { exitCode: null, signal: 'SIGKILL' }
+      finished.resolve({ stop, ...code, ...figures, ...told })
+    }
+    clock.after(setUpMs, () => {
+      if (isDead) return
+      beganMs = clock.monotonicMs()
+      started.resolve()
+      onStart(executionId)
+      void onOutput({ stream: 'stdout', bytes: OUTPUT })
+      const limitMs = Math.min(deadlineMs, limits.timeMs)
+      const stop = deadlineMs <= limits.timeMs ? 'deadline' : 'time_limit'
+      clock.after(Math.min(toolMs, limitMs), () => end(toolMs <= limitMs ? 'exit' : stop))
+    })
+    return { started: started.promise, finished: finished.promise, kill: end, extend: () => {} }
+  }
+  return {
+    name: 'process',
+    detect: () => Promise.reject(new TypeError('nothing is detected in a simulation')),
+    run,
+    release: async () => {},
+    counts: () => ({ idle: 0, made: 0, reused: 0, discarded: 0 }),
+    close: async () => {},
+    die: () => {
+      isDead = true
+    },
+  }
+}
+
+/** Nothing is in them: files are no matter of this simulation. */
+export const EMPTY_WORKSPACES = {
+  open: async () => '/nowhere',
+  list: async () => [],
+  destroy: async () => {},
+  close: async () => {},
+} as unknown as Workspaces
