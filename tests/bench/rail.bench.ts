@@ -48,15 +48,19 @@ function bareSandbox(): Promise<void> {
 
 type Rail = { call: () => Promise<void>; close: () => Promise<void> }
 
+/** How the node isolates: a fresh sandbox for each run, or one that a session keeps. */
+const MODES = ['warm', 'resident'] as const
+type Mode = (typeof MODES)[number]
+
 /** A whole stack with a real node, and a paid call on it. */
-async function openRail(): Promise<Rail> {
+async function openRail(mode: Mode): Promise<Rail> {
   const dir = mkdtempSync(join(tmpdir(), 'orien-bench-'))
   const toolsFile = join(dir, 'tools.yaml')
   writeFileSync(toolsFile, emptyTool)
   const postgres = await startEmbeddedPostgres({ dataDir: join(dir, 'postgres') })
   const drop = async () => {}
   const stack = await startStack({}, { url: postgres.url, drop, [Symbol.asyncDispose]: drop })
-  const node = await startRealNode(stack, { toolsFile })
+  const node = await startRealNode(stack, { toolsFile, environment: { ORIEN_SANDBOX_MODE: mode } })
   const { orien } = await createAgent(stack, 1_000_000_000n)
   const session = await orien.openSession({
     providerId: node.providerId,
@@ -77,8 +81,8 @@ async function openRail(): Promise<Rail> {
   }
 }
 
-async function paidCall(percentile: 'p50Ms' | 'p99Ms'): Promise<BenchResult> {
-  const rail = await openRail()
+async function paidCall(mode: Mode, percentile: 'p50Ms' | 'p99Ms'): Promise<BenchResult> {
+  const rail = await openRail(mode)
   try {
     const { subject, reference } = await samplePair({
       subject: rail.call,
@@ -113,8 +117,8 @@ async function perSecond(call: () => Promise<void>, inFlight: number): Promise<n
   return (done / (performance.now() - startedMs)) * 1_000
 }
 
-async function paidCalls(inFlight: number): Promise<BenchResult> {
-  const rail = await openRail()
+async function paidCalls(mode: Mode, inFlight: number): Promise<BenchResult> {
+  const rail = await openRail(mode)
   try {
     await perSecond(rail.call, inFlight)
     const referenceValue = await perSecond(bareSandbox, inFlight)
@@ -126,25 +130,23 @@ async function paidCalls(inFlight: number): Promise<BenchResult> {
 
 const reference = 'bare bwrap with the same program'
 
-export const rows: BenchRow[] = [
-  {
-    name: 'HTTP execute of an empty tool, Prefer: wait, p50',
-    reference: `${reference}, p50`,
-    better: 'lower',
-    run: () => paidCall('p50Ms'),
-  },
-  {
-    name: 'HTTP execute of an empty tool, Prefer: wait, p99',
-    reference: `${reference}, p99`,
-    better: 'lower',
-    run: () => paidCall('p99Ms'),
-  },
+const rowsOf = (mode: Mode): BenchRow[] => [
+  ...(['p50', 'p99'] as const).map(
+    (percentile): BenchRow => ({
+      name: `HTTP execute of an empty tool, ${mode} sandbox, Prefer: wait, ${percentile}`,
+      reference: `${reference}, ${percentile}`,
+      better: 'lower',
+      run: () => paidCall(mode, `${percentile}Ms`),
+    }),
+  ),
   ...[1, 16, 64].map(
     (inFlight): BenchRow => ({
-      name: `HTTP executes of an empty tool, ${inFlight} in flight`,
+      name: `HTTP executes of an empty tool, ${mode} sandbox, ${inFlight} in flight`,
       reference: `${reference}, ${inFlight} at once`,
       better: 'higher',
-      run: () => paidCalls(inFlight),
+      run: () => paidCalls(mode, inFlight),
     }),
   ),
 ]
+
+export const rows: BenchRow[] = MODES.flatMap(rowsOf)
