@@ -33,7 +33,15 @@ const environment = z.object({
     .transform((text) => text.split(',').map((name) => name.trim()))
     .optional(),
   DATABASE_URL: z.string().optional(),
-  ORIEN_CHAIN: z.enum(['local', 'arc', 'arc-testnet']).default('local'),
+  ORIEN_CHAIN: z.enum(['local', 'arc', 'arc-testnet', 'evm']).default('local'),
+  ORIEN_CHAIN_ID: z.coerce.number().int().min(1).optional(),
+  ORIEN_CHAIN_NAME: z.string().min(1).max(40).optional(),
+  ORIEN_FINALITY: z
+    .union([z.literal('finalized'), z.coerce.number().int().min(1).max(10_000)], {
+      error: 'must be finalized, or a number of blocks from 1 to 10000',
+    })
+    .optional(),
+  ORIEN_NATIVE_DECIMALS: z.coerce.number().int().min(0).max(36).optional(),
   ORIEN_RPC_URL: z.url().optional(),
   OTEL_EXPORTER_OTLP_ENDPOINT: z.url().optional(),
 })

@@ -1,11 +1,10 @@
 import { z } from 'zod'
+import type { Amount } from './amount.ts'
 import { OrienError } from './errors.ts'
 import { invariant } from './invariant.ts'
 
-declare const usdcBrand: unique symbol
-
 /** An amount of USDC in micro-USDC (1 USDC = 1,000,000). Always an integer; never a `number`. */
-export type UsdcMicros = bigint & { readonly [usdcBrand]: 'UsdcMicros' }
+export type UsdcMicros = Amount<'UsdcMicros'>
 
 /** One USDC. */
 export const ONE_USDC = 1_000_000n

@@ -1,3 +1,4 @@
+import type { GasWei } from '@orien/protocol'
 import {
   type ChainClient,
   type ChainProfile,
@@ -15,7 +16,7 @@ export type ChainProbe = {
   /** Always answers, in bounded time. */
   read: () => Promise<ChainHealth>
   /** What the relayer has for gas; null while the chain does not say. */
-  relayerWei: () => Promise<bigint | null>
+  relayerWei: () => Promise<GasWei | null>
 }
 
 /** A good or bad answer is given again for this long: the page is public. */

@@ -1,8 +1,9 @@
+import type { GasWei } from '@orien/protocol'
 import type { Clock } from '../clock.ts'
 
 /** What only the database and the chain can tell. */
 export type Figures = StoredFigures & {
-  relayerWei: bigint | null
+  relayerWei: GasWei | null
   /** Infinite before the first reading. */
   ageSeconds: number
 }
@@ -45,10 +46,10 @@ const NOTHING: StoredFigures = {
 export function createFigureReader(
   clock: Clock,
   read: () => Promise<StoredFigures>,
-  relayerWei: () => Promise<bigint | null>,
+  relayerWei: () => Promise<GasWei | null>,
 ): FigureReader {
   let stored = NOTHING
-  let wei: bigint | null = null
+  let wei: GasWei | null = null
   let readAtMs = Number.NEGATIVE_INFINITY
   let underWay: Promise<unknown> | null = null
   const begin = () => {

@@ -10,8 +10,11 @@ function port(text: string): number {
 const ENVIRONMENT = `
 Environment:
   DATABASE_URL            a PostgreSQL to use instead of the embedded one
-  ORIEN_CHAIN             local (default), arc or arc-testnet
+  ORIEN_CHAIN             local (default), arc, arc-testnet, or evm for any other chain
   ORIEN_RPC_URL           the chain's endpoint
+  ORIEN_CHAIN_ID          of an evm chain, and ORIEN_CHAIN_NAME for people
+  ORIEN_FINALITY          of an evm chain: finalized (default), or a number of blocks
+  ORIEN_NATIVE_DECIMALS   of an evm chain's coin, 18 unless told
   ORIEN_ESCROW            the escrow contract, on a chain that is not local
   ORIEN_TOKEN             its USDC, where the chain's own is not meant
   ORIEN_RELAYER_KEY_FILE  the wallet that pays gas, on a chain that is not local

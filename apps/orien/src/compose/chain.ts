@@ -1,5 +1,5 @@
 import type { ChainSettings, Environment } from '@orien/coordinator'
-import { address, type Hex, OrienError } from '@orien/protocol'
+import type { Hex } from '@orien/protocol'
 import {
   attachLocalChain,
   chains,
@@ -9,6 +9,7 @@ import {
   startLocalChain,
 } from '@orien/rails'
 import type { Settings } from '../config.ts'
+import { readAddress, readPublicChain } from './chainProfile.ts'
 import type { DataDir } from './dataDir.ts'
 
 /** The chain of a stack. */
@@ -33,7 +34,7 @@ type Options = { environment: Environment; settings: Settings; dir: DataDir; por
  */
 export async function startChain(options: Options): Promise<StackChain> {
   const { ORIEN_CHAIN, ORIEN_RPC_URL } = options.environment
-  if (ORIEN_CHAIN !== 'local') return connect(options, ORIEN_CHAIN)
+  if (ORIEN_CHAIN !== 'local') return connect(options)
   const local = ORIEN_RPC_URL
     ? await attachLocalChain(ORIEN_RPC_URL)
     : await startLocalChain({ port: options.port, statePath: options.dir.chainState })
@@ -53,35 +54,16 @@ function describeLocal(local: LocalChain): StackChain {
   }
 }
 
-async function connect(
-  { environment, settings, dir }: Options,
-  name: 'arc' | 'arc-testnet',
-): Promise<StackChain> {
-  const profile = chains[name]
-  const rpcUrl = environment.ORIEN_RPC_URL ?? profile.chain.rpcUrls.default.http[0]
-  if (rpcUrl === undefined) throw missing('ORIEN_RPC_URL')
+async function connect({ environment, settings, dir }: Options): Promise<StackChain> {
+  const { profile, rpcUrl, token } = readPublicChain(environment, settings)
   const escrow = readAddress('ORIEN_ESCROW', settings.escrow)
-  const token = readAddress('ORIEN_TOKEN', settings.token ?? profile.usdc ?? undefined)
   const signer = await openSigner(settings.relayerKeyFile ?? dir.relayerKey)
   return {
     settings: { profile, rpcUrl, escrow, token, signer },
     chainId: profile.chain.id,
     isLocal: false,
     faucet: null,
-    label: `${name}, gas is paid by ${signer.address}`,
+    label: `${profile.name}, gas is paid by ${signer.address}`,
     stop: async () => {},
   }
-}
-
-function readAddress(variable: string, text: string | undefined): Hex {
-  const parsed = address.safeParse(text)
-  if (parsed.success) return parsed.data as Hex
-  throw missing(variable)
-}
-
-function missing(variable: string): OrienError {
-  return new OrienError('setup_failed', `${variable} has to be set for a chain that is not local`, {
-    reason: 'chain_not_configured',
-    hint: 'See the environment variables in `orien up --help`.',
-  })
 }

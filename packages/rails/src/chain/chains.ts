@@ -23,6 +23,8 @@ export type ChainProfile = {
   fees: FeePolicy
   /** USDC's ERC-20 side, 6 decimals; null where it is deployed at start. */
   usdc: Address | null
+  /** Gas is paid in USDC too: the native balance and the ERC-20 one are two views of one, see `gasToUsdc`. */
+  gasIsUsdc: boolean
   /** A head older than this means that the node is behind; null where blocks are made only when asked for. */
   staleAfterSeconds: number | null
 }
@@ -46,22 +48,33 @@ export const chains: Record<ChainName, ChainProfile> = {
 }
 
 /**
- * A profile for any other EVM chain: final when its `finalized` tag says so.
+ * A profile for any other EVM chain: final when its `finalized` tag says so, unless told otherwise.
  *
  * @param usdc a token with EIP-3009 in its packed-signature form, as Circle's
  * @example
  * otherChain({ chainId: 8453, name: 'Base', usdc: '0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913' })
  */
-export function otherChain({ chainId, name, usdc }: OtherChain): ChainProfile {
-  const nativeCurrency = { name: 'native coin', symbol: 'GAS', decimals: 18 }
-  const chain = defineChain({ id: chainId, name, nativeCurrency, rpcUrls: { default: { http: [] } } })
-  return { name, chain, finality: { kind: 'tag' }, fees: { kind: 'market' }, usdc, staleAfterSeconds: 120 }
+export function otherChain(facts: OtherChain): ChainProfile {
+  const { chainId, name, usdc, finality = { kind: 'tag' }, nativeDecimals = 18, rpcUrls = [] } = facts
+  const nativeCurrency = { name: 'native coin', symbol: 'GAS', decimals: nativeDecimals }
+  const chain = defineChain({ id: chainId, name, nativeCurrency, rpcUrls: { default: { http: rpcUrls } } })
+  const fees = { kind: 'market' as const }
+  return { name, chain, finality, fees, usdc, gasIsUsdc: false, staleAfterSeconds: 120 }
 }
 
-/** What has to be said of a chain that is not in {@link chains}. */
-export type OtherChain = { chainId: number; name: string; usdc: Address }
+/** What has to be said of a chain that is not in {@link chains}; the rest is what most chains have. */
+export type OtherChain = {
+  chainId: number
+  name: string
+  usdc: Address
+  finality?: Finality
+  /** Of the coin that pays gas. */
+  nativeDecimals?: number
+  rpcUrls?: readonly string[]
+}
 
 function profile(name: ChainName, chain: Chain, blocks: bigint, fees: FeePolicy, usdc: Address | null) {
   const staleAfterSeconds = fees.kind === 'market' ? 60 : null
-  return { name, chain, finality: { kind: 'depth' as const, blocks }, fees, usdc, staleAfterSeconds }
+  const finality = { kind: 'depth' as const, blocks }
+  return { name, chain, finality, fees, usdc, gasIsUsdc: usdc === arcUsdc, staleAfterSeconds }
 }

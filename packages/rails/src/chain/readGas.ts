@@ -1,14 +1,15 @@
+import { type GasWei, gasWei } from '@orien/protocol'
 import type { Address } from 'viem'
 import { askValue, type Unreachable } from './ask.ts'
 import type { ChainClient } from './connect.ts'
 
-/** What an account has to pay gas with, in wei of the chain's native coin. */
-export type GasReading = { status: 'read'; wei: bigint } | Unreachable
+/** What an account has to pay gas with. */
+export type GasReading = { status: 'read'; wei: GasWei } | Unreachable
 
 /** Reads what an account can pay gas with, at the newest block. */
 export async function readGasBalance(client: ChainClient, account: Address): Promise<GasReading> {
   const answer = await askValue(client.getBalance({ address: account }))
-  return answer.status === 'unreachable' ? answer : { status: 'read', wei: answer.value }
+  return answer.status === 'unreachable' ? answer : { status: 'read', wei: gasWei(answer.value) }
 }
 
 /** Reads which chain a node serves: a wrong one would take signatures for another contract. */
