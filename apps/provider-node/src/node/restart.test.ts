@@ -1,31 +1,42 @@
 import { appendFile, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { receiptFault, ZERO } from '@orien/protocol'
+import { type FromNode, receiptFault, ZERO } from '@orien/protocol'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openSession } from '../testing/agent.ts'
+import { readDeepChannel } from '../testing/channel.ts'
 import { killNode, startChildNode } from '../testing/childNode.ts'
 import { receiptOf, startCoordinator, type TestCoordinator } from '../testing/coordinator.ts'
-import { makeDataDir, removeDir } from '../testing/node.ts'
+import { makeDataDir, nodeOptions, removeDir } from '../testing/node.ts'
+import { type RunningNode, startNode } from './startNode.ts'
+
+type Child = Awaited<ReturnType<typeof startChildNode>>
+type Hello = Extract<FromNode, { type: 'hello' }>
 
 let coordinator: TestCoordinator
 let dataDir = ''
-const children: Awaited<ReturnType<typeof startChildNode>>[] = []
+let first: { child: Child; hello: Hello }
+let second: RunningNode | undefined
 
 beforeEach(async () => {
   coordinator = await startCoordinator()
   dataDir = await makeDataDir(coordinator.url)
+  const child = await startChildNode(dataDir)
+  first = { child, hello: await coordinator.next('hello') }
 })
 afterEach(async () => {
-  for (const child of children.splice(0))
-    if (child.exitCode === null && child.signalCode === null) await killNode(child)
+  const { child } = first
+  if (child.exitCode === null && child.signalCode === null) await killNode(child)
+  await second?.stop()
+  second = undefined
   await coordinator.close()
   await removeDir(dataDir)
 })
 
-async function start() {
-  const child = await startChildNode(dataDir)
-  children.push(child)
-  return { child, hello: await coordinator.next('hello') }
+/** In this process, where everything is loaded already: only the one that is killed needs a process of its own. */
+async function start(): Promise<{ hello: Hello }> {
+  second = await startNode({ ...nodeOptions(dataDir), readChannel: readDeepChannel })
+  await second.live
+  return { hello: await coordinator.next('hello') }
 }
 
 const journalText = () => readFile(join(dataDir, 'journal', 'journal.jsonl'), 'utf8')
@@ -34,7 +45,6 @@ const STAYS = { tool: 'script', args: { code: 'console.log("here"); setInterval(
 describe('a node that was killed', () => {
   test('sends receipts that nobody acknowledged again, the very same bytes, in their order', async () => {
     coordinator.acknowledges = false
-    const first = await start()
     const session = openSession(first.hello.offer)
     const sent: string[] = []
     for (let run = 0; run < 3; run += 1) {
@@ -56,7 +66,6 @@ describe('a node that was killed', () => {
   })
 
   test('in the middle of a run ends that run with a receipt that costs nothing, and chains on from it', async () => {
-    const first = await start()
     const session = openSession(first.hello.offer)
     coordinator.send({ type: 'dispatch', work: session.work() })
     const before = receiptOf((await coordinator.next('receipt')).jws)
@@ -81,7 +90,6 @@ describe('a node that was killed', () => {
   })
 
   test('keeps its offer, so that sessions go on under it, and remembers what it has done', async () => {
-    const first = await start()
     const session = openSession(first.hello.offer)
     const done = session.work()
     coordinator.send({ type: 'dispatch', work: done })
@@ -101,7 +109,6 @@ describe('a node that was killed', () => {
   })
 
   test('comes up again over a journal whose last line was cut off', async () => {
-    const first = await start()
     const session = openSession(first.hello.offer)
     coordinator.send({ type: 'dispatch', work: session.work() })
     const receipt = receiptOf((await coordinator.next('receipt')).jws)
@@ -119,8 +126,7 @@ describe('a node that was killed', () => {
 })
 
 test('no argument and no output of a run is in the journal', async () => {
-  const { hello } = await start()
-  const work = openSession(hello.offer).work({ args: { text: 'a very secret argument' } })
+  const work = openSession(first.hello.offer).work({ args: { text: 'a very secret argument' } })
   coordinator.send({ type: 'dispatch', work })
   const receipt = receiptOf((await coordinator.next('receipt')).jws)
   expect(receipt.cumulativeMicros).toBeGreaterThan(ZERO)
