@@ -116,7 +116,7 @@ beforeAll(async () => {
     'entries' in proposal ? [proposal.entries] : [],
   )
   const toolsFile = join(dir, 'orien.tools.yaml')
-  writeFileSync(toolsFile, composeToolsFile(['execute_script'], entries, 'orien.tools.schema.json'))
+  writeFileSync(toolsFile, composeToolsFile(['execute_script'], entries, './orien.tools.schema.json'))
   stack = await startStack()
   node = await startRealNode(stack, { toolsFile })
   agent = await createAgent(stack, 10_000_000_000n)

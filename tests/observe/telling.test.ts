@@ -7,6 +7,7 @@ import {
   micros,
   OPERATIONS,
   STREAMS,
+  TOOLS_SCHEMA_PATH,
 } from '@orien/protocol'
 import type { Session } from '@orien/sdk'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -149,7 +150,15 @@ test('no label takes a value that the source does not bound, whatever is sent', 
   await new Promise((resolve) => raw.resume().on('close', resolve))
   const text = await page()
   const paths = [...OPERATIONS, ...STREAMS].map(({ path }) => path)
-  const own = ['none', '/', '/api/openapi.json', '/api/docs', '/docs/errors/:code', '/.well-known/orien.json']
+  const own = [
+    TOOLS_SCHEMA_PATH,
+    'none',
+    '/',
+    '/api/openapi.json',
+    '/api/docs',
+    '/docs/errors/:code',
+    '/.well-known/orien.json',
+  ]
   const bounds: Record<string, readonly string[]> = {
     route: [...paths, ...own, '/api/sessions/:id/files/*', '*'],
     method: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'other'],

@@ -12,6 +12,8 @@ import {
   openSession,
   pay,
   revokeKey,
+  TOOLS_SCHEMA_PATH,
+  toolsFileJsonSchema,
   verifyChallenge,
 } from '@orien/protocol'
 import { Orien } from '@orien/sdk'
@@ -51,6 +53,12 @@ test('a sign-in message works once, for the wallet that it names and nobody else
   })
   expect((await verify(agent.account)).agentId).toMatch(/^agt_/)
   await expect(verify(agent.account)).rejects.toMatchObject({ code: 'challenge_expired' })
+})
+
+test('the schema of orien.tools.yaml is served to everybody, for the editors of owners', async () => {
+  const response = await fetch(new URL(TOOLS_SCHEMA_PATH, stack.url))
+  expect(response.headers.get('content-type')).toContain('application/schema+json')
+  expect(await response.json()).toEqual(JSON.parse(JSON.stringify(toolsFileJsonSchema())))
 })
 
 test('an API key spends up to its cap, reads only when told so, and stops when it is revoked', async () => {

@@ -107,6 +107,9 @@ export const toolsFile = z
 /** See {@link toolsFile}. */
 export type ToolsFile = z.output<typeof toolsFile>
 
+/** Where every coordinator serves {@link toolsFileJsonSchema}; the first line of a written `orien.tools.yaml` names it. */
+export const TOOLS_SCHEMA_PATH = '/schemas/orien.tools.schema.json'
+
 /** The JSON Schema (draft 2020-12) of `orien.tools.yaml`, for editors and for `orien provider tools schema`. */
 export function toolsFileJsonSchema(): Record<string, unknown> {
   const schema = z.toJSONSchema(toolsFile, { io: 'input' })

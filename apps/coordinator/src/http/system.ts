@@ -15,6 +15,7 @@ export function serveSystem(app: FastifyInstance, parts: HttpParts, faucet: Fauc
   const { ctx } = parts
   const { baseUrl, version, isProduction } = ctx.config
   const document = JSON.stringify(api.openApiDocument(baseUrl, version))
+  const toolsSchema = `${JSON.stringify(api.toolsFileJsonSchema(), null, 2)}\n`
   app.get(api.getHealth.path, async (_request, reply) => {
     const health = await readHealth(ctx)
     reply.code(health.status === 'down' ? 503 : 200)
@@ -35,6 +36,13 @@ export function serveSystem(app: FastifyInstance, parts: HttpParts, faucet: Fauc
   })
   app.get('/api/openapi.json', (_request, reply) =>
     reply.type('application/json; charset=utf-8').send(document),
+  )
+  app.get(api.TOOLS_SCHEMA_PATH, (_request, reply) =>
+    // Editors in a browser read it, too; there is nothing in it that is anybody's own.
+    reply
+      .type('application/schema+json; charset=utf-8')
+      .header('access-control-allow-origin', '*')
+      .send(toolsSchema),
   )
   app.get('/api/docs', (_request, reply) => sendPage(reply, referencePage(baseUrl, version)))
   app.get('/docs/errors/:code', (request, reply) => {

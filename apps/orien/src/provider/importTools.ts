@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { OrienError } from '@orien/protocol'
 import { type ImportedTools, importMcpTools } from '@orien/provider-node'
 import type { Handler, Shell } from '../commands/bind.ts'
-import { writeToolsFile } from './proposeTools.ts'
+import { ownCoordinator, writeToolsFile } from './proposeTools.ts'
 import { offeredTools, TOOLS_FILE } from './tools.ts'
 
 type Options = { dataDir: string; prefix: string; readOnly?: string[]; write?: boolean }
@@ -34,7 +34,8 @@ export const importTools: Handler<Options> = async (shell, options, command) => 
 async function addEntries(shell: Shell, dataDir: string, { entries }: ImportedTools): Promise<string> {
   const path = join(dataDir, TOOLS_FILE)
   if (!existsSync(path)) {
-    return writeToolsFile(dataDir, { builtin: true, software: [{ software: 'mcp', tools: [], entries }] })
+    const choice = { builtin: true, software: [{ software: 'mcp', tools: [], entries }] }
+    return writeToolsFile(dataDir, choice, await ownCoordinator(shell, { dataDir }))
   }
   const text = await readFile(path, 'utf8')
   const head = /^tools:\s*$/m.test(text) ? '' : 'tools:\n'

@@ -57,7 +57,7 @@ export const initProvider: Handler<Options> = async (shell, options) => {
     rpcUrl,
     coordinatorUrl,
   })
-  if (choice) await writeToolsFile(options.dataDir, choice)
+  if (choice) await writeToolsFile(options.dataDir, choice, coordinatorUrl)
   if (terminal.isJson) terminal.printJson({ ...made, rateMicrosPerMinute, dataDir: options.dataDir })
   else {
     terminal.print(made.providerId)
@@ -73,10 +73,11 @@ export const initProvider: Handler<Options> = async (shell, options) => {
   return 0
 }
 
-/** What to offer: as told, or as a person answers; else the node offers the tools that come with it. */
+/** What to offer: as told, or as a person answers; else the tools that come with the node. Null: there is a file. */
 async function chooseTools(shell: Shell, { dataDir, tools }: Options): Promise<Choice | null> {
   const isAsking = tools === undefined && !shell.terminal.isJson && process.stdin.isTTY
-  if ((tools === undefined && !isAsking) || existsSync(join(dataDir, TOOLS_FILE))) return null
+  if (existsSync(join(dataDir, TOOLS_FILE))) return null
+  if (tools === undefined && !isAsking) return { builtin: true, software: [] }
   const proposals = await proposeTools()
   const found = foundIn(proposals)
   if (tools !== undefined) return chosenOf(found, tools)

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { OrienError, toolsFileJsonSchema } from '@orien/protocol'
+import { OrienError, TOOLS_SCHEMA_PATH } from '@orien/protocol'
 import {
   BUILTIN_MANIFEST,
   composeToolsFile,
+  loadProvider,
   loadTools,
   type Proposal,
   proposeTools,
@@ -13,7 +14,6 @@ import type { Handler, Shell } from '../commands/bind.ts'
 import { wrongUse } from '../terminal/wrongUse.ts'
 import { TOOLS_FILE } from './tools.ts'
 
-const SCHEMA_FILE = 'orien.tools.schema.json'
 const BUILTIN = 'builtin'
 
 /** Software whose tools are ready to be offered. */
@@ -25,12 +25,19 @@ export const proposeManifest: Handler<{ dataDir: string; write?: string }> = asy
   const proposals = await proposeTools()
   const found = foundIn(proposals)
   if (options.write !== undefined) {
-    const path = await writeToolsFile(options.dataDir, chosenOf(found, options.write))
+    const choice = chosenOf(found, options.write)
+    const path = await writeToolsFile(options.dataDir, choice, await ownCoordinator(shell, options))
     terminal.say(`Written to ${path}. Take away what you do not want to offer.`)
   }
   if (terminal.isJson) terminal.printJson({ items: proposals.map(withoutText) })
   else showProposals(shell, proposals)
   return 0
+}
+
+/** The coordinator of the node in a directory; of the environment where there is no node yet. */
+export async function ownCoordinator({ settings }: Shell, { dataDir }: { dataDir: string }): Promise<string> {
+  const node = await loadProvider(dataDir).catch(() => null)
+  return node?.coordinatorUrl ?? settings.coordinatorUrl
 }
 
 /** The known software that is on this machine. */
@@ -75,12 +82,16 @@ export function chosenOf(found: readonly Found[], text: string): Choice {
 }
 
 /**
- * Writes the manifest of a choice into the node's directory, with its schema beside it for editors.
+ * Writes the manifest of a choice into the node's directory. Its first line names the coordinator's schema, for editors.
  *
  * @returns the manifest's path
  * @throws OrienError `setup_failed` when there is one already
  */
-export async function writeToolsFile(dataDir: string, { builtin, software }: Choice): Promise<string> {
+export async function writeToolsFile(
+  dataDir: string,
+  { builtin, software }: Choice,
+  coordinatorUrl: string,
+): Promise<string> {
   const path = join(dataDir, TOOLS_FILE)
   if (existsSync(path)) {
     throw new OrienError('setup_failed', `There is a manifest ${path} already`, {
@@ -88,9 +99,9 @@ export async function writeToolsFile(dataDir: string, { builtin, software }: Cho
     })
   }
   const entries = software.map((one) => one.entries)
-  const text = composeToolsFile(builtin ? await builtinIds() : [], entries, SCHEMA_FILE)
+  const schema = new URL(TOOLS_SCHEMA_PATH, coordinatorUrl).href
+  const text = composeToolsFile(builtin ? await builtinIds() : [], entries, schema)
   await mkdir(dataDir, { recursive: true, mode: 0o711 })
-  await writeFile(join(dataDir, SCHEMA_FILE), `${JSON.stringify(toolsFileJsonSchema(), null, 2)}\n`)
   await writeFile(path, text, { flag: 'wx' })
   return path
 }

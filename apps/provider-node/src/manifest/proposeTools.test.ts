@@ -39,7 +39,7 @@ describe('looking for software', () => {
     const python = (await proposeTools(dir)).find(({ software }) => software === 'python')
     const entries = python && 'entries' in python ? python.entries : ''
     const path = join(dir, 'composed.yaml')
-    await writeFile(path, composeToolsFile(['render_scene'], [entries], 'schema.json'))
+    await writeFile(path, composeToolsFile(['render_scene'], [entries], './schema.json'))
     const tools = await loadTools(path, machine)
     expect([...tools.keys()]).toEqual(['render_scene', 'python_script'])
     expect(tools.get('python_script')?.manifest.executable).toBe(join(dir, 'python3'))

@@ -60,14 +60,18 @@ async function placed(text: string, tools: ToolsFile['tools'], searchPath: strin
   return entries
 }
 
-/** The text of an `orien.tools.yaml` that offers these. */
+/**
+ * The text of an `orien.tools.yaml` that offers these.
+ *
+ * @param schema where editors find the schema: a URL, or a path from the file
+ */
 export function composeToolsFile(
   builtin: readonly string[],
   entries: readonly string[],
-  schemaName: string,
+  schema: string,
 ): string {
   const head = [
-    `# yaml-language-server: $schema=./${schemaName}`,
+    `# yaml-language-server: $schema=${schema}`,
     '# What this machine offers. Take away what you do not want to offer; `orien provider tools check` explains mistakes.',
     `builtin: [${builtin.join(', ')}]`,
   ]
