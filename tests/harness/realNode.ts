@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { type Hex, type Id, micros, openSession } from '@orien/protocol'
 import { initNode } from '@orien/provider-node'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
+import { NODE_FLAGS } from '../../apps/orien/src/provider/nodeFlags.ts'
 import { createAgent, type Stack } from './stack.ts'
 
 const LOOK_EVERY_MS = 50
@@ -66,7 +67,7 @@ export async function startRealNode(stack: Stack, options: Options = {}): Promis
     start: async () => {
       child = spawn(
         process.execPath,
-        [mainFile, '--data-dir', dataDir, ...(toolsFile ? ['--tools', toolsFile] : [])],
+        [...NODE_FLAGS, mainFile, '--data-dir', dataDir, ...(toolsFile ? ['--tools', toolsFile] : [])],
         {
           stdio: ['ignore', 'ignore', process.env.ORIEN_TEST_LOG ? 'inherit' : 'ignore'],
           env: {

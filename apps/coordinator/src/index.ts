@@ -2,7 +2,7 @@ export { type Coordinator, type CoordinatorOptions, startCoordinator } from './a
 export type { ChainSettings } from './chain.ts'
 export { type Config, type Environment, readEnvironment } from './config.ts'
 export { lockDataDir } from './db/embedded/lock.ts'
-export { type EmbeddedPostgres, startEmbeddedPostgres } from './db/embedded.ts'
+export { type EmbeddedPostgres, type EmbeddedPostgresEvent, startEmbeddedPostgres } from './db/embedded.ts'
 export { createPool } from './db/pool.ts'
 export { type Drift, selectDrift as auditLedger } from './ledger/store.ts'
 export { type LedgerSettlement, selectNewestConfirmed, selectSettlements } from './settlement/store.ts'

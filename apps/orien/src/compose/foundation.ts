@@ -5,6 +5,8 @@ import { type StackChain, startChain } from './chain.ts'
 import type { DataDir } from './dataDir.ts'
 import { fileLogger, newLogFile } from './logFiles.ts'
 import { remembersOtherChain, servesOtherEscrow } from './otherChain.ts'
+import type { Report } from './report.ts'
+import { tellDatabase } from './tellDatabase.ts'
 
 /** What a coordinator stands on. */
 export type Foundation = {
@@ -23,6 +25,7 @@ export type FoundationOptions = {
   dir: DataDir
   /** Of the local chain. */
   chainPort: number
+  report: Report
 }
 
 type Part = { stop: () => Promise<void> }
@@ -47,7 +50,7 @@ async function startBoth(options: FoundationOptions): Promise<Foundation> {
   throw database.status === 'rejected' ? database.reason : chain.status === 'rejected' ? chain.reason : null
 }
 
-async function startDatabase({ environment, dir }: FoundationOptions) {
+async function startDatabase({ environment, dir, report }: FoundationOptions) {
   const { DATABASE_URL } = environment
   if (DATABASE_URL !== undefined) {
     return {
@@ -58,9 +61,14 @@ async function startDatabase({ environment, dir }: FoundationOptions) {
     }
   }
   const log = fileLogger(newLogFile(dir.logs, 'postgres'), environment.ORIEN_LOG_LEVEL)
+  const tell = tellDatabase(report)
   const postgres = await startEmbeddedPostgres({
     dataDir: dir.postgres,
-    log: ({ event, ...seen }) => log.info('error' in seen ? { event, err: seen.error } : { event, ...seen }),
+    log: (entry) => {
+      const { event, ...seen } = entry
+      log.info('error' in seen ? { event, err: seen.error } : { event, ...seen })
+      tell(entry)
+    },
   })
   return {
     databaseUrl: postgres.url,

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { closeSync, readFileSync } from 'node:fs'
 import { getCompileCacheDir } from 'node:module'
 import { fileURLToPath } from 'node:url'
+import { NODE_FLAGS } from '../provider/nodeFlags.ts'
 import { openLog } from './logFiles.ts'
 
 /** A provider node in a process of its own. */
@@ -47,7 +48,7 @@ function compileCache(): Record<string, string> {
 export function startProviderProcess(options: ProviderProcessOptions): ProviderProcess {
   const { dataDir, coordinatorUrl, rpcUrl } = options
   const place = ['--data-dir', dataDir, '--coordinator', coordinatorUrl, '--rpc-url', rpcUrl]
-  const command = [...tieToParent(), process.execPath, mainFile(), ...place]
+  const command = [...tieToParent(), process.execPath, ...NODE_FLAGS, mainFile(), ...place]
   const log = openLog(options.logFile)
   // A group of its own: Ctrl-C in a terminal is for us, who then stop the parts in their order.
   const child = spawn(command[0] ?? process.execPath, command.slice(1), {

@@ -54,7 +54,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   if (options.isFresh) await beginAnew(dir, clock, report, 'the earlier data is put aside as you asked')
   const environment = readEnvironment()
   const chainPort = options.chainPort === undefined ? 0 : await preferPort(options.chainPort)
-  const foundation = await layFoundation({ environment, settings, dir, chainPort }, () =>
+  const foundation = await layFoundation({ environment, settings, dir, chainPort, report }, () =>
     beginAnew(
       dir,
       clock,

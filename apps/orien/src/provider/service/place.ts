@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { OrienError } from '@orien/protocol'
+import { NODE_FLAGS } from '../nodeFlags.ts'
 import { LAUNCHD_LABEL, launchdPlist } from './launchdPlist.ts'
 import { type ServiceTerms, systemdUnit } from './systemdUnit.ts'
 
@@ -32,7 +33,7 @@ export function placeOf(options: ServiceOptions, platform: NodeJS.Platform = pro
   const dataDir = resolve(options.dataDir)
   if (!/^[a-z_][a-z0-9_-]{0,31}$/.test(options.user))
     throw new OrienError('validation_failed', '--user is not the name of a system user')
-  const command = [process.execPath, PROGRAM, 'provider', 'start', '--data-dir', dataDir]
+  const command = [process.execPath, ...NODE_FLAGS, PROGRAM, 'provider', 'start', '--data-dir', dataDir]
   const terms = { command, dataDir, user: options.user }
   if (platform === 'linux') {
     return {
