@@ -133,6 +133,7 @@ function submission(session: string, execution: string) {
     body: key,
     ...common,
     minimumGrantMs: 100,
+    oneGrantMs: 30_000,
     leaseMs: 900_000,
     maxOpen: 1_000,
   }

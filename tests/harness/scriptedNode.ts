@@ -54,6 +54,10 @@ export type ScriptedNode = {
   nextDispatch: (index: number) => Promise<Dispatch>
   dispatchOf: (executionId: string) => Promise<Dispatch>
   waitFor: <T extends ToNode['type']>(type: T, match?: Match<T>) => Promise<Extract<ToNode, { type: T }>>
+  /** Everything of a type that has come so far. */
+  received: <T extends ToNode['type']>(type: T) => readonly Extract<ToNode, { type: T }>[]
+  /** Looks again at every message until there is something. */
+  until: <T>(look: () => T | undefined) => Promise<T>
   send: (message: FromNode) => void
   /** The receipt that an honest node would write next for this work, with what the test changes. */
   receiptFor: (work: Dispatch, effectiveMs: number, changes?: Partial<Receipt>) => Receipt
@@ -66,6 +70,8 @@ export type ScriptedNode = {
     report?: unknown,
   ) => Promise<Answer>
   close: () => void
+  /** The same node on a new connection, with these runs in hand; it goes on with its chains of receipts. */
+  reconnect: (inHand: readonly Id<'execution'>[]) => Promise<ScriptedNode>
 }
 
 type Match<T extends ToNode['type']> = (message: Extract<ToNode, { type: T }>) => boolean
@@ -107,8 +113,11 @@ function openInbox(): Inbox {
   }
 }
 
+/** Who connects, and what it says that it has in hand. */
+type Identity = { owner: ScriptedOwner; inHand: readonly Id<'execution'>[]; heads: Map<string, Head> }
+
 /** What a node has to answer by itself for the rest of the system to go on. */
-function reply(owner: ScriptedOwner, message: ToNode, send: (message: FromNode) => void): void {
+function reply({ owner, inHand }: Identity, message: ToNode, send: (message: FromNode) => void): void {
   switch (message.type) {
     case 'challenge': {
       const { providerId, nodeKey, sign, offer } = owner
@@ -123,7 +132,7 @@ function reply(owner: ScriptedOwner, message: ToNode, send: (message: FromNode) 
         proof: makeJws('orien-node+jws', nodeKey, proof, sign),
         offer,
         version: 'test',
-        inHand: [],
+        inHand: [...inHand],
       })
       return
     }
@@ -194,14 +203,20 @@ function honestReceipt(providerId: Id<'provider'>, work: Dispatch, head: Head, e
 /** Registers a provider, connects as its node and resolves when sessions can be opened on it. */
 export async function startScriptedNode(stack: Stack): Promise<ScriptedNode> {
   const owner = await registerScripted(stack, [scriptedTool], RATE)
+  const node = await connectScripted(stack, { owner, inHand: [], heads: new Map() })
+  await authorised(stack, owner.providerId)
+  return node
+}
+
+async function connectScripted(stack: Stack, identity: Identity): Promise<ScriptedNode> {
+  const { owner, heads } = identity
   const { providerId, nodeKey, sign } = owner
   const socket = new WebSocket(`${stack.url.replace('http', 'ws')}${NODE_SOCKET_PATH}`)
   const { messages, dispatches, until, take } = openInbox()
-  const heads = new Map<string, Head>()
   const send = (message: FromNode) => socket.send(JSON.stringify(z.encode(fromNode, message)))
   socket.on('message', (data) => {
     const message = z.decode(toNode, JSON.parse(String(data)))
-    reply(owner, message, send)
+    reply(identity, message, send)
     take(message)
   })
   const waitFor: ScriptedNode['waitFor'] = (type, match = () => true) =>
@@ -221,7 +236,6 @@ export async function startScriptedNode(stack: Stack): Promise<ScriptedNode> {
     (message: ToNode): message is Answer =>
       (message.type === 'receiptAck' || message.type === 'receiptRefused') &&
       message.executionId === executionId
-  await authorised(stack, providerId)
   return {
     providerId,
     owner: owner.account,
@@ -231,6 +245,8 @@ export async function startScriptedNode(stack: Stack): Promise<ScriptedNode> {
     nextDispatch: (index) => until(() => dispatches[index]),
     dispatchOf: (executionId) => until(() => dispatches.find((work) => work.executionId === executionId)),
     waitFor,
+    received: (type) => messages.filter((message) => message.type === type) as never,
+    until,
     send,
     receiptFor,
     sign: (receipt) => signReceipt(receipt, nodeKey, sign),
@@ -243,6 +259,7 @@ export async function startScriptedNode(stack: Stack): Promise<ScriptedNode> {
       return until(() => messages.find(isAnswerTo(work.executionId)))
     },
     close: () => socket.close(),
+    reconnect: (inHand) => connectScripted(stack, { ...identity, inHand }),
   }
 }
 

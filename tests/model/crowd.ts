@@ -136,10 +136,11 @@ export async function reportRuns(crowd: Crowd, node: NodeSide, effectiveMs: numb
     const ms = Math.min(effectiveMs, work.deadlineMs)
     const costMicros = (place.provider.rate * BigInt(ms) + 59_999n) / 60_000n
     const cumulativeMicros = node.cumulative + costMicros
-    const { holdMicros } = work
-    const facts = { status: 'completed', reason: null, holdMicros, effectiveMs: ms, costMicros } as const
+    const { holdMicros, deadlineMs } = work
+    const grant = { holdMicros, deadlineMs }
+    const facts = { status: 'completed', reason: null, ...grant, effectiveMs: ms, costMicros } as const
     const said = { ...facts, sequence: node.sequence + 1, previous: node.head, cumulativeMicros }
-    const run = { id: work.executionId, grant: work.grant, deadlineMs: work.deadlineMs }
+    const run = { id: work.executionId, grant: work.grant }
     const jws = writeReceipt(place, run, work.tool, said)
     const hash = jwsHash(jws)
     const receipt = { ...said, hash, observedMs: ms, wasStarted: false }

@@ -4,6 +4,7 @@ import { clearBooks, requireAudit, requireSame } from './books.ts'
 import { OPERATIONS, type Operation } from './operations.ts'
 import * as reference from './reference.ts'
 import { type Scene, step } from './step.ts'
+import { smallestStep } from './steps.ts'
 import { openPlace, startPlace, type World } from './world.ts'
 
 /** Budgets at which the last run of a session gets a remainder, or nothing. */
@@ -23,24 +24,25 @@ function budgetOf(rate: bigint, choice: number): bigint {
 }
 
 /** Which prices and budgets the sessions of a history have. */
-const stages = fc.array(fc.record({ provider: fc.nat({ max: 4 }), purse: fc.nat({ max: 6 }) }), {
-  minLength: 4,
-  maxLength: 4,
-})
+const stages = fc.array(
+  fc.record({ provider: fc.nat({ max: 4 }), purse: fc.nat({ max: 6 }), goesInSteps: fc.boolean() }),
+  { minLength: 4, maxLength: 4 },
+)
 
 /** Opens the sessions of a history and starts all but the last one. */
 export async function setStage(
   world: World,
-  chosen: readonly { provider: number; purse: number }[],
+  chosen: readonly { provider: number; purse: number; goesInSteps?: boolean }[],
 ): Promise<Scene> {
   await clearBooks(world.pool)
   const replica = world.replica()
   const places = []
-  for (const [index, { provider: turn, purse }] of chosen.entries()) {
+  for (const [index, { provider: turn, purse, goesInSteps }] of chosen.entries()) {
     const provider = world.providers[turn % world.providers.length]
     const agent = world.agents[index % world.agents.length]
     if (!provider || !agent) continue
-    const place = await openPlace(replica, agent, provider, budgetOf(provider.rate, purse))
+    const stepMicros = goesInSteps ? smallestStep(provider.rate) : null
+    const place = await openPlace(replica, agent, provider, budgetOf(provider.rate, purse), stepMicros)
     places.push(place)
     // The last one is left for a history to start.
     if (index === chosen.length - 1) continue

@@ -79,8 +79,32 @@ export const MUTANTS: readonly Mutant[] = [
   {
     mistake: 'a receipt for another hold than was granted is believed',
     file: 'metering/decide.sql',
-    from: 'or item.hold_micros <> item.hold or',
-    to: 'or',
+    from: 'or (item.hold_micros <> item.hold or item',
+    to: 'or (item',
+  },
+  {
+    mistake: 'a step is held that no voucher covers',
+    file: 'execution/extend.sql',
+    from: 'elsif s.authorised_micros >= required then',
+    to: 'elsif s.authorised_micros + s.step_micros >= required then',
+  },
+  {
+    mistake: 'a step is not held',
+    file: 'execution/extend.sql',
+    from: 'update sessions set held_micros = required - spent_micros, last_event',
+    to: 'update sessions set last_event',
+  },
+  {
+    mistake: 'a node that missed a step is given two',
+    file: 'execution/extend.sql',
+    from: 'if e.deadline_ms > known_ms or later',
+    to: 'if later',
+  },
+  {
+    mistake: 'a step is given before half of the one before it is used',
+    file: 'execution/extend.sql',
+    from: 'or used_ms * 2 < before + e.deadline_ms then',
+    to: 'or used_ms * 2 + 2 < before + e.deadline_ms then',
   },
   {
     mistake: 'any duration is believed',

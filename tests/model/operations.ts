@@ -13,6 +13,9 @@ export type Lie =
   | 'hold'
   | 'slow'
   | 'impossible'
+  | 'earlier'
+/** How much of its grant a run has used up, seen from its half. */
+export type Used = 'early' | 'half' | 'late'
 export type Effort = 'rejected' | 'nothing' | 'one' | 'half' | 'all'
 
 /** One thing that somebody does. Sessions and runs are named by turn, so that every history can be carried out. */
@@ -22,6 +25,7 @@ export type Operation =
   | { do: 'voucher'; session: number; amount: Amount; isStreamed: boolean }
   | { do: 'topUp'; session: number; amount: bigint; salt: number }
   | { do: 'started'; session: number; run: number }
+  | { do: 'tick'; session: number; run: number; used: Used; knows: 'present' | 'earlier' }
   | { do: 'cancel'; session: number; run: number }
   | { do: 'receipt'; session: number; run: number; effort: Effort; lie: Lie; wasStarted: boolean }
   | { do: 'late'; session: number; run: number; key: number }
@@ -64,7 +68,15 @@ const receipt = fc.record({
     { weight: 2, arbitrary: fc.constant<Lie>('again') },
     {
       weight: 8,
-      arbitrary: fc.constantFrom<Lie>('sequence', 'previous', 'cumulative', 'cost', 'hold', 'slow'),
+      arbitrary: fc.constantFrom<Lie>(
+        'sequence',
+        'previous',
+        'cumulative',
+        'cost',
+        'hold',
+        'slow',
+        'earlier',
+      ),
     },
   ),
 })
@@ -108,6 +120,16 @@ export const OPERATIONS: readonly { weight: number; arbitrary: fc.Arbitrary<Oper
     arbitrary: fc.record({ do: fc.constant('inflate' as const), session: turn, key: fc.nat({ max: 11 }) }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('started' as const), session: turn, run }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('tick' as const),
+      session: turn,
+      run,
+      used: most<Used>('half', 'early', 'late'),
+      knows: most<'present' | 'earlier'>('present', 'earlier'),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('cancel' as const), session: turn, run }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('start' as const), session: turn }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('end' as const), session: turn }) },

@@ -13,6 +13,15 @@ export type Run = {
   grant: number
   holdMicros: bigint
   deadlineMs: number
+  /** The longest that its tool may take. */
+  limitMs: number
+  /** What its hold may be raised to, of a run that goes in steps. */
+  mostMicros: bigint | null
+  /** What its agent was asked for last, until the hold is raised. */
+  requestedMicros: bigint | null
+  /** The grants before the present one. */
+  earlier: { holdMicros: bigint; deadlineMs: number }[]
+  isCancelled: boolean
   /** The voucher that it was granted under. */
   voucherMicros: bigint
   leaseUntilMs: number
@@ -43,6 +52,8 @@ export type Session = {
   spentMicros: bigint
   heldMicros: bigint
   authorisedMicros: bigint
+  /** Long runs are granted in steps of this; null: in one grant. */
+  stepMicros: bigint | null
   receipts: number
   head: string
   runs: Map<string, Run>
@@ -59,6 +70,7 @@ export type Session = {
 export const TERMS = {
   leaseMs: 900_000,
   minimumGrantMs: 100,
+  oneGrantMs: 30_000,
   toleranceMs: 250,
   tolerancePerMille: 10,
   openRuns: 1_000,
@@ -70,6 +82,9 @@ export const least = (first: bigint, ...rest: bigint[]) => {
   return found
 }
 const price = (rate: bigint, ms: number) => (rate * BigInt(ms) + 59_999n) / 60_000n
+/** How long a hold lasts, of a tool that may take so long. */
+const lasts = (rate: bigint, holdMicros: bigint, limitMs: number) =>
+  Number(least((holdMicros * 60_000n) / rate, BigInt(limitMs)))
 const refused = (code: string): Answer => ({ is: 'refused', code })
 export const openRuns = (s: Session) => [...s.runs.values()].filter((run) => run.hold === 'open')
 
@@ -78,6 +93,7 @@ export function newSession(terms: {
   provider: string
   rate: bigint
   budgetMicros: bigint
+  stepMicros: bigint | null
   head: string
 }): Session {
   const nothing = { depositMicros: 0n, spentMicros: 0n, heldMicros: 0n, authorisedMicros: 0n, receipts: 0 }
@@ -136,8 +152,11 @@ export function submit(s: Session, ask: Submission, nowMs: number): Answer {
   if (s.status !== 'active') return keep(refused('session_not_active'))
   if (openRuns(s).length >= TERMS.openRuns) return refused('rate_limited')
   const unheld = s.budgetMicros - s.spentMicros - s.heldMicros
-  const holdMicros = least(price(s.rate, ask.limitMs), unheld, ask.maxCostMicros ?? unheld)
-  const deadlineMs = Number(least((holdMicros * 60_000n) / s.rate, BigInt(ask.limitMs)))
+  const full = least(price(s.rate, ask.limitMs), unheld, ask.maxCostMicros ?? unheld)
+  const goesInSteps =
+    s.stepMicros !== null && s.stepMicros < full && lasts(s.rate, full, ask.limitMs) > TERMS.oneGrantMs
+  const holdMicros = goesInSteps ? (s.stepMicros ?? full) : full
+  const deadlineMs = lasts(s.rate, holdMicros, ask.limitMs)
   if (deadlineMs < Math.min(TERMS.minimumGrantMs, ask.limitMs)) return keep(refused('budget_exhausted'))
   const voucherMicros = ask.voucherMicros ?? 0n
   const authorised = voucherMicros > s.authorisedMicros ? voucherMicros : s.authorisedMicros
@@ -145,12 +164,17 @@ export function submit(s: Session, ask: Submission, nowMs: number): Answer {
   if (authorised < required) return { is: 'refused', code: 'voucher_required', requiredMicros: required }
   s.authorisedMicros = authorised
   s.heldMicros += holdMicros
-  grant(s, ask.execution, { holdMicros, deadlineMs, leaseUntilMs: nowMs + deadlineMs + TERMS.leaseMs })
+  const times = { deadlineMs, limitMs: ask.limitMs, leaseUntilMs: nowMs + deadlineMs + TERMS.leaseMs }
+  grant(s, ask.execution, { holdMicros, mostMicros: goesInSteps ? full : null, ...times })
   return keep({ is: 'accepted', execution: ask.execution })
 }
 
-function grant(s: Session, id: string, terms: Pick<Run, 'holdMicros' | 'deadlineMs' | 'leaseUntilMs'>): void {
-  const fresh = { status: 'pending', reason: null, hold: 'open', costMicros: 0n, receiptHash: null } as const
+type Granted = Pick<Run, 'holdMicros' | 'mostMicros' | 'deadlineMs' | 'limitMs' | 'leaseUntilMs'>
+
+function grant(s: Session, id: string, terms: Granted): void {
+  const unasked = { requestedMicros: null, earlier: [], isCancelled: false }
+  const ran = { status: 'pending', reason: null, hold: 'open', costMicros: 0n, receiptHash: null } as const
+  const fresh = { ...unasked, ...ran }
   const [grantNumber, voucherMicros] = [s.runs.size + 1, s.authorisedMicros]
   s.runs.set(id, { id, grant: grantNumber, voucherMicros, ...terms, ...fresh, isDisputed: false })
   const { holdMicros, deadlineMs } = terms
@@ -178,6 +202,51 @@ export function voucher(s: Session, amountMicros: bigint): string {
   return 'ok'
 }
 
+/**
+ * The node says how long a run has gone on and under which deadline. From half of its grant on, the next step is
+ * given, if what is authorised and not held covers it; else the agent is asked, once for one amount.
+ *
+ * @returns the deadline that the node is to run under
+ */
+export function extend(
+  s: Session,
+  run: Run,
+  said: { usedMs: number | null; knownMs: number },
+): number | null {
+  const isOver = run.hold !== 'open' || run.isDisputed || run.isCancelled
+  const { mostMicros } = run
+  if (mostMicros === null || isOver || s.status !== 'active' || s.channel !== 'open') return null
+  const beforeMs = run.earlier.at(-1)?.deadlineMs ?? 0
+  const isEarly = said.usedMs !== null && said.usedMs * 2 < beforeMs + run.deadlineMs
+  const free = s.budgetMicros - s.spentMicros - s.heldMicros
+  const raised = least(run.holdMicros + (s.stepMicros ?? 0n), mostMicros, run.holdMicros + free)
+  const deadlineMs = lasts(s.rate, raised, run.limitMs)
+  if (run.deadlineMs > said.knownMs || isEarly || deadlineMs <= run.deadlineMs) return run.deadlineMs
+  const required = s.spentMicros + s.heldMicros + raised - run.holdMicros
+  if (s.authorisedMicros >= required) raise(s, run, raised, deadlineMs)
+  else if (run.requestedMicros !== required) {
+    run.requestedMicros = required
+    const asked = { requiredCumulativeMicros: `${required}`, holdMicros: `${raised}`, deadlineMs }
+    tell(s, 'voucher.requested', { executionId: run.id, ...asked })
+  }
+  return run.deadlineMs
+}
+
+function raise(s: Session, run: Run, holdMicros: bigint, deadlineMs: number): void {
+  s.heldMicros += holdMicros - run.holdMicros
+  run.earlier.push({ holdMicros: run.holdMicros, deadlineMs: run.deadlineMs })
+  const leaseUntilMs = run.leaseUntilMs + deadlineMs - run.deadlineMs
+  const voucherMicros = s.authorisedMicros
+  Object.assign(run, { holdMicros, deadlineMs, leaseUntilMs, voucherMicros, requestedMicros: null })
+  tell(s, 'execution.extended', {
+    executionId: run.id,
+    holdMicros: `${holdMicros}`,
+    deadlineMs,
+    heldMicros: `${s.heldMicros}`,
+    consumedMicros: `${s.spentMicros}`,
+  })
+}
+
 export function topUp(s: Session, amountMicros: bigint, reference: string): string {
   if (s.status !== 'active' || s.channel !== 'open') return 'session_not_active'
   if (!s.topUps.has(reference)) s.planned.push({ kind: 'top_up', amountMicros, reference })
@@ -199,6 +268,7 @@ export type Receipt = {
   status: 'completed' | 'failed'
   reason: string | null
   holdMicros: bigint
+  deadlineMs: number
   effectiveMs: number
   costMicros: bigint
   cumulativeMicros: bigint
@@ -211,10 +281,17 @@ export type Receipt = {
 export function record(s: Session, run: Run, receipt: Receipt): string {
   const cost = receipt.reason === 'rejected' ? 0n : price(s.rate, receipt.effectiveMs)
   const isOwnFault =
-    receipt.costMicros !== cost || cost > receipt.holdMicros || receipt.effectiveMs > run.deadlineMs
+    receipt.costMicros !== cost || cost > receipt.holdMicros || receipt.effectiveMs > receipt.deadlineMs
   if (isOwnFault) return 'receipt_mismatch'
   if (run.receiptHash !== null) return run.receiptHash === receipt.hash ? 'accepted' : 'receipt_replayed'
-  if (receipt.holdMicros !== run.holdMicros) return 'receipt_mismatch'
+  // A node that did not hear of its raised grant stopped on one before it.
+  const grants = [run, ...run.earlier]
+  if (
+    !grants.some(
+      ({ holdMicros, deadlineMs }) => holdMicros === receipt.holdMicros && deadlineMs === receipt.deadlineMs,
+    )
+  )
+    return 'receipt_mismatch'
   if (run.isDisputed) return 'receipt_disputed'
   if (receipt.sequence !== s.receipts + 1 || receipt.previous !== s.head) return 'receipt_out_of_order'
   if (receipt.cumulativeMicros !== s.spentMicros + cost) return 'receipt_mismatch'

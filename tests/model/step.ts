@@ -12,12 +12,14 @@ import { acceptVoucher } from '../../apps/coordinator/src/session/voucher.ts'
 import { collectClaims } from '../../apps/coordinator/src/settlement/claim.ts'
 import { applyFailure, applySuccess } from '../../apps/coordinator/src/settlement/effects.ts'
 import { moveTransaction, selectOpenTransactions } from '../../apps/coordinator/src/settlement/store.ts'
-import type { Amount, Cap, Effort, Lie, Operation } from './operations.ts'
+import { amountOf, capOf } from './choices.ts'
+import type { Effort, Lie, Operation } from './operations.ts'
 import { signVoucher, TOOLS, topUpOf } from './parties.ts'
 import type { Receipt, Run } from './reference.ts'
 import * as reference from './reference.ts'
 import * as referenceChain from './referenceChain.ts'
 import type { Replica } from './replica.ts'
+import { extendAll, tick } from './steps.ts'
 import {
   onceFor,
   type Place,
@@ -58,44 +60,6 @@ function runOf(place: Place, turn: number): Run | undefined {
   const open = reference.openRuns(place.model)
   const runs = turn < 5 && open.length > 0 ? open : [...place.model.runs.values()]
   return runs[turn % runs.length]
-}
-
-function capOf(cap: Cap, rate: bigint): bigint | undefined {
-  const smallest = (rate * 100n + 59_999n) / 60_000n
-  switch (cap) {
-    case 'none':
-      return undefined
-    case 'one':
-      return 1n
-    case 'tooSmall':
-      return smallest - 1n
-    case 'smallest':
-      return smallest
-    case 'half':
-      return (rate * 500n) / 60_000n + 1n
-    case 'endless':
-      return (1n << 63n) - 1n
-  }
-}
-
-function amountOf(amount: Amount, { model }: Place, neededMicros: bigint): bigint | undefined {
-  const clamp = (value: bigint) => (value < 0n ? 0n : value)
-  switch (amount) {
-    case 'none':
-      return undefined
-    case 'lower':
-      return clamp(model.authorisedMicros - 1n)
-    case 'equal':
-      return model.authorisedMicros
-    case 'needed':
-      return neededMicros > model.budgetMicros ? model.budgetMicros : neededMicros
-    case 'short':
-      return clamp(neededMicros - 1n)
-    case 'whole':
-      return model.budgetMicros
-    case 'over':
-      return model.budgetMicros === (1n << 63n) - 1n ? model.budgetMicros : model.budgetMicros + 1n
-  }
 }
 
 /** What the cheapest sufficient voucher would be: asks a copy of the model without one. */
@@ -155,6 +119,7 @@ async function voucher(scene: Scene, op: Of<'voucher'>): Promise<void> {
     ? scene.replica.accruer.accrue(place.agent.caller, place.model.id, signed)
     : ctx.db.write((unit) => acceptVoucher(ctx, unit, place.agent.caller, place.model.id, signed))
   expect(await outcomeOf(work)).toBe(expected)
+  await extendAll(scene.replica, place)
 }
 
 async function topUp(scene: Scene, op: Of<'topUp'>): Promise<void> {
@@ -178,7 +143,8 @@ async function topUp(scene: Scene, op: Of<'topUp'>): Promise<void> {
 /** Receipt figures as an honest node would sign them, or with one lie. */
 function receiptOf(scene: Scene, place: Place, run: Run, { effort, lie }: Of<'receipt'>): WrittenReceipt {
   const { model, provider } = place
-  const effectiveMs = durationOf(scene, run, effort, lie)
+  const grant = (lie === 'earlier' && run.earlier.at(-1)) || run
+  const effectiveMs = Math.min(grant.deadlineMs, durationOf(scene, run, effort, lie))
   const isRejected = effort === 'rejected' && effectiveMs === 0
   const price = isRejected ? 0n : (provider.rate * BigInt(effectiveMs) + 59_999n) / 60_000n
   const costMicros = price + (lie === 'cost' ? 1n : 0n)
@@ -190,7 +156,8 @@ function receiptOf(scene: Scene, place: Place, run: Run, { effort, lie }: Of<'re
       lie === 'previous' ? model.head.replace(/^./, (first) => (first === '0' ? '1' : '0')) : model.head,
     status: isRejected ? ('failed' as const) : ('completed' as const),
     reason: isRejected ? 'rejected' : null,
-    holdMicros: run.holdMicros + (lie === 'hold' ? 1n : 0n),
+    holdMicros: grant.holdMicros + (lie === 'hold' ? 1n : 0n),
+    deadlineMs: grant.deadlineMs,
     effectiveMs,
     costMicros,
     cumulativeMicros: isWrongSum ? (sum > 0n ? sum - 1n : 1n) : sum,
@@ -341,6 +308,7 @@ async function cancel(scene: Scene, op: Of<'cancel'>): Promise<void> {
   const isOver = run.status === 'completed' || run.status === 'failed'
   const work = cancelExecution(scene.replica.ctx, place.agent.caller, run.id as never)
   expect(await outcomeOf(work)).toBe(isOver ? 'execution_finished' : 'ok')
+  run.isCancelled ||= !isOver
 }
 
 /** Carries one operation out on both sides and compares what they answer. */
@@ -381,6 +349,11 @@ export async function step(scene: Scene, op: Operation): Promise<void> {
       if (!run) return
       await startExecution(scene.world.pool, place.provider.id, run.id)
       return reference.started(place.model, run)
+    }
+    case 'tick': {
+      const place = placeOf(scene, op.session)
+      const run = runOf(place, op.run)
+      return run && tick(scene.replica, place, run, op)
     }
     case 'end': {
       const { model, agent } = placeOf(scene, op.session)

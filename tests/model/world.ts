@@ -83,14 +83,22 @@ export async function openPlace(
   agent: TestAgent,
   provider: TestProvider,
   budgetMicros: bigint,
+  stepMicros: bigint | null = null,
 ): Promise<Place> {
-  const body = { providerId: provider.id, budgetMicros: micros(budgetMicros), rail: 'escrow' as const }
+  const step = stepMicros === null ? {} : { stepMicros: micros(stepMicros) }
+  const body = {
+    providerId: provider.id,
+    budgetMicros: micros(budgetMicros),
+    rail: 'escrow' as const,
+    ...step,
+  }
   const view = await ctx.db.write((unit) => openSession(ctx, unit, agent.caller, body))
   const terms = {
     id: view.id,
     provider: provider.id,
     rate: provider.rate,
     budgetMicros,
+    stepMicros,
     head: provider.offer.hash,
   }
   return { model: newSession(terms), agent, provider, budgetMicros }
@@ -128,7 +136,7 @@ export type WrittenReceipt = { said: Receipt; jws: string }
 /** Signs what a node says about a run. */
 export function writeReceipt(
   { model, provider, agent }: Place,
-  run: Pick<Run, 'id' | 'grant' | 'deadlineMs'>,
+  run: Pick<Run, 'id' | 'grant'>,
   tool: string,
   said: Omit<Receipt, 'hash' | 'observedMs' | 'wasStarted'>,
 ): string {
@@ -161,7 +169,7 @@ export function writeReceipt(
     ...(said.reason ? { reason: said.reason as NonNullable<SignedReceipt['reason']> } : {}),
     rateMicrosPerMinute: micros(provider.rate),
     holdMicros: micros(said.holdMicros),
-    deadlineMs: run.deadlineMs,
+    deadlineMs: said.deadlineMs,
     costMicros: micros(said.costMicros),
     cumulativeMicros: micros(said.cumulativeMicros),
   }

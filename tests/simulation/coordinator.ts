@@ -141,7 +141,9 @@ const idOf = ({ model }: Place) => model.id as Id<'session'>
 function saidIn(jws: string, observedMs: number): reference.Receipt {
   const { receipt } = readReceipt(jws) ?? {}
   invariant(receipt, 'the node tells something that is no receipt')
-  const { sequence, previous, status, holdMicros, effectiveMs, costMicros, cumulativeMicros } = receipt
-  const said = { sequence, previous, status, holdMicros, effectiveMs, costMicros, cumulativeMicros }
+  const { sequence, previous, status, effectiveMs, costMicros, cumulativeMicros } = receipt
+  const { holdMicros, deadlineMs } = receipt
+  const grant = { holdMicros, deadlineMs }
+  const said = { sequence, previous, status, ...grant, effectiveMs, costMicros, cumulativeMicros }
   return { hash: jwsHash(jws), ...said, reason: receipt.reason ?? null, observedMs, wasStarted: false }
 }

@@ -78,6 +78,7 @@ function openPlace(index: number, provider: TestProvider, budgetMicros: bigint):
     provider: providerId,
     rate,
     budgetMicros,
+    stepMicros: null,
     head: provider.offer.hash,
   })
   reference.start(model)

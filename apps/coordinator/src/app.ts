@@ -11,6 +11,7 @@ import type { Context } from './context.ts'
 import { createHealthProbe } from './db/health.ts'
 import { functionFilesBelow, migrateDatabase } from './db/migrate.ts'
 import { createPool } from './db/pool.ts'
+import { extendRequested } from './execution/extend.ts'
 import { createLogSink } from './execution/logs.ts'
 import { createStarts } from './execution/report.ts'
 import { keepLeases } from './execution/store.ts'
@@ -91,7 +92,11 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const app = await createServer({
     ctx,
     authenticator: createAuthenticator(ctx),
-    batches: { submitter: createSubmitter(ctx), recorder, accruer: createAccruer(ctx) },
+    batches: {
+      submitter: createSubmitter(ctx),
+      recorder,
+      accruer: createAccruer(ctx, (id) => extendRequested(ctx, id)),
+    },
     hub,
     faucet: options.faucet,
     onNode: (socket: WebSocket, host) => hub.attach(ctx, { socket, host }, handlers),

@@ -116,7 +116,12 @@ export type Place = {
   outputBytes: number
   /** Its receipt is there: nothing of it comes any more. */
   isRecorded: boolean
+  /** Null for a run with one grant; undefined as long as nothing has been asked about the grant of one that goes in steps. */
+  grant?: GrantSeen | null
 }
+
+/** The grant of a run that goes in steps, as a process saw it last, and how much of it may be used before the next is looked for. */
+export type GrantSeen = { deadlineMs: number; askAtMs: number }
 
 /** Carries accepted work to nodes. The row is the truth; what is sent twice runs once. */
 export type Dispatcher = {

@@ -159,7 +159,9 @@ function receiptBinding(value: Receipt, of: { bill: Bill; offer: Offer; id: Hex 
   if (value.rateMicrosPerMinute !== of.offer.rateMicrosPerMinute)
     return 'is priced at another rate than the offer'
   const tool = of.offer.tools.find((candidate) => candidate.id === value.tool)
-  return tool?.manifestHash === value.manifestHash ? null : 'ran another tool than the offer names'
+  if (tool?.manifestHash !== value.manifestHash) return 'ran another tool than the offer names'
+  // However often its grant was raised: the offer names the longest that a tool may run.
+  return value.effectiveMs > tool.timeMs ? 'ran longer than the offer lets its tool' : null
 }
 
 function isCountersigned(jws: string, receiptHash: string, key: string, verify: Ed25519Verify): boolean {

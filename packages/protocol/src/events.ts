@@ -16,6 +16,7 @@ export const EVENT_TYPES = [
   'execution.accepted',
   'execution.refused',
   'execution.started',
+  'execution.extended',
   'execution.completed',
   'execution.failed',
   'execution.disputed',

@@ -51,6 +51,10 @@ export const LIMITS = {
   leaseMs: 900_000,
   /** A grant below this is refused. */
   minimumGrantMs: 100,
+  /** A session's step buys at least this long: the agent is asked at half of it, and its answer has to arrive. */
+  minimumStepMs: 2_000,
+  /** A run that can take no longer than this gets one grant, whatever its session's step. */
+  oneGrantMs: 30_000,
   /** Tolerance between the node's interval and the coordinator's. */
   toleranceMs: 250,
   /** … and its relative part, in per mille. */

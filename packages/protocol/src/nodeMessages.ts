@@ -50,6 +50,8 @@ export const dispatch = z.strictObject({
   grant: z.int().positive(),
   holdMicros: usdcMicros,
   deadlineMs: z.int().positive(),
+  /** The hold may be raised to this while the tool runs, step by step; absent for a run with one grant. */
+  mostMicros: usdcMicros.optional(),
   rateMicrosPerMinute: usdcMicros,
   offerHash: z.string(),
   channel: channelTerms,
@@ -57,6 +59,30 @@ export const dispatch = z.strictObject({
 })
 /** See {@link dispatch}. */
 export type Dispatch = z.output<typeof dispatch>
+
+/** A grant that was raised while its run goes on, and the voucher that covers it. The figures are totals, not additions. */
+export const extension = dispatch.pick({
+  executionId: true,
+  sessionId: true,
+  holdMicros: true,
+  deadlineMs: true,
+  voucher: true,
+})
+/** See {@link extension}. */
+export type Extension = z.output<typeof extension>
+
+/**
+ * What a session's agent is asked for, the data of `voucher.requested`: a cumulative voucher that raises the run's hold
+ * to `holdMicros`, and so its deadline. Nothing happens to a run whose request stays unanswered but that it ends there.
+ */
+export const voucherRequest = z.strictObject({
+  executionId,
+  requiredCumulativeMicros: usdcMicros,
+  holdMicros: usdcMicros,
+  deadlineMs: z.int().positive(),
+})
+/** See {@link voucherRequest}. */
+export type VoucherRequest = z.output<typeof voucherRequest>
 
 /**
  * What an owner lets the node do: `open` takes everything, `draining` finishes the sessions that are under way and takes
@@ -89,6 +115,8 @@ export const toNode = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('refused'), code: z.string(), detail: z.string() }),
   /** `traceparent` only while the coordinator traces. */
   z.strictObject({ type: z.literal('dispatch'), work: dispatch, traceparent: traceparent.optional() }),
+  /** Said again, or lower than what is known, it changes nothing. */
+  z.strictObject({ type: z.literal('extend'), extension }),
   z.strictObject({ type: z.literal('cancel'), executionId }),
   /** Stop everything of a session; no new work will come for it. */
   z.strictObject({ type: z.literal('endSession'), sessionId }),
@@ -187,7 +215,13 @@ export const fromNode = z.discriminatedUnion('type', [
     offset: z.int().min(0),
     data: z.string(),
   }),
-  z.strictObject({ type: z.literal('meter'), executionId, effectiveMs: z.int().min(0) }),
+  /** `deadlineMs` of the grant that the run is on: what was lost on the way is said again when it is too low. */
+  z.strictObject({
+    type: z.literal('meter'),
+    executionId,
+    effectiveMs: z.int().min(0),
+    deadlineMs: z.int().positive().optional(),
+  }),
   /** `report` is read by `readRunReport`: a bad one must not cost the receipt. */
   z.strictObject({
     type: z.literal('receipt'),

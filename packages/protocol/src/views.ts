@@ -104,6 +104,8 @@ export const sessionView = z.strictObject({
   remainingMicros: usdcMicros,
   /** Highest cumulative voucher that was accepted. */
   authorisedMicros: usdcMicros,
+  /** Runs that may take long are granted in steps of this; absent: in one grant. */
+  stepMicros: usdcMicros.optional(),
   /** Sum of the billed effective time of all runs. */
   effectiveMs: z.int().min(0),
   executions: z.int().min(0),
@@ -130,8 +132,11 @@ export const executionView = z.strictObject({
   reason: failureReason.optional(),
   exitCode: z.int().nullable(),
   grant: z.int().positive(),
+  /** What its grant is worth; of a run that goes in steps, the present one. */
   holdMicros: usdcMicros,
   deadlineMs: z.int().min(0),
+  /** Its grant may be raised to this by further vouchers; absent for a run with one grant. */
+  mostMicros: usdcMicros.optional(),
   limits: toolLimits,
   effectiveMs: z.int().min(0),
   cpuMs: z.int().min(0),

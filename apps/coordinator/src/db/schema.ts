@@ -133,6 +133,8 @@ export const sessions = pgTable(
     spentMicros: money('spent_micros').notNull().default(sql`0`),
     heldMicros: money('held_micros').notNull().default(sql`0`),
     authorisedMicros: money('authorised_micros').notNull().default(sql`0`),
+    /** The size of grants of runs that may take long; null: one grant a run. */
+    stepMicros: money('step_micros'),
     /** What is on the chain, and final there. */
     depositMicros: money('deposit_micros').notNull().default(sql`0`),
     voucherSignature: text('voucher_signature'),
@@ -197,6 +199,12 @@ export const executions = pgTable(
     holdMicros: money('hold_micros').notNull(),
     holdStatus: text('hold_status', { enum: ['open', 'captured', 'released', 'expired'] }).notNull(),
     deadlineMs: integer('deadline_ms').notNull(),
+    /** The hold may be raised to this while the run goes on; null for a run with one grant. */
+    mostMicros: money('most_micros'),
+    /** The cumulative voucher that its agent was asked for last, until the hold is raised. */
+    requestedMicros: money('requested_micros'),
+    /** `[hold, deadlineMs]` of the grants before the present one: the node may not have heard of that. */
+    earlierGrants: jsonb('earlier_grants').notNull().default([]),
     /** The voucher that was highest when the grant was made. */
     voucherMicros: money('voucher_micros').notNull(),
     voucherSignature: text('voucher_signature').notNull(),

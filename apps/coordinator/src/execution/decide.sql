@@ -4,7 +4,7 @@
 -- Keys are distinct within a batch; a key twice breaks a unique index when it is written, and the batch is split.
 create or replace function execution_decide(items json)
 returns table (
-  ordinal bigint, outcome text, code text, facts jsonb, execution text, hold bigint, deadline bigint,
+  ordinal bigint, outcome text, code text, facts jsonb, execution text, hold bigint, deadline bigint, most bigint,
   -- The session after this item. `sequence` is the number of its last event, `is_told` whether that is this item's.
   session text, channel text, spent bigint, held bigint, authorised bigint, signature text, open_runs int, runs int,
   sequence int, is_told boolean,
@@ -20,15 +20,15 @@ declare
 begin
   for item in
     select i.*, s.id as found, s.status, s.channel_status, s.rate_micros_per_minute, s.budget_micros, s.spent_micros,
-        s.held_micros, s.authorised_micros, s.voucher_signature as known_signature, s.open_executions, s.executions,
+        s.held_micros, s.step_micros, s.authorised_micros, s.voucher_signature as known_signature, s.open_executions, s.executions,
         s.last_event, e.id as known, coalesce(e.body_hash, r.body_hash) as known_body, r.code as refused_code,
         r.facts as refused_facts
       from rows from (json_to_recordset(items) as (
           session text, execution text, key text, body text, tool text, manifest text, args jsonb, salt text,
           limits jsonb, "limitMs" numeric, "maxCost" numeric, voucher bigint, "voucherSignature" text,
-          "minimumGrantMs" bigint, "leaseMs" bigint, "maxOpen" int))
+          "minimumGrantMs" bigint, "oneGrantMs" bigint, "leaseMs" bigint, "maxOpen" int))
         with ordinality as i (session, execution, key, body, tool, manifest, args, salt, limits, limit_ms, max_cost,
-          voucher, voucher_signature, minimum_grant_ms, lease_ms, max_open, ordinal)
+          voucher, voucher_signature, minimum_grant_ms, one_grant_ms, lease_ms, max_open, ordinal)
       left join sessions s on s.id = i.session
       left join executions e on e.session_id || ' ' || e.idempotency_key = i.session || ' ' || i.key
       left join refusals r on r.session_id = i.session and r.idempotency_key = i.key
@@ -67,6 +67,12 @@ begin
     -- ceil(rate × limit) may exceed int8 for absurd rates; numeric does not.
     hold := least(div(item.rate_micros_per_minute * item.limit_ms + 59999, 60000), item.max_cost, unheld);
     deadline := least(div(hold::numeric * 60000, item.rate_micros_per_minute), item.limit_ms);
+    most := null;
+    if item.step_micros < hold and deadline > item.one_grant_ms then
+      most := hold;
+      hold := item.step_micros;
+      deadline := div(item.step_micros::numeric * 60000, item.rate_micros_per_minute);
+    end if;
     if item.status <> 'active' then
       code := 'session_not_active';
       facts := jsonb_build_object('status', item.status);

@@ -17,6 +17,7 @@ function workOf({ execution, session }: Joined, ctx: Pick<Context, 'chain'>): Di
     grant: execution.grantNumber,
     holdMicros: micros(execution.holdMicros),
     deadlineMs: execution.deadlineMs,
+    ...(execution.mostMicros === null ? {} : { mostMicros: micros(execution.mostMicros) }),
     rateMicrosPerMinute: micros(session.rateMicrosPerMinute),
     offerHash: session.offerHash,
     channel,
@@ -45,7 +46,8 @@ export function createDispatcher(
     if (!sent.has(work.executionId)) {
       const { outputBytes } = execution.limits as { outputBytes: number }
       const place = { sessionId: session.id, providerId: session.providerId, outputBytes, isRecorded: false }
-      sent.set(work.executionId, { ...place, atMs: ctx.clock.monotonicMs() })
+      const grant = execution.mostMicros === null ? { grant: null } : {}
+      sent.set(work.executionId, { ...place, ...grant, atMs: ctx.clock.monotonicMs() })
     }
     const mustStop = execution.cancelRequestedAt !== null || session.status === 'ending'
     if (mustStop) ctx.nodes.send(session.providerId, { type: 'cancel', executionId: work.executionId })

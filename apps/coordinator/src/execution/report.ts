@@ -1,5 +1,6 @@
 import type { FromNode } from '@orien/protocol'
 import type { Context, Place } from '../context.ts'
+import { extendAtHalf } from './extend.ts'
 import { selectExecution, startExecution } from './store.ts'
 
 /**
@@ -25,6 +26,7 @@ async function readPlace({ db }: Pick<Context, 'db'>, executionId: string): Prom
     providerId: row.session.providerId,
     outputBytes,
     isRecorded: row.receipt !== null,
+    ...(row.execution.mostMicros === null ? { grant: null } : {}),
   }
 }
 
@@ -65,12 +67,11 @@ export function createStarts(ctx: Pick<Context, 'db' | 'bus' | 'log'>): Starts {
 
 type Tick = Extract<FromNode, { type: 'meter' }>
 
-/** A tick of the running cost: shown live, never stored. */
-export async function relayMeter(
-  ctx: Context,
-  providerId: string,
-  { executionId, effectiveMs }: Tick,
-): Promise<void> {
+/** A tick of the running cost: shown live, never stored. A run that goes in steps is asked for the next one by it. */
+export async function relayMeter(ctx: Context, providerId: string, tick: Tick): Promise<void> {
+  const { executionId, effectiveMs } = tick
   const place = await placeOfRun(ctx, providerId, executionId)
-  if (place) ctx.bus.publish(place.sessionId, { kind: 'meter', executionId, effectiveMs })
+  if (!place) return
+  ctx.bus.publish(place.sessionId, { kind: 'meter', executionId, effectiveMs })
+  if (place.grant !== null) place.grant = await extendAtHalf(ctx, providerId, tick, place.grant)
 }

@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, inArray, isNull, lt, notInArray, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, inArray, isNotNull, isNull, lt, notInArray, sql } from 'drizzle-orm'
 import type pg from 'pg'
 import type { Executor } from '../db/executor.ts'
 import { executions, logChunks, providers, receipts, refusals, sessions } from '../db/schema.ts'
@@ -51,6 +51,7 @@ export type Submission = {
   voucher?: string
   voucherSignature?: string
   minimumGrantMs: number
+  oneGrantMs: number
   leaseMs: number
   maxOpen: number
 }
@@ -66,6 +67,7 @@ export type Submitted = {
   grant: number
   hold: string
   deadlineMs: number
+  most: string | null
   voucher: string
   voucherSignature: string
   channelStatus: SessionRow['channelStatus']
@@ -112,7 +114,7 @@ export async function keepLeases(db: Executor, { toleratedMs }: { toleratedMs: n
 
 /** A run with its session and, once it has ended, its receipt. */
 export type Joined = {
-  execution: Omit<typeof executions.$inferSelect, 'leaseUntil'>
+  execution: Omit<typeof executions.$inferSelect, 'leaseUntil' | 'requestedMicros' | 'earlierGrants'>
   session: SessionRow
   receipt: Pick<typeof receipts.$inferSelect, 'jws' | 'countersignature'> | null
 }
@@ -207,6 +209,50 @@ export async function startExecution(
     values: [id, providerId],
   })
   return rows[0]?.answer ?? null
+}
+
+/** A run whose grant may be raised, as it is now; see extend.sql. */
+export type Extended = {
+  session: string
+  hold: string
+  deadlineMs: number
+  /** The deadline of the grant before this one; 0 for the first. */
+  beforeMs: number
+  voucher: string
+  voucherSignature: string
+  sequence: number | null
+}
+
+/** @returns null when the run is not this provider's, has one grant, or may have no more; see extend.sql */
+export async function extendExecution(
+  pool: pg.Pool,
+  of: { executionId: string; providerId: string; knownMs: number; usedMs: number | null },
+): Promise<Extended | null> {
+  const { rows } = await pool.query<{ answer: Extended | null }>({
+    name: 'execution_extend',
+    text: 'select execution_extend($1, $2, $3, $4) as answer',
+    values: [of.executionId, of.providerId, of.knownMs, of.usedMs],
+  })
+  return rows[0]?.answer ?? null
+}
+
+/** Runs of a session whose next step their agent was asked for, the oldest first. */
+export async function selectRequested(
+  db: Executor,
+  sessionId: string,
+): Promise<{ id: string; providerId: string; deadlineMs: number }[]> {
+  return db
+    .select({ id: executions.id, providerId: sessions.providerId, deadlineMs: executions.deadlineMs })
+    .from(executions)
+    .innerJoin(sessions, eq(sessions.id, executions.sessionId))
+    .where(
+      and(
+        eq(executions.sessionId, sessionId),
+        eq(executions.holdStatus, 'open'),
+        isNotNull(executions.requestedMicros),
+      ),
+    )
+    .orderBy(asc(executions.id))
 }
 
 export async function markCancelRequested(tx: Executor, id: string): Promise<void> {

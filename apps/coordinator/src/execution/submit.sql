@@ -4,8 +4,8 @@
 --
 -- session_ids: of all items. `json`, not `jsonb`: each value is read once, so sorting and packing them costs more than it gives.
 -- items: [{session, execution, key, body, tool, manifest, args, salt, limits, limitMs, maxCost?, voucher?, voucherSignature?,
---          minimumGrantMs, leaseMs, maxOpen}], amounts as decimal strings
--- returns, in the same order: [{outcome, execution, code, facts, sequence, grant, hold, deadlineMs, voucher, voucherSignature,
+--          minimumGrantMs, oneGrantMs, leaseMs, maxOpen}], amounts as decimal strings
+-- returns, in the same order: [{outcome, execution, code, facts, sequence, grant, hold, deadlineMs, most, voucher, voucherSignature,
 --          channelStatus, createdAt}], amounts as decimal strings; `sequence` is null unless an event was written
 create or replace function execution_submit(items json, session_ids text[]) returns jsonb
 language plpgsql
@@ -24,8 +24,8 @@ begin
     select * from execution_decide(items)
   ), accepted as (
     insert into executions (id, session_id, idempotency_key, body_hash, tool, manifest_hash, args, arguments_salt, limits,
-        status, grant_number, hold_micros, hold_status, deadline_ms, voucher_micros, voucher_signature, lease_until)
-      select execution, session, key, body, tool, manifest, args, salt, limits, 'pending', runs, hold, 'open', deadline,
+        status, grant_number, hold_micros, hold_status, deadline_ms, most_micros, voucher_micros, voucher_signature, lease_until)
+      select execution, session, key, body, tool, manifest, args, salt, limits, 'pending', runs, hold, 'open', deadline, most,
           authorised, signature, clock_timestamp() + make_interval(secs => (deadline + lease_ms) / 1000.0)
         from decided where outcome = 'accepted'
   ), refused as (
@@ -48,7 +48,7 @@ begin
   select jsonb_agg(jsonb_build_object(
         'outcome', outcome, 'execution', execution, 'code', code, 'facts', facts,
         'sequence', case when is_told then sequence end, 'grant', runs, 'hold', hold::text, 'deadlineMs', deadline,
-        'voucher', authorised::text, 'voucherSignature', signature, 'channelStatus', channel,
+        'most', most::text, 'voucher', authorised::text, 'voucherSignature', signature, 'channelStatus', channel,
         'createdAt', now()::timestamptz(3)) order by ordinal)
     into answers from decided;
   return answers;

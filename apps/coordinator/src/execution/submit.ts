@@ -169,6 +169,7 @@ async function prepare(
     ...(body.maxCostMicros === undefined ? {} : { maxCost: body.maxCostMicros.toString() }),
     ...(voucher ? { voucher: voucher.cumulativeMicros.toString(), voucherSignature: voucher.signature } : {}),
     minimumGrantMs: LIMITS.minimumGrantMs,
+    oneGrantMs: LIMITS.oneGrantMs,
     leaseMs: ctx.config.leaseMs,
     maxOpen: LIMITS.openExecutions,
   }

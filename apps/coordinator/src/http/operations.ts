@@ -5,6 +5,7 @@ import { createKey, listKeys, revokeKey } from '../access/keys.ts'
 import { createChallenge, verifyChallenge } from '../access/signIn.ts'
 import type { Unit } from '../db/executor.ts'
 import { cancelExecution } from '../execution/cancel.ts'
+import { extendRequested } from '../execution/extend.ts'
 import { getExecution, listExecutions } from '../execution/read.ts'
 import { type Submitter, submitExecution } from '../execution/submit.ts'
 import { viewExecution } from '../execution/view.ts'
@@ -74,6 +75,11 @@ export function serveSessions(app: FastifyInstance, parts: HttpParts, { accruer 
       case 'start':
         return startSession(ctx, unit, caller, id, body)
       case 'voucher':
+        // What is not raised now, because something fails here, is at the next tick of its meter.
+        unit.after(
+          () =>
+            void extendRequested(ctx, id).catch((err) => ctx.log.warn({ event: 'run.unextended', id, err })),
+        )
         return acceptVoucher(ctx, unit, caller, id, body.voucher)
       case 'topUp':
         return topUpSession(ctx, unit, caller, id, body)

@@ -26,7 +26,7 @@ begin
         s.channel_status, s.budget_micros, s.authorised_micros, s.spent_micros, s.held_micros, s.open_executions,
         s.effective_ms as session_effective_ms, s.receipt_sequence, s.receipt_head, s.last_event,
         e.session_id as run_session, e.tool as run_tool, e.manifest_hash, e.grant_number, e.hold_micros, e.deadline_ms,
-        e.hold_status, e.status as run_status, e.created_at, d.execution_id is not null as is_disputed
+        e.hold_status, e.earlier_grants, e.status as run_status, e.created_at, d.execution_id is not null as is_disputed
       from rows from (json_to_recordset(items) as (
           execution text, session text, provider text, "nodeKey" text, channel text, sequence bigint, previous text,
           hash text, jws text, countersignature text, tool text, manifest text, "grant" bigint, rate bigint, hold bigint,
@@ -74,7 +74,9 @@ begin
       code := 'receipt_mismatch';
       detail := 'the run was sent to another provider';
     elsif item.run_tool <> item.tool or item.manifest_hash <> item.manifest or item.grant_number <> item.grant_claimed
-       or item.hold_micros <> item.hold or item.deadline_ms <> item.deadline_claimed
+       -- A node that was not told in time of its raised grant stopped on the one before.
+       or (item.hold_micros <> item.hold or item.deadline_ms <> item.deadline_claimed)
+          and not item.earlier_grants @> jsonb_build_array(jsonb_build_array(item.hold::text, item.deadline_claimed))
        or item.rate_micros_per_minute <> item.rate or item.channel_id is distinct from item.channel then
       code := 'receipt_mismatch';
       detail := 'tool, grant, hold, deadline, rate or channel differ from the dispatch';

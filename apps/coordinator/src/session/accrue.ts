@@ -9,7 +9,7 @@ import { checkSigner } from './voucher.ts'
 /** Channels whose terms are kept: they never change once a session is started, and reading them costs as much as the check. */
 const MAX_CHANNELS = 10_000
 
-type Channel = { agentId: string; id: Hex; terms: ChannelTerms }
+type Channel = { agentId: string; id: Hex; terms: ChannelTerms; goesInSteps: boolean }
 
 /** Takes vouchers in, many in one commit. */
 export type Accruer = {
@@ -17,8 +17,15 @@ export type Accruer = {
   accrue: (caller: Pick<Caller, 'agentId'>, sessionId: string, voucher: Voucher) => Promise<void>
 }
 
-/** One per process: vouchers that arrive together share a commit. */
-export function createAccruer(ctx: Pick<Context, 'db' | 'bus' | 'chain'>): Accruer {
+/**
+ * One per process: vouchers that arrive together share a commit.
+ *
+ * @param onMore is told when more is authorised in a session that goes in steps
+ */
+export function createAccruer(
+  ctx: Pick<Context, 'db' | 'bus' | 'chain'>,
+  onMore: (sessionId: string) => Promise<void> = async () => {},
+): Accruer {
   const batcher: Batcher<Accrual, Accrued> = createBatcher<Accrual, Accrued>({
     flush: (items) => accrueAll(ctx.db.pool, items),
   })
@@ -30,7 +37,8 @@ export function createAccruer(ctx: Pick<Context, 'db' | 'bus' | 'chain'>): Accru
     const row = await sessionRow(ctx, caller, sessionId)
     const terms = channelOf(row, ctx.chain)
     if (row.status !== 'active' || !terms || !row.channelId) throw notActive(row.status)
-    const channel = { agentId: row.agentId, id: row.channelId as Hex, terms }
+    const goesInSteps = row.stepMicros !== null
+    const channel = { agentId: row.agentId, id: row.channelId as Hex, terms, goesInSteps }
     const [oldest] = channels.keys()
     if (oldest !== undefined && channels.size >= MAX_CHANNELS) channels.delete(oldest)
     channels.set(sessionId, channel)
@@ -39,7 +47,7 @@ export function createAccruer(ctx: Pick<Context, 'db' | 'bus' | 'chain'>): Accru
 
   return {
     accrue: async (caller, sessionId, voucher) => {
-      const { terms, id } = await channelFor(caller, sessionId)
+      const { terms, id, goesInSteps } = await channelFor(caller, sessionId)
       checkSigner(terms, id, voucher)
       const { cumulativeMicros, signature } = voucher
       const accrued = await batcher.submit({
@@ -49,6 +57,7 @@ export function createAccruer(ctx: Pick<Context, 'db' | 'bus' | 'chain'>): Accru
       })
       if (accrued.event !== undefined) {
         ctx.bus.publish(sessionId, { kind: 'event', sequence: accrued.event })
+        if (goesInSteps) await onMore(sessionId)
         return
       }
       if (accrued.status !== 'active') {

@@ -1,9 +1,13 @@
 import {
+  deadlineMs,
+  LIMITS,
+  micros,
   type OperationInput,
   OrienError,
   type openSession as operation,
   type SessionView,
   sessionSalt,
+  type UsdcMicros,
 } from '@orien/protocol'
 import type { Caller, Context } from '../context.ts'
 import type { Unit } from '../db/executor.ts'
@@ -44,6 +48,7 @@ export async function openSession(
       rateMicrosPerMinute: provider.rateMicrosPerMinute.toString(),
     })
   }
+  requireLongSteps(body.stepMicros, provider.rateMicrosPerMinute)
   if (caller.kind === 'key' && !(await spendFromKey(unit.tx, caller.credentialId, body.budgetMicros))) {
     throw new OrienError('spend_cap_exceeded', 'The budget would pass the spend cap of this key')
   }
@@ -58,6 +63,7 @@ export async function openSession(
     mission: body.mission ?? null,
     rateMicrosPerMinute: provider.rateMicrosPerMinute,
     budgetMicros: body.budgetMicros,
+    stepMicros: body.stepMicros ?? null,
     receiptHead: provider.offerHash,
     offer: provider.offer,
     offerHash: provider.offerHash,
@@ -68,4 +74,11 @@ export async function openSession(
   const data = { providerId: provider.id, budgetMicros: body.budgetMicros.toString() }
   await appendEvent(ctx.bus, unit, id, { type: 'session.created', data })
   return viewSession(row, ctx.chain)
+}
+
+/** @throws OrienError `validation_failed` for a step that is over before its agent could have paid for the next one */
+function requireLongSteps(stepMicros: UsdcMicros | undefined, rate: bigint): void {
+  if (stepMicros === undefined || deadlineMs(stepMicros, micros(rate)) >= LIMITS.minimumStepMs) return
+  const issues = [{ path: 'stepMicros', message: `must buy at least ${LIMITS.minimumStepMs} ms` }]
+  throw new OrienError('validation_failed', 'The step is too small for the rate', { issues })
 }

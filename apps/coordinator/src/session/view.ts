@@ -74,6 +74,7 @@ export function viewSession(row: SessionRow, chain: ChainTerms, closing?: Transa
     heldMicros: micros(row.heldMicros),
     remainingMicros: micros(row.budgetMicros - row.spentMicros - row.heldMicros),
     authorisedMicros: micros(row.authorisedMicros),
+    ...(row.stepMicros === null ? {} : { stepMicros: micros(row.stepMicros) }),
     effectiveMs: Number(row.effectiveMs),
     executions: row.executions,
     offer: row.offer,

@@ -1,4 +1,4 @@
-import { add, type Dispatch, type UsdcMicros, ZERO } from '@orien/protocol'
+import { add, type Dispatch, type Extension, type UsdcMicros, ZERO } from '@orien/protocol'
 import type { JournalState } from '../journal/state.ts'
 import type { Tool, ToolSet } from '../manifest/tools.ts'
 import type { ChannelWatch } from './channelWatch.ts'
@@ -6,6 +6,7 @@ import {
   type CheckedWork,
   checkChannelTerms,
   checkCover,
+  checkExtension,
   checkTerms,
   checkWork,
   isRefusal,
@@ -46,6 +47,30 @@ export async function admit(
   }
   const refusal = checkChannelTerms(work, offer.offer, session) ?? checkCover(work, committed)
   return refusal ?? (await judge.channels.check(work.channel, work.voucher)) ?? checked
+}
+
+/**
+ * Decides whether the grant of a run may be raised: within what was dispatched, and covered by a voucher and a channel
+ * that are checked as those of a new run are.
+ *
+ * @param heldMicros of the session's other runs
+ */
+export async function judgeExtension(
+  { state, channels }: Judge,
+  work: Dispatch,
+  extension: Extension,
+  heldMicros: UsdcMicros,
+): Promise<Refusal | null> {
+  const session = state.sessions.get(work.sessionId)
+  const raised = { ...work, ...extension }
+  const refusal = checkExtension(work, extension, session)
+  if (refusal) return refusal
+  const committed = {
+    receiptsMicros: session?.head.cumulativeMicros ?? ZERO,
+    openHoldsMicros: heldMicros,
+    knownVoucherMicros: session?.voucher?.cumulativeMicros ?? ZERO,
+  }
+  return checkCover(raised, committed) ?? channels.check(work.channel, extension.voucher)
 }
 
 /** Σ of holds. */

@@ -5,6 +5,7 @@ import {
   type Dispatch,
   deadlineMs,
   type ErrorCode,
+  type Extension,
   sessionSalt,
   type ToolArguments,
   type UsdcMicros,
@@ -70,6 +71,22 @@ export function checkTerms(
   if (work.deadlineMs > deadlineMs(work.holdMicros, work.rateMicrosPerMinute))
     return refuse('budget_exhausted', 'the deadline is later than the hold pays for')
   if (session && (session.ended || session.closed || session.forgotten))
+    return refuse('session_not_active', 'the session has ended')
+  return null
+}
+
+/** What an extension promises: of the same run, up to what was dispatched, a deadline within the hold. */
+export function checkExtension(
+  work: Dispatch,
+  { sessionId, holdMicros, deadlineMs: laterMs }: Extension,
+  session: Session | undefined,
+): Refusal | null {
+  if (sessionId !== work.sessionId) return refuse('receipt_mismatch', 'the run is of another session')
+  if (work.mostMicros === undefined || holdMicros > work.mostMicros)
+    return refuse('budget_exhausted', 'the run was not dispatched for that much')
+  if (laterMs > deadlineMs(holdMicros, work.rateMicrosPerMinute))
+    return refuse('budget_exhausted', 'the deadline is later than the hold pays for')
+  if (!session || session.ended || session.closed || session.forgotten)
     return refuse('session_not_active', 'the session has ended')
   return null
 }

@@ -90,6 +90,27 @@ describe('the journal', () => {
     expect(again.state.openRuns.size).toBe(1)
   })
 
+  test('remembers a grant that was raised, for the receipt of a run that a crash cut off, and its voucher', async () => {
+    const journal = await openIt()
+    await journal.appendDurable({ t: 'offer', jws: offer.jws })
+    const session = openSession(offer.jws)
+    const { executionId, sessionId } = await accept(journal, session)
+    const raised = { executionId, sessionId, holdMicros: micros(500_000n), deadlineMs: 50_000 }
+    await journal.append({ t: 'extended', ...raised, voucher: session.voucher(500_000n) })
+    const lower = { ...raised, holdMicros: micros(100_001n), deadlineMs: 10_001 }
+    await journal.append({ t: 'extended', ...lower, voucher: session.voucher(100_001n) })
+    const again = await openIt()
+    expect(again.state.openRuns.get(executionId)).toMatchObject({ holdMicros: 500_000n, deadlineMs: 50_000 })
+    expect(again.state.sessions.get(sessionId)?.voucher).toEqual(session.voucher(500_000n))
+    await recoverRuns(issuerOf(again), Date.parse(AT))
+    // A voucher that comes when its run is over is money all the same.
+    const late = { ...raised, holdMicros: micros(600_000n), voucher: session.voucher(600_000n) }
+    await again.append({ t: 'extended', ...late })
+    const last = await openIt()
+    expect(last.state.openRuns.size).toBe(0)
+    expect(last.state.sessions.get(sessionId)?.voucher).toEqual(session.voucher(600_000n))
+  })
+
   test('opening rewrites it in its shortest form, and that holds the same again', async () => {
     const journal = await openIt()
     await journal.appendDurable({ t: 'offer', jws: offer.jws })

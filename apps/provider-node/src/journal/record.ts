@@ -2,6 +2,7 @@ import {
   bytes32,
   channelTerms,
   executionId,
+  extension,
   instant,
   sessionId,
   sha256Schema,
@@ -71,6 +72,8 @@ const journalRecord = z.discriminatedUnion('t', [
   z.strictObject({ t: z.literal('offer'), jws: z.string() }),
   z.strictObject({ t: z.literal('session'), sessionId, offerHash: sha256Schema }),
   z.strictObject({ t: z.literal('accepted'), run: acceptedRun, channel: channelTerms, voucher }),
+  /** The grant of an open run was raised; the voucher stays good for the session whatever became of the run. */
+  extension.extend({ t: z.literal('extended') }),
   z.strictObject({ t: z.literal('receipt'), executionId, sessionId, jws: z.string() }),
   z.strictObject({ t: z.literal('acknowledged'), executionId, countersignature: z.string() }),
   z.strictObject({

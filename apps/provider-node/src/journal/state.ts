@@ -48,6 +48,9 @@ export function applyRecord(state: JournalState, record: JournalRecord): void {
     case 'accepted':
       applyAccepted(state, record)
       return
+    case 'extended':
+      applyExtended(state, record)
+      return
     case 'receipt':
       applyReceipt(state, record)
       return
@@ -104,10 +107,21 @@ function applyAccepted(state: JournalState, record: Extract<JournalRecord, { t: 
   const session = state.sessions.get(record.run.sessionId)
   invariant(session, 'a run belongs to a session that the journal knows')
   session.channel ??= record.channel
-  // The highest one counts: vouchers are cumulative, and messages may be reordered.
-  if (record.voucher.cumulativeMicros >= (session.voucher?.cumulativeMicros ?? ZERO))
-    session.voucher = record.voucher
+  keepHighest(session, record.voucher)
   state.openRuns.set(record.run.executionId, record.run)
+}
+
+/** The highest voucher counts: they are cumulative, and messages may be reordered. */
+function keepHighest(session: Session, voucher: Voucher): void {
+  if (voucher.cumulativeMicros >= (session.voucher?.cumulativeMicros ?? ZERO)) session.voucher = voucher
+}
+
+function applyExtended(state: JournalState, record: Extract<JournalRecord, { t: 'extended' }>): void {
+  const { sessionId, executionId, voucher, holdMicros, deadlineMs } = record
+  const session = state.sessions.get(sessionId)
+  if (session) keepHighest(session, voucher)
+  const run = state.openRuns.get(executionId)
+  if (run && run.holdMicros < holdMicros) state.openRuns.set(executionId, { ...run, holdMicros, deadlineMs })
 }
 
 function applyReceipt(state: JournalState, record: Extract<JournalRecord, { t: 'receipt' }>): void {

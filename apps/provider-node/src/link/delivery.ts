@@ -49,8 +49,9 @@ export class Delivery {
     if (this.#connection) sendStarted(entry, this.#connection)
   }
 
-  meter(executionId: Id<'execution'>, effectiveMs: number): void {
-    if (this.#connection?.hasRoom()) this.#connection.send({ type: 'meter', executionId, effectiveMs })
+  meter(executionId: Id<'execution'>, effectiveMs: number, deadlineMs: number): void {
+    if (!this.#connection?.hasRoom()) return
+    this.#connection.send({ type: 'meter', executionId, effectiveMs, deadlineMs })
   }
 
   /** The receipt is on the disk; it goes out after the output. */

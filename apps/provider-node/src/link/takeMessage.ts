@@ -54,6 +54,9 @@ function takeWork(takers: Takers, message: Work, connection: Connection): void {
     case 'dispatch':
       takers.runs.dispatch(message.work, message.traceparent)
       return
+    case 'extend':
+      takers.runs.extend(message.extension)
+      return
     case 'cancel':
       takers.runs.stopRun(message.executionId, 'cancelled')
       return

@@ -29,7 +29,11 @@ export type Outcome = Pick<
 /** Why the node itself stopped a run; the driver only knows that it was told to. */
 export type NodeStop = 'cancelled' | 'authorization_expired' | 'sandbox_error'
 
-type Terms = Pick<Receipt, 'rateMicrosPerMinute' | 'deadlineMs'> & { timeLimitMs: number }
+type Terms = Pick<Receipt, 'rateMicrosPerMinute' | 'deadlineMs'> & {
+  timeLimitMs: number
+  /** The agent could have authorised more, and did not. */
+  mayHaveMore?: boolean
+}
 
 const EMPTY_SHA256 = sha256Hex('')
 
@@ -54,7 +58,7 @@ export function freeOutcome(reason: FailureReason, log = { sha256: EMPTY_SHA256,
 /** Why a run failed; undefined when it did not. */
 export function failureOf(
   facts: Pick<RunFacts, 'stop' | 'exitCode'>,
-  terms: Pick<Terms, 'deadlineMs' | 'timeLimitMs'>,
+  terms: Pick<Terms, 'deadlineMs' | 'timeLimitMs' | 'mayHaveMore'>,
   nodeStop?: NodeStop,
 ): FailureReason | undefined {
   switch (facts.stop) {
@@ -62,6 +66,7 @@ export function failureOf(
       return facts.exitCode === 0 ? undefined : 'nonzero_exit'
     case 'time_limit':
     case 'deadline':
+      if (terms.mayHaveMore) return 'authorization_expired'
       // A full grant lasts exactly as long as the tool may take: then it is the tool's limit that ended the run.
       return terms.deadlineMs < terms.timeLimitMs ? 'budget_exhausted' : 'timed_out'
     case 'cancelled':

@@ -44,20 +44,30 @@ export async function executeRun(
       {
         run: (started) => {
           run.kill = () => started.kill('cancelled')
+          run.extend = (laterMs) => started.extend(laterMs)
           if (run.stop) run.kill()
+          // Its grant may have been raised while its files were read.
+          run.extend(run.work.deadlineMs)
         },
         started: () => {
           stopTicking = startMeter(context, run)
         },
       },
     )
+    delete run.extend
     run.timeline.runMs = facts.effectiveMicros / 1_000
     // By the helper's clock: what this process does afterwards (output, hashes) is no part of the run.
     if (run.startedAt !== undefined) run.endedAt = instantOf(Date.parse(run.startedAt) + facts.lifeMs)
     if (facts.detail) await explain(run, facts.detail)
     const log = await run.spool.end()
     if (!hasStarted) return freeOutcome(run.stop ?? 'sandbox_error', log)
-    const terms = { rateMicrosPerMinute, deadlineMs, timeLimitMs: checked.tool.manifest.limits.timeMs }
+    const { timeMs: timeLimitMs } = checked.tool.manifest.limits
+    const terms = {
+      rateMicrosPerMinute,
+      deadlineMs: run.work.deadlineMs,
+      timeLimitMs,
+      mayHaveMore: mayHaveMore(run),
+    }
     return outcomeOf(facts, terms, files, log, run.stop)
   } catch (error) {
     if (!(error instanceof OrienError)) throw error
@@ -71,18 +81,28 @@ export async function executeRun(
   }
 }
 
+const mayHaveMore = ({ work: { holdMicros, mostMicros } }: OpenRun) =>
+  mostMicros !== undefined && holdMicros < mostMicros
+
 /** Notes the start and tells the running time until it is called off. */
 function startMeter({ clock, delivery, history, timing }: ExecuteContext, run: OpenRun): () => void {
-  const { executionId, deadlineMs } = run.work
+  const { executionId } = run.work
   const beganMs = clock.monotonicMs()
   run.timeline.startedMs = beganMs
   run.startedAt = instantOf(clock.nowMs())
   delivery.started(executionId, run.startedAt)
   history.update(executionId, { status: 'running', startedAt: run.startedAt })
-  let cancel = clock.after(timing.meterEveryMs, tick)
+  let cancel = clock.after(nextTickMs(0), tick)
+  /** At its half a grant is looked at anew, and every moment until then is one less for the answer. */
+  function nextTickMs(runningMs: number): number {
+    const toHalfMs = (run.askAtMs ?? 0) - runningMs
+    return toHalfMs > 0 ? Math.min(Math.ceil(toHalfMs), timing.meterEveryMs) : timing.meterEveryMs
+  }
   function tick(): void {
-    delivery.meter(executionId, Math.min(Math.floor(clock.monotonicMs() - beganMs), deadlineMs))
-    cancel = clock.after(timing.meterEveryMs, tick)
+    const { deadlineMs } = run.work
+    const runningMs = clock.monotonicMs() - beganMs
+    delivery.meter(executionId, Math.min(Math.floor(runningMs), deadlineMs), deadlineMs)
+    cancel = clock.after(nextTickMs(runningMs), tick)
   }
   return () => cancel()
 }

@@ -7,8 +7,9 @@ import type { Timeline } from '../telemetry/timeline.ts'
 
 /** A dispatch from its arrival to its signed receipt. */
 export type OpenRun = {
-  readonly work: Dispatch
-  readonly subject: ReceiptSubject
+  /** With the grant as it was raised last. */
+  work: Dispatch
+  subject: ReceiptSubject
   readonly spool: Spool
   readonly timeline: Timeline
   /** Its place in the coordinator's trace. */
@@ -21,6 +22,10 @@ export type OpenRun = {
   stop?: NodeStop
   /** Kills the tool; absent until there is one. */
   kill?: () => void
+  /** Moves the tool's deadline out; absent until there is a tool, and when it has ended. */
+  extend?: (deadlineMs: number) => void
+  /** When half of its grant is used up, effective time; absent for a run with one grant. */
+  askAtMs?: number
   startedAt?: string
   /** When its last process was dead. */
   endedAt?: string
@@ -56,7 +61,8 @@ export function openRunOf(
     rateMicrosPerMinute,
     channelId: channelId(work.channel),
   }
-  return { work, subject, spool, timeline: { receivedMs }, traceparent, isReserved: false }
+  const asks = work.mostMicros === undefined ? {} : { askAtMs: Math.ceil(deadlineMs / 2) }
+  return { work, subject, spool, timeline: { receivedMs }, traceparent, isReserved: false, ...asks }
 }
 
 /** The hash that the session's chain starts at. */

@@ -1,4 +1,4 @@
-import type { Dispatch, FailureReason } from '@orien/protocol'
+import type { Dispatch, Extension, FailureReason } from '@orien/protocol'
 import { admit, type Judge, sumHolds } from '../admission/admit.ts'
 import { type CheckedWork, isRefusal, type Refusal } from '../admission/checkDispatch.ts'
 import { instantOf } from '../clock.ts'
@@ -13,6 +13,7 @@ import { checkRules } from '../rules/checkRules.ts'
 import type { RuleBook } from '../rules/ruleBook.ts'
 import { type Telling, tellRun } from '../telemetry/tellRun.ts'
 import { type ExecuteContext, executeRun, refuseRun } from './executeRun.ts'
+import { extendRun } from './extendRun.ts'
 import type { RunRecord } from './history.ts'
 import { inOrder, type Order } from './inOrder.ts'
 import { type OpenRun, offerHashOf, openRunOf } from './openRun.ts'
@@ -69,6 +70,22 @@ export class Runs {
     history.add({ id: executionId, sessionId, tool: work.tool })
     delivery.begin({ executionId, sessionId, spool: run.spool })
     void this.#handle(run)
+  }
+
+  /** Raises the grant of a run that goes on, when its voucher is good for it; see {@link extendRun}. */
+  extend(extension: Extension): void {
+    const { judge, journal, log } = this.#context
+    const { executionId, sessionId } = extension
+    const others = () =>
+      this.#openOf(sessionId).filter((run) => run.isReserved && run.work.executionId !== executionId)
+    this.#admissions
+      .next(sessionId, async () => {
+        const run = this.#open.get(executionId)
+        const heldMicros = sumHolds(others().map(({ work }) => work))
+        const refusal = run ? await extendRun({ judge, journal }, run, extension, heldMicros) : null
+        if (refusal) log.warn({ event: 'run.unextended', executionId, ...refusal })
+      })
+      .catch((err: unknown) => log.error({ event: 'run.unextended', executionId, err }))
   }
 
   stopRun(executionId: string, reason: NodeStop): void {

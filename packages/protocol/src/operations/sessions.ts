@@ -43,6 +43,7 @@ export const openSession = operation({
       `must be at least ${LIMITS.minimumDepositMicros}`,
     ),
     rail: z.literal('escrow').default('escrow'),
+    /** Runs that may take long are granted in steps of this: `voucher.requested` asks for the next one. */
     stepMicros: usdcMicros.optional(),
     maxRateMicros: usdcMicros.optional(),
     mission: z.string().max(LIMITS.missionChars).optional(),

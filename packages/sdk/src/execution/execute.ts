@@ -1,10 +1,12 @@
 import {
   add,
   costMicros,
+  deadlineMs,
   durationMs,
   type ExecutionView,
   execute,
   type Json,
+  LIMITS,
   least,
   OrienError,
   subtract,
@@ -16,7 +18,8 @@ import {
 import type { CallOptions } from '../http/client.ts'
 import { deriveIdempotencyKey, randomKey } from '../idempotency.ts'
 import { assertExplained } from '../session/spending.ts'
-import { refresh, type SessionState } from '../session/state.ts'
+import { isFinished, refresh, type SessionState } from '../session/state.ts'
+import { authoriseSteps } from './authoriseSteps.ts'
 import { Execution } from './execution.ts'
 
 /** A run that is wanted. */
@@ -57,6 +60,15 @@ function mostOf(state: SessionState, tool: string, capMicros: UsdcMicros | undef
   if (!offered) throw new OrienError('tool_not_offered', `the offer of this session has no tool "${tool}"`)
   const atLimit = costMicros(offer.rateMicrosPerMinute, durationMs(offered.timeMs))
   return least(atLimit, capMicros ?? atLimit, state.view.budgetMicros)
+}
+
+/** The first grant of a run that may cost so much: one step of it when it may take long. */
+function firstGrant(
+  { terms: { offer }, view: { stepMicros } }: SessionState,
+  fullMicros: UsdcMicros,
+): UsdcMicros {
+  if (stepMicros === undefined || stepMicros >= fullMicros) return fullMicros
+  return deadlineMs(fullMicros, offer.rateMicrosPerMinute) > LIMITS.oneGrantMs ? stepMicros : fullMicros
 }
 
 /** What is left of the budget after all that was consumed and is held. */
@@ -126,9 +138,11 @@ export async function executeTool(state: SessionState, request: ExecuteRequest):
   const { tool, args = {}, signal } = request
   const capMicros = state.context.guard.callCap(request.maxCostMicros)
   const mostMicros = mostOf(state, tool, capMicros)
-  const holdMicros = least(mostMicros, leftOf(state))
-  const reservation = state.spending.reserve(holdMicros)
-  const waitMs = Math.min(request.waitMs ?? 0, MAX_WAIT_MS)
+  const fullMicros = least(mostMicros, leftOf(state))
+  const holdMicros = firstGrant(state, fullMicros)
+  const reservation = state.spending.reserve(holdMicros, fullMicros)
+  // A run that goes in steps is answered for while it goes on, so its first answer has to come at once.
+  const waitMs = holdMicros < fullMicros ? 0 : Math.min(request.waitMs ?? 0, MAX_WAIT_MS)
   const options: CallOptions = {
     idempotencyKey: keyOf(state, request),
     signal,
@@ -143,6 +157,10 @@ export async function executeTool(state: SessionState, request: ExecuteRequest):
       throw new OrienError('receipt_mismatch', 'the coordinator started another run than was asked for')
     }
     reservation.holdMicros = view.holdMicros
+    if (view.mostMicros !== undefined && !isFinished(view)) {
+      reservation.mostMicros = least(view.mostMicros, mostMicros)
+      authoriseSteps(state, reservation)
+    }
     return new Execution(state, view)
   } catch (error) {
     state.spending.release(reservation)

@@ -1,6 +1,6 @@
 import { cancelExecution, type ExecutionView, getExecution, OrienError } from '@orien/protocol'
 import { isFinished, type SessionState, takeResult } from '../session/state.ts'
-import type { SessionMessage } from '../sse/events.ts'
+import { endsRun, type SessionMessage } from '../sse/events.ts'
 import { type LogPiece, readLogs } from './logs.ts'
 
 /** One run of a tool. */
@@ -19,6 +19,11 @@ export class Execution {
   /** The last known view; not necessarily the present one. */
   get view(): ExecutionView {
     return this.#view
+  }
+
+  /** Why the run was given no further step: it ended, or will end, at its grant with `authorization_expired`. */
+  get refusal(): OrienError | undefined {
+    return this.#state.refusals.get(this.id)
   }
 
   /** The result, its receipt checked; undefined while the run goes on. */
@@ -98,10 +103,6 @@ export class Execution {
   }
 
   #isEnd(message: SessionMessage): boolean {
-    if (message.kind !== 'event') return false
-    const { type, data } = message.event
-    const ended =
-      type === 'execution.completed' || type === 'execution.failed' || type === 'execution.disputed'
-    return (ended && data.executionId === this.id) || type === 'session.settled' || type === 'session.failed'
+    return message.kind === 'event' && endsRun(message.event, this.id)
   }
 }

@@ -19,6 +19,7 @@ function strangeness(read: ReadReceipt, terms: ReceiptTerms): string | null {
     return 'has another rate than the offer'
   const tool = terms.offer.tools.find((candidate) => candidate.id === receipt.tool)
   if (tool?.manifestHash !== receipt.manifestHash) return 'names another tool than the offer'
+  if (receipt.effectiveMs > tool.timeMs) return 'bills more time than the offer lets the tool run'
   return receipt.costMicros > receipt.holdMicros ? 'costs more than its hold' : null
 }
 

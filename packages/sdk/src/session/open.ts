@@ -20,6 +20,8 @@ export type OpenSessionRequest = {
   providerId: SessionView['providerId']
   /** Deposited in full, spent only on runs; the rest comes back at the end. */
   budgetMicros: UsdcMicros
+  /** Runs that may take longer than half a minute are paid in steps of this: less is at stake at any time. */
+  stepMicros?: UsdcMicros | undefined
   maxRateMicros?: UsdcMicros | undefined
   mission?: string | undefined
   /** Names the caller's turn: the same turn opens the same session, however often it is repeated. */
@@ -75,6 +77,7 @@ export async function open(context: SessionContext, request: OpenSessionRequest)
   const { providerId, budgetMicros, turnId, signal } = request
   context.guard.assertSession(budgetMicros)
   const optional = {
+    ...(request.stepMicros === undefined ? {} : { stepMicros: request.stepMicros }),
     ...(request.mission === undefined ? {} : { mission: request.mission }),
     ...(request.maxRateMicros === undefined ? {} : { maxRateMicros: request.maxRateMicros }),
   }
@@ -100,7 +103,8 @@ export async function open(context: SessionContext, request: OpenSessionRequest)
 
 /** The session that was opened has to be the one that was asked for. */
 function assertAsked(view: SessionView, request: OpenSessionRequest): void {
-  if (view.providerId !== request.providerId || view.budgetMicros < request.budgetMicros) {
+  const { providerId, budgetMicros, stepMicros } = request
+  if (view.providerId !== providerId || view.budgetMicros < budgetMicros || view.stepMicros !== stepMicros) {
     throw new OrienError('unreadable', 'the coordinator opened another session than was asked for')
   }
   if (request.maxRateMicros !== undefined && view.rateMicrosPerMinute > request.maxRateMicros) {

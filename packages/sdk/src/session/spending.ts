@@ -5,6 +5,8 @@ export type Reservation = {
   /** Known once the coordinator has answered. */
   executionId: string | undefined
   holdMicros: UsdcMicros
+  /** What its hold may be raised to, if it goes in steps. */
+  mostMicros: UsdcMicros
 }
 
 /**
@@ -24,8 +26,8 @@ export class Spending {
     return add(...[...this.#open].map((reservation) => reservation.holdMicros))
   }
 
-  reserve(holdMicros: UsdcMicros): Reservation {
-    const reservation: Reservation = { executionId: undefined, holdMicros }
+  reserve(holdMicros: UsdcMicros, mostMicros: UsdcMicros = holdMicros): Reservation {
+    const reservation: Reservation = { executionId: undefined, holdMicros, mostMicros }
     this.#open.add(reservation)
     return reservation
   }

@@ -45,6 +45,8 @@ export type SessionState = {
   readonly chain: ReceiptChain
   readonly spending: Spending
   readonly feed: EventFeed
+  /** Why runs were given no further step, by execution. */
+  readonly refusals: Map<string, OrienError>
   /** The coordinator's last word; amounts in it are claims, the chain of receipts is the proof. */
   view: SessionView
   /** Deposits that were counted into the policy's day by this process, and when. */
@@ -88,6 +90,7 @@ export async function buildState(
     chain: new ReceiptChain(bound, terms.offerHash),
     spending: new Spending(),
     feed: new EventFeed(context.http, view.id),
+    refusals: new Map(),
     view,
     counted: [],
   }

@@ -42,6 +42,14 @@ function readMessage(message: SseMessage): SessionMessage | null {
   return { kind: 'event', event: event.data }
 }
 
+/** Whether an event is the last that can be of importance to a run. */
+export function endsRun({ type, data }: SessionEventRecord, executionId: string): boolean {
+  const ended = type === 'execution.completed' || type === 'execution.failed' || type === 'execution.disputed'
+  return (
+    (ended && data.executionId === executionId) || type === 'session.settled' || type === 'session.failed'
+  )
+}
+
 /** Where to start and when to stop. */
 export type FollowOptions = {
   /** The last sequence already seen; 0 for all. */
