@@ -41,8 +41,15 @@ export async function setStage(
     const provider = world.providers[turn % world.providers.length]
     const agent = world.agents[index % world.agents.length]
     if (!provider || !agent) continue
+    // Only the two largest pay for a run that is long enough to go in steps.
     const stepMicros = goesInSteps ? smallestStep(provider.rate) : null
-    const place = await openPlace(replica, agent, provider, budgetOf(provider.rate, purse), stepMicros)
+    const place = await openPlace(
+      replica,
+      agent,
+      provider,
+      budgetOf(provider.rate, goesInSteps ? 5 + (purse % 2) : purse),
+      stepMicros,
+    )
     places.push(place)
     // The last one is left for a history to start.
     if (index === chosen.length - 1) continue

@@ -26,6 +26,7 @@ export type Operation =
   | { do: 'topUp'; session: number; amount: bigint; salt: number }
   | { do: 'started'; session: number; run: number }
   | { do: 'tick'; session: number; run: number; used: Used; knows: 'present' | 'earlier' }
+  | { do: 'stretch'; session: number; key: number; amount: Amount; used: Used; knows: 'present' | 'earlier' }
   | { do: 'cancel'; session: number; run: number }
   | { do: 'receipt'; session: number; run: number; effort: Effort; lie: Lie; wasStarted: boolean }
   | { do: 'late'; session: number; run: number; key: number }
@@ -120,6 +121,17 @@ export const OPERATIONS: readonly { weight: number; arbitrary: fc.Arbitrary<Oper
     arbitrary: fc.record({ do: fc.constant('inflate' as const), session: turn, key: fc.nat({ max: 11 }) }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('started' as const), session: turn, run }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('stretch' as const),
+      session: turn,
+      key: fc.nat({ max: 11 }),
+      amount: fc.constantFrom<Amount>('needed', 'short', 'whole', 'whole'),
+      used: fc.constantFrom<Used>('half', 'early'),
+      knows: fc.constantFrom('present', 'earlier'),
+    }),
+  },
   {
     weight: 4,
     arbitrary: fc.record({

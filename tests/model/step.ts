@@ -112,7 +112,12 @@ async function submit(scene: Scene, op: Of<'submit'>): Promise<void> {
 async function voucher(scene: Scene, op: Of<'voucher'>): Promise<void> {
   const place = placeOf(scene, op.session)
   const { ctx } = scene.replica
-  const amountMicros = amountOf(op.amount, place, place.model.spentMicros + place.model.heldMicros + 1n) ?? 0n
+  const amountMicros =
+    amountOf(
+      op.amount,
+      place,
+      place.model.spentMicros + place.model.heldMicros + (place.model.stepMicros ?? 1n),
+    ) ?? 0n
   const signed = signVoucher(termsOf(place), place.agent, amountMicros)
   const expected = reference.voucher(place.model, amountMicros)
   const work = op.isStreamed
@@ -266,6 +271,18 @@ async function inflate(scene: Scene, { session, key }: Of<'inflate'>): Promise<v
   if (run) await report(scene, place, run, op)
 }
 
+/** A long run is asked for its next step, and what the agent answers is followed by another look. */
+async function stretch(scene: Scene, { session, key, amount, used, knows }: Of<'stretch'>): Promise<void> {
+  const place = placeOf(scene, session)
+  await submit(scene, { do: 'submit', session, key, tool: 2, note: '', cap: 'none', voucher: 'needed' })
+  const run = [...place.model.runs.values()].at(-1)
+  if (!run) return
+  const said = { do: 'tick', session, run: 0, used: 'half', knows: 'present' } as const
+  await tick(scene.replica, place, run, said)
+  await voucher(scene, { do: 'voucher', session, amount, isStreamed: false })
+  await tick(scene.replica, place, run, { ...said, used, knows })
+}
+
 async function sweepAll(scene: Scene): Promise<void> {
   await sweep(scene.replica.ctx)
   for (const { model } of scene.places) {
@@ -331,6 +348,8 @@ export async function step(scene: Scene, op: Operation): Promise<void> {
       return late(scene, op)
     case 'inflate':
       return inflate(scene, op)
+    case 'stretch':
+      return stretch(scene, op)
     case 'sweep':
       return sweepAll(scene)
     case 'chain':
