@@ -18,6 +18,7 @@ import { keepLeases } from './execution/store.ts'
 import { createSubmitter } from './execution/submit.ts'
 import { createChainProbe } from './health/chainHealth.ts'
 import { nodeTraffic } from './http/nodeTraffic.ts'
+import type { Batches } from './http/operations.ts'
 import { createServer } from './http/server.ts'
 import type { Faucet } from './http/system.ts'
 import { createLeadership, type Leadership } from './jobs/leader.ts'
@@ -25,7 +26,7 @@ import { type Loop, startLoop } from './jobs/loop.ts'
 import { createPatience, type Patience } from './jobs/patience.ts'
 import { touchRelayer } from './jobs/store.ts'
 import { sweep } from './jobs/sweep.ts'
-import { createRecorder } from './metering/record.ts'
+import { createRecorder, type Recorder } from './metering/record.ts'
 import { createNodeHub } from './provider/nodes.ts'
 import { systemRandom } from './random.ts'
 import { createAccruer } from './session/accrue.ts'
@@ -92,11 +93,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const app = await createServer({
     ctx,
     authenticator: createAuthenticator(ctx),
-    batches: {
-      submitter: createSubmitter(ctx),
-      recorder,
-      accruer: createAccruer(ctx, (id) => extendRequested(ctx, id)),
-    },
+    batches: batchesOf(ctx, recorder),
     hub,
     faucet: options.faucet,
     onNode: (socket: WebSocket, host) => hub.attach(ctx, { socket, host }, handlers),
@@ -123,6 +120,11 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       await Promise.all([ctx.databaseHealth.close(), pool.end(), tracing.stop()])
     },
   }
+}
+
+function batchesOf(ctx: Context, recorder: Recorder): Batches {
+  const accruer = createAccruer(ctx, (sessionId) => extendRequested(ctx, sessionId))
+  return { submitter: createSubmitter(ctx), recorder, accruer }
 }
 
 function probeDatabase({ databaseUrl: url, hasDatabaseGivenUp: hasGivenUp }: CoordinatorOptions) {
