@@ -1,8 +1,8 @@
 /** A figure at a time, in minutes since the start. */
 export type Point = { minute: number; value: number }
 
-/** Growth that is still called flat, per hour: of a resident set, and of open descriptors. */
-export const FLAT_PER_HOUR = { rssMebibytes: 24, descriptors: 12 } as const
+/** Growth that is still called flat, per hour: of a resident set, of what is alive in it, and of open descriptors. */
+export const FLAT_PER_HOUR = { rssMebibytes: 24, liveMebibytes: 8, descriptors: 12 } as const
 
 const median = (values: readonly number[]) => {
   const sorted = [...values].sort((a, b) => a - b)

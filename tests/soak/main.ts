@@ -6,6 +6,9 @@
  * A node is killed every two minutes, a tenth of the coordinator's connections every minute, the coordinator itself
  * once, in the first quarter. Ends with 0 when nothing drifted and nothing grew after the warm-up.
  */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { auditLedger, createPool } from '@orien/coordinator'
@@ -13,7 +16,7 @@ import { startRealNode } from '../harness/realNode.ts'
 import { FLAT_PER_HOUR, growthPerHour, median, type Point } from './flatness.ts'
 import { startLoad } from './load.ts'
 import { openPlace } from './place.ts'
-import { type ProcessFigures, readPage, readProcess } from './sample.ts'
+import { type ProcessFigures, readPage, readProcess, weigh, weighable } from './sample.ts'
 
 const SAMPLE_EVERY_MS = 5_000
 const MINUTE_MS = 60_000
@@ -26,10 +29,12 @@ const { values } = parseArgs({
 const minutes = Number(values.minutes)
 
 type Watched = { name: string; pid: () => number; isMeasured: boolean; samples: ProcessFigures[] }
-type Series = Record<keyof ProcessFigures, Point[]>
+const FIGURES = ['rssMebibytes', 'liveMebibytes', 'descriptors'] as const
+type Series = Record<(typeof FIGURES)[number], Point[]>
 
-const place = await openPlace()
-const steady = await startRealNode(place.asStack())
+const weights = mkdtempSync(join(tmpdir(), 'orien-weights-'))
+const place = await openPlace(weighable(weights))
+const steady = await startRealNode(place.asStack(), { environment: weighable(weights) })
 const killed = await startRealNode(place.asStack())
 const pool = createPool({ url: place.postgres.url, connections: 2, applicationName: 'soak' })
 const watched: Watched[] = [
@@ -38,7 +43,7 @@ const watched: Watched[] = [
   { name: 'killed node', pid: killed.pid, isMeasured: false, samples: [] },
 ]
 const series = new Map<string, Series>(
-  watched.map(({ name }) => [name, { rssMebibytes: [], descriptors: [] }]),
+  watched.map(({ name }) => [name, { rssMebibytes: [], liveMebibytes: [], descriptors: [] }]),
 )
 const providers = Array.from({ length: Number(values.agents) }, (_, index) =>
   index % 4 === 3 ? killed.providerId : steady.providerId,
@@ -52,7 +57,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
 let isGood = true
 
 console.log(
-  'minute  runs  settled  p50 ms  p99 ms  loop p99 ms  coordinator MiB/fd  node MiB/fd  drift  failures',
+  'minute  runs  settled  p50 ms  p99 ms  loop p99 ms  coordinator MiB/alive/fd  node MiB/alive/fd  drift  failures',
 )
 const startedMs = performance.now()
 for (let minute = 1; minute <= minutes; minute += 1) {
@@ -73,6 +78,7 @@ await conclude()
 await pool.end()
 await Promise.all([steady.stop(), killed.stop()])
 await place.stop()
+rmSync(weights, { recursive: true })
 process.exitCode = isGood ? 0 : 1
 
 /** What goes wrong in this minute; each fault is over before the next of its kind begins. */
@@ -85,12 +91,14 @@ function cause(minute: number): void {
 }
 
 async function tell(minute: number): Promise<void> {
-  for (const { name, samples } of watched) {
+  for (const { name, pid, isMeasured, samples } of watched) {
     const known = series.get(name)
     if (samples.length === 0 || !known) continue
     for (const figure of ['rssMebibytes', 'descriptors'] as const)
       known[figure].push({ minute, value: median(samples.map((sample) => sample[figure])) })
     samples.length = 0
+    const value = isMeasured ? await weigh(pid(), weights) : null
+    if (value !== null) known.liveMebibytes.push({ minute, value })
   }
   const { runs, settled, latenciesMs, failures } = load.take()
   const sorted = latenciesMs.sort((a, b) => a - b)
@@ -100,7 +108,7 @@ async function tell(minute: number): Promise<void> {
   const drift = await drifted()
   const last = (name: string) => {
     const known = series.get(name)
-    return `${Math.round(known?.rssMebibytes.at(-1)?.value ?? 0)}/${Math.round(known?.descriptors.at(-1)?.value ?? 0)}`
+    return FIGURES.map((figure) => Math.round(known?.[figure].at(-1)?.value ?? 0)).join('/')
   }
   const failed = [...failures].map(([code, count]) => `${code}×${count}`).join(' ')
   const figures = [
@@ -128,7 +136,7 @@ function judge(): void {
   const from = minutes * WARM_UP
   for (const { name, isMeasured } of watched) {
     if (!isMeasured) continue
-    for (const figure of ['rssMebibytes', 'descriptors'] as const) {
+    for (const figure of FIGURES) {
       const points = (series.get(name)?.[figure] ?? []).filter((point) => point.minute > from)
       const growth = growthPerHour(points)
       const isFlat = growth <= FLAT_PER_HOUR[figure]

@@ -28,7 +28,7 @@ export type SoakPlace = {
   stop: () => Promise<void>
 }
 
-export async function openPlace(): Promise<SoakPlace> {
+export async function openPlace(environment: Record<string, string> = {}): Promise<SoakPlace> {
   const root = mkdtempSync(join(tmpdir(), 'orien-soak-'))
   const postgres = await startEmbeddedPostgres({ dataDir: join(root, 'postgres') })
   const chain = await startLocalChain()
@@ -47,7 +47,10 @@ export async function openPlace(): Promise<SoakPlace> {
   const url = `http://127.0.0.1:${port}`
   let child: ChildProcess
   const start = async () => {
-    child = spawn(process.execPath, [program, JSON.stringify(given)], { stdio: ['ignore', log, log] })
+    child = spawn(process.execPath, [program, JSON.stringify(given)], {
+      stdio: ['ignore', log, log],
+      env: { ...process.env, ...environment },
+    })
     const orphan = child
     process.once('exit', () => orphan.kill('SIGKILL'))
     while (!(await answers(url))) {

@@ -1,4 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 
 /** What the kernel says of a process. */
 export type ProcessFigures = { rssMebibytes: number; descriptors: number }
@@ -12,6 +14,32 @@ export function readProcess(pid: number): ProcessFigures | null {
   } catch {
     return null
   }
+}
+
+/** What a process that is to be weighed needs in its environment. @param dir where it puts its weight */
+export function weighable(dir: string): Record<string, string> {
+  const program = fileURLToPath(new URL('./weigh.ts', import.meta.url))
+  return { NODE_OPTIONS: `--import ${program}`, ORIEN_SOAK_DIR: dir }
+}
+
+const WEIGHING_LOOKS = 100
+const LOOK_EVERY_MS = 50
+
+/** Megabytes (2^20) of objects that are alive after a full collection. @returns null when it does not say so */
+export async function weigh(pid: number, dir: string): Promise<number | null> {
+  const path = `${dir}/${pid}`
+  rmSync(path, { force: true })
+  try {
+    process.kill(pid, 'SIGUSR2')
+    for (let look = 0; look < WEIGHING_LOOKS; look += 1) {
+      await pause(LOOK_EVERY_MS)
+      const bytes = readdirSync(dir).includes(`${pid}`) ? Number(readFileSync(path, 'utf8')) : 0
+      if (bytes > 0) return bytes / 1_048_576
+    }
+  } catch {
+    // It is gone; its next one is weighed in the next minute.
+  }
+  return null
 }
 
 /** The samples of a Prometheus page by name and labels. */
