@@ -9,7 +9,7 @@ import { type Hex, type Id, micros, openSession } from '@orien/protocol'
 import { initNode } from '@orien/provider-node'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { NODE_FLAGS } from '../../apps/orien/src/provider/nodeFlags.ts'
-import { createAgent, type Stack } from './stack.ts'
+import { createAgent, type StackPlace } from './stack.ts'
 
 const LOOK_EVERY_MS = 50
 
@@ -36,7 +36,7 @@ type Options = {
   environment?: Readonly<Record<string, string>>
 }
 
-export async function startRealNode(stack: Stack, options: Options = {}): Promise<RealNode> {
+export async function startRealNode(stack: StackPlace, options: Options = {}): Promise<RealNode> {
   const { rateMicrosPerMinute = 60_000_000n, toolsFile, environment } = options
   const dataDir = mkdtempSync(join(tmpdir(), 'orien-node-'))
   const { providerId } = await initNode({
@@ -89,7 +89,7 @@ export async function startRealNode(stack: Stack, options: Options = {}): Promis
 }
 
 /** A node is ready when a session can be opened on it; asking is what an agent would do. */
-async function untilReady(stack: Stack, id: Id<'provider'>, child: ChildProcess): Promise<void> {
+async function untilReady(stack: StackPlace, id: Id<'provider'>, child: ChildProcess): Promise<void> {
   const { orien } = await createAgent(stack, 0n)
   const body = { providerId: id, budgetMicros: micros(10_000n), rail: 'escrow' as const }
   for await (const _tick of setInterval(LOOK_EVERY_MS)) {

@@ -34,6 +34,9 @@ export type Stack = {
   stop: () => Promise<void>
 }
 
+/** As much of a stack as agents and nodes see of it, whoever runs it. */
+export type StackPlace = Pick<Stack, 'url' | 'chain'>
+
 /** What stands between the coordinator and the rest of the stack, where a test wants to look or to interfere. */
 type Between = {
   log?: Logger
@@ -114,7 +117,7 @@ function freePort(): Promise<number> {
 /** An agent with a fresh wallet and some local USDC. */
 export type TestAgent = { orien: Orien; account: PrivateKeyAccount; privateKey: Hex }
 
-export async function createAgent(stack: Stack, usdcMicros: bigint): Promise<TestAgent> {
+export async function createAgent(stack: StackPlace, usdcMicros: bigint): Promise<TestAgent> {
   const privateKey = generatePrivateKey()
   const account = privateKeyToAccount(privateKey)
   if (usdcMicros > 0n) await stack.chain.mint(account.address, usdcMicros)

@@ -31,6 +31,8 @@ const COMMANDS = [
   'bill',
   'verify',
   'wallet',
+  'exit',
+  'claim',
   'provider',
   'provider init',
   'provider start',

@@ -10,6 +10,7 @@ import {
   typedDigest,
   uintWord,
 } from './eip712.ts'
+import { sessionId } from './ids.ts'
 import { type UsdcMicros, usdcMicros } from './money.ts'
 
 /**
@@ -27,6 +28,14 @@ export const channelTerms = z.strictObject({
 })
 /** See {@link channelTerms}. */
 export type ChannelTerms = z.output<typeof channelTerms>
+
+/** A channel as an agent keeps it in a file, to take its money back without any coordinator. Nothing in it is secret. */
+export const keptChannel = z.strictObject({
+  v: z.literal(1),
+  kind: z.literal('orien-channel'),
+  sessionId,
+  channel: channelTerms,
+})
 
 /** A signed cumulative authorisation: all that the payee may claim of the channel, in total, so far. */
 export const voucher = z.strictObject({ cumulativeMicros: usdcMicros, signature })

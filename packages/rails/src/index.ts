@@ -33,6 +33,7 @@ export {
 } from './escrow/encodeExit.ts'
 export { encodeSetOperatorWithAuthorization } from './escrow/encodeSetOperator.ts'
 export { type EscrowTerms, escrowDeployment } from './escrow/escrowDeployment.ts'
+export { type FoundChannel, findChannels } from './escrow/findChannels.ts'
 export {
   BATCH_COSTS,
   BATCH_LIMITS,
@@ -51,6 +52,7 @@ export {
 export { type ChannelReading, type ChannelState, readChannel } from './escrow/readChannel.ts'
 export { readCloseGrace } from './escrow/readCloseGrace.ts'
 export { type EscrowReading, readEscrowTerms } from './escrow/readEscrowTerms.ts'
+export { type Holdings, readHoldings } from './escrow/readHoldings.ts'
 export { readOperator } from './escrow/readOperator.ts'
 export {
   type BlockRange,
@@ -73,6 +75,7 @@ export { type Broadcast, broadcast } from './transactions/broadcast.ts'
 export { type Fees, raiseFees, readFees } from './transactions/readFees.ts'
 export { type Nonces, readNonces } from './transactions/readNonces.ts'
 export { readTransaction, type TransactionState } from './transactions/readTransaction.ts'
+export { type Sent, sendCall } from './transactions/sendCall.ts'
 export {
   openSigner,
   type SignedTransaction,

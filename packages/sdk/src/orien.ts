@@ -19,7 +19,7 @@ import { type RunRequest, type RunResult, runOnce } from './runOnce.ts'
 import type { Pinned } from './session/checkTerms.ts'
 import { type OpenSessionRequest, open } from './session/open.ts'
 import { Session } from './session/session.ts'
-import { buildState, refresh, type SessionContext } from './session/state.ts'
+import { buildState, type ChannelRecord, refresh, type SessionContext } from './session/state.ts'
 import { createSignIn } from './signIn.ts'
 
 /** What an {@link Orien} is made of. */
@@ -37,6 +37,8 @@ export type OrienOptions = {
   policy?: Policy
   /** Where the day's total is kept across processes. */
   dayRecord?: DayRecord
+  /** Where what it takes to leave without a coordinator is kept (`orien exit`). */
+  channels?: ChannelRecord
   /** Ids of the only providers that sessions may be opened with. */
   trustedProviders?: readonly string[]
   /** Chain and contracts that the caller knows by itself. */
@@ -74,6 +76,7 @@ export class Orien {
       pinned: options.pinned ?? {},
       rpcUrl: options.rpcUrl,
       deposits: new Map(),
+      channels: options.channels,
       account: () => {
         if (account) return account
         throw new OrienError('unauthorized', 'a wallet is needed to pay for a session')

@@ -1,6 +1,7 @@
 import { Orien } from '@orien/sdk'
 import type { AgentOptions, Shell } from '../commands/bind.ts'
 import { coordinatorOf } from './coordinator.ts'
+import { channelRecord, keptChannelsOf } from './keptChannels.ts'
 import { openKeyFile } from './keyFile.ts'
 
 /** The agent of this machine, with the wallet of its key file. */
@@ -14,6 +15,7 @@ export async function connectAgent(shell: Shell, options: AgentOptions) {
   const orien = new Orien({
     baseUrl: coordinatorOf(shell, options),
     account,
+    channels: channelRecord(keptChannelsOf(path)),
     ...(rpcUrl === undefined ? {} : { rpcUrl }),
   })
   return { orien, account }

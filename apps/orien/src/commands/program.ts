@@ -4,6 +4,7 @@ import { describeFailure, failureLines, isWrongUse } from '../terminal/failure.t
 import { createTerminal, type Sink, toJson } from '../terminal/terminal.ts'
 import { defineAgentCommands } from './agent.ts'
 import type { Bind, Shell } from './bind.ts'
+import { defineExitCommands } from './exits.ts'
 import { defineProviderCommands } from './provider.ts'
 import { defineStackCommands } from './stack.ts'
 import { VERSION } from './version.ts'
@@ -59,6 +60,7 @@ function defineProgram(bind: Bind, { stdout, stderr }: { stdout: Sink; stderr: S
     .addHelpText('after', '\nExample:\n  orien up --mission')
   defineStackCommands(program, bind)
   defineAgentCommands(program, bind)
+  defineExitCommands(program, bind)
   defineProviderCommands(program, bind)
   return program
 }

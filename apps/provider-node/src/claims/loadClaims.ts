@@ -11,6 +11,8 @@ export type OpenClaim = {
   earnedMicros: UsdcMicros
   /** A close at this amount was already signed for the coordinator. */
   closed: boolean
+  /** Runs without a receipt, which nothing can be claimed for: a node that is started once more signs them. */
+  openRuns: number
 }
 
 /**
@@ -19,10 +21,21 @@ export type OpenClaim = {
  * @throws OrienError `unreadable`
  */
 export async function loadClaims(dataDir: string): Promise<OpenClaim[]> {
-  const { sessions } = await readJournal(join(dataDir, JOURNAL_PATH))
+  const { sessions, openRuns } = await readJournal(join(dataDir, JOURNAL_PATH))
+  const runs = [...openRuns.values()]
+  const openRunsOf = (id: string) => runs.filter((run) => run.sessionId === id).length
   return [...sessions.values()].flatMap(({ sessionId, channel, voucher, head, closed }) =>
     channel && voucher && head.cumulativeMicros > 0n
-      ? [{ sessionId, channel, voucher, earnedMicros: head.cumulativeMicros, closed }]
+      ? [
+          {
+            sessionId,
+            channel,
+            voucher,
+            earnedMicros: head.cumulativeMicros,
+            closed,
+            openRuns: openRunsOf(sessionId),
+          },
+        ]
       : [],
   )
 }

@@ -6,6 +6,13 @@ export const CHAIN_LIMITS = {
   transactionGas: 16_777_216n,
   /** A gas limit is the estimate plus this many per cent: balances may change until it is mined. */
   gasMarginPercent: 25n,
+  /** Waiting for a transaction of one's own to be mined, and how often to look. */
+  minedMs: 60_000,
+  minedPollMs: 250,
+  /** Blocks of one question for logs; public endpoints refuse wider ranges. */
+  logRangeBlocks: 9_999n,
+  /** Questions for logs in one search: weeks of a chain with second blocks. */
+  logRanges: 400,
   /** Of an RPC's error message, what is passed on. */
   detailChars: 300,
 } as const

@@ -23,6 +23,15 @@ import { checkTerms, type Pinned, type SessionTerms } from './checkTerms.ts'
 import { deriveSessionKey, type SessionKey } from './sessionKey.ts'
 import { Spending } from './spending.ts'
 
+/** What an agent needs of a session to take its money back when nobody else is left. Nothing in it is secret. */
+export type KeptChannel = { sessionId: SessionView['id']; channel: ChannelTerms }
+
+/** Where channels are kept, for the day on which no coordinator answers. */
+export type ChannelRecord = {
+  /** Resolves when it is safe; called before a deposit is sent, and again whenever a session is taken up. */
+  keep: (kept: KeptChannel) => Promise<void>
+}
+
 /** What the verbs of all sessions share. */
 export type SessionContext = {
   http: HttpClient
@@ -32,6 +41,7 @@ export type SessionContext = {
   account: () => OrienAccount
   /** Opening deposits that were signed, by session: while one lives, no second one is signed. */
   deposits: Map<string, DepositAuthorization>
+  channels: ChannelRecord | undefined
 }
 
 /** What is known of one session, and shared by everything that acts on it. */
@@ -79,6 +89,7 @@ export async function buildState(
   if (view.channelId !== undefined && view.channelId !== id) {
     throw new OrienError('signature_invalid', 'the session’s channel is of another wallet or session key')
   }
+  await context.channels?.keep({ sessionId: view.id, channel })
   const bound = { sessionId: view.id, channelId: id, nodeKey: terms.nodeKey, offer: terms.offer }
   return {
     context,
