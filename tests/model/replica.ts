@@ -88,6 +88,7 @@ const RAIL: Rail = {
   balanceOf: async () => 1n << 70n,
   simulate: async () => ({ ok: true }),
   now: async () => 1_767_225_600,
+  holdings: async () => ({ blockNumber: 0n, escrowMicros: 0n, reserveMicros: 0n }),
 }
 
 const CONFIG: Config = {

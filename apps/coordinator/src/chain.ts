@@ -6,6 +6,7 @@ import {
   readBalance,
   readCloseGrace,
   readHead,
+  readHoldings,
   readOperator,
   readTokenDomain,
   type Signer,
@@ -70,6 +71,12 @@ function createRail(client: ChainClient, profile: ChainProfile, terms: ChainTerm
       const head = await readHead(client, profile)
       if (head.status === 'unreachable') throw unavailable(head.detail)
       return head.latestSeconds
+    },
+    holdings: async () => {
+      const reading = await readHoldings(client, profile, terms.escrow)
+      if (reading.status === 'unreachable') throw unavailable(reading.detail)
+      const { blockNumber, escrowMicros, reserveMicros } = reading
+      return { blockNumber, escrowMicros, reserveMicros }
     },
   }
 }

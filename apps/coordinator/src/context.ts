@@ -107,6 +107,8 @@ export type Rail = {
   simulate: (call: { to: Hex; data: Hex }) => Promise<{ ok: true } | { ok: false; error: string }>
   /** Unix seconds of the latest block. */
   now: () => Promise<number>
+  /** What the chain holds for us, read at one final block. Micro-USDC. */
+  holdings: () => Promise<{ blockNumber: bigint; escrowMicros: bigint; reserveMicros: bigint }>
 }
 
 /** Where a run belongs: what never changes of it. */

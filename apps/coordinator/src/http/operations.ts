@@ -25,6 +25,7 @@ import { acceptVoucher } from '../session/voucher.ts'
 import { makeBill } from '../settlement/bill.ts'
 import { getEarnings } from '../settlement/earnings.ts'
 import { listPayments, pay } from '../settlement/payments.ts'
+import { createSolvencyReader } from '../solvency/read.ts'
 import { readIdempotencyKey, readPart, readWaitMs } from './input.ts'
 import { traceparentOf } from './observe.ts'
 import { authorise, type Call, type HttpParts, serve, serveOnce } from './route.ts'
@@ -154,5 +155,6 @@ export function serveMoney(app: FastifyInstance, parts: HttpParts, { recorder }:
   serve(app, parts, api.getMetering, ({ query }, { caller }) => getMetering(ctx, caller, query))
   serveOnce(app, parts, api.pay, (unit, { body }, { caller }) => pay(ctx, unit, caller, body))
   serve(app, parts, api.listPayments, ({ query }, { caller }) => listPayments(ctx, caller, query))
+  serve(app, parts, api.getSolvency, createSolvencyReader(ctx))
   serve(app, parts, api.getEarnings, ({ query }, { caller }) => getEarnings(ctx, caller, query))
 }

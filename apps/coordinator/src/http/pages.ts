@@ -62,7 +62,7 @@ export function homePage({ config, chain }: Pick<Context, 'config' | 'chain'>): 
 <pre>orien provider init --name "my machine" --rate 0.60
 orien provider start</pre>
 <h2>Look closer</h2>
-<p><a href="/api/docs">API reference</a> · <a href="/api/openapi.json">OpenAPI document</a> · <a href="/metrics">metrics</a> · settles on chain ${chain.chainId}, escrow <code>${chain.escrow}</code></p>
+<p><a href="/api/docs">API reference</a> · <a href="/api/openapi.json">OpenAPI document</a> · <a href="/metrics">metrics</a> · <a href="/api/solvency">solvency</a> · settles on chain ${chain.chainId}, escrow <code>${chain.escrow}</code></p>
 <p><small>Version ${escapeHtml(config.version)}. ${chain.chainId === 31337 ? 'This chain is a local stand-in: its USDC is Circle’s contract with worthless money.' : ''}</small></p>
 <script>${LIVE}</script>`
   return page('ORIEN: the compute marketplace for agents', body)

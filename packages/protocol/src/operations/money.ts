@@ -160,3 +160,40 @@ export const getEarnings = operation({
     nextCursor: z.string().optional(),
   }),
 })
+
+/** `GET /api/solvency` */
+export const getSolvency = operation({
+  id: 'getSolvency',
+  method: 'GET',
+  path: '/api/solvency',
+  tag: 'payments',
+  summary: 'What the ledger owes beside what the chain holds, read at one block',
+  actor: 'public',
+  output: z.strictObject({
+    /** False when the chain holds less than the ledger owes and no settlement under way explains it. */
+    isSolvent: z.boolean(),
+    /** What is owed, by the kind of account. */
+    liabilities: z.strictObject({
+      /** Deposits of sessions that were not spent: the agents' money. */
+      budgetsMicros: usdcMicros,
+      /** Spent and not settled: shares of providers, platform and reserve. */
+      payablesMicros: usdcMicros,
+      /** Settled shares of providers that no payout has left the ledger for. */
+      earningsMicros: usdcMicros,
+      /** What the reserve has taken in and not refunded. */
+      reserveMicros: usdcMicros,
+    }),
+    holdings: z.strictObject({
+      /** Of the newest final block; everything here was read at it. */
+      blockNumber: z.int().min(0),
+      /** What the escrow has to hold budgets, payables and earnings with. */
+      escrowMicros: usdcMicros,
+      /** The account that the reserve's shares are paid to. */
+      reserveMicros: usdcMicros,
+    }),
+    /** Deposits of channels whose close is on its way: the chain may have paid them, the ledger has not posted it. */
+    settlingMicros: usdcMicros,
+    readAt: instant,
+  }),
+  errors: ['chain_unavailable'],
+})

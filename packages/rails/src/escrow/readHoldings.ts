@@ -1,0 +1,54 @@
+import { fiatTokenAbi, orienEscrowAbi } from '@orien/contracts'
+import type { Address } from 'viem'
+import { askValue, type Unreachable } from '../chain/ask.ts'
+import type { ChainProfile } from '../chain/chains.ts'
+import type { ChainClient } from '../chain/connect.ts'
+import { readHead } from '../chain/readHead.ts'
+
+/** What the chain holds, all read at one block. Micro-USDC. */
+export type Holdings = {
+  status: 'read'
+  blockNumber: bigint
+  /** The escrow's whole balance: deposits of open channels, and credits that wait for their accounts. */
+  escrowMicros: bigint
+  /** The reserve's account, and what waits for it as a credit. */
+  reserveMicros: bigint
+  reserve: Address
+}
+
+/** Reads what escrow and reserve hold at the newest final block. */
+export async function readHoldings(
+  client: ChainClient,
+  profile: ChainProfile,
+  escrow: Address,
+): Promise<Holdings | Unreachable> {
+  const head = await readHead(client, profile)
+  if (head.status === 'unreachable') return head
+  const blockNumber = head.finalBlock < 0n ? 0n : head.finalBlock
+  const ask = { address: escrow, abi: orienEscrowAbi, blockNumber } as const
+  const token = await askValue(client.readContract({ ...ask, functionName: 'token' }))
+  if (token.status === 'unreachable') return token
+  const reserve = await askValue(client.readContract({ ...ask, functionName: 'reserve' }))
+  if (reserve.status === 'unreachable') return reserve
+  const balanceOf = (account: Address) =>
+    askValue(
+      client.readContract({
+        address: token.value,
+        abi: fiatTokenAbi,
+        functionName: 'balanceOf',
+        args: [account],
+        blockNumber,
+      }),
+    )
+  const credits = { ...ask, functionName: 'credits', args: [reserve.value] } as const
+  const [held, kept, waiting] = await Promise.all([
+    balanceOf(escrow),
+    balanceOf(reserve.value),
+    askValue(client.readContract(credits)),
+  ])
+  if (held.status === 'unreachable') return held
+  if (kept.status === 'unreachable') return kept
+  if (waiting.status === 'unreachable') return waiting
+  const reserveMicros = kept.value + waiting.value
+  return { status: 'read', blockNumber, escrowMicros: held.value, reserveMicros, reserve: reserve.value }
+}

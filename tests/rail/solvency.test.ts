@@ -1,0 +1,69 @@
+import { createPool } from '@orien/coordinator'
+import { getSolvency, micros } from '@orien/protocol'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { systemClock } from '../../apps/coordinator/src/clock.ts'
+import { type ScriptedNode, startScriptedNode } from '../harness/scriptedNode.ts'
+import { createAgent, type Stack, startStack, type TestAgent } from '../harness/stack.ts'
+
+let stack: Stack
+let node: ScriptedNode
+let agent: TestAgent
+
+beforeAll(async () => {
+  stack = await startStack({}, undefined, { clock })
+  node = await startScriptedNode(stack)
+  agent = await createAgent(stack, 5_000_000n)
+})
+afterAll(() => stack.stop())
+
+const BUDGET = 1_000_000n
+
+/** An answer is given again for two seconds: each question comes later than that. */
+let laterMs = 0
+const clock = { ...systemClock, now: () => new Date(systemClock.now().getTime() + laterMs) }
+
+function read() {
+  laterMs += 2_001
+  return agent.orien.call(getSolvency, {})
+}
+
+test('owes nothing and says so before there was a deposit', async () => {
+  expect(await read()).toMatchObject({
+    isSolvent: true,
+    liabilities: { budgetsMicros: 0n, payablesMicros: 0n, earningsMicros: 0n, reserveMicros: 0n },
+    holdings: { escrowMicros: 0n },
+  })
+})
+
+test('shows budgets and payables beside the escrow, to the micro-USDC, and the reserve after a settlement', async () => {
+  const { providerId } = node
+  const session = await agent.orien.openSession({ providerId, budgetMicros: micros(BUDGET) })
+  const run = await session.execute({ tool: 'block', args: {}, maxCostMicros: micros(20_000n) })
+  await node.finish(await node.dispatchOf(run.id), 100)
+  const { costMicros } = await run.wait()
+  expect(await read()).toMatchObject({
+    isSolvent: true,
+    liabilities: { budgetsMicros: BUDGET - costMicros, payablesMicros: costMicros, reserveMicros: 0n },
+    holdings: { escrowMicros: BUDGET, reserveMicros: 0n },
+  })
+  await session.end()
+  const { settlement } = await session.settled()
+  const { reserveMicros = 0n } = settlement ?? {}
+  expect(reserveMicros).toBeGreaterThan(0n)
+  expect(await read()).toMatchObject({
+    isSolvent: true,
+    liabilities: { budgetsMicros: 0n, payablesMicros: 0n, earningsMicros: 0n, reserveMicros },
+    holdings: { escrowMicros: 0n, reserveMicros },
+  })
+})
+
+test('a ledger that owes more than the chain holds is insolvent, by one micro-USDC', async () => {
+  const pool = createPool({ url: stack.database.url, connections: 1 })
+  await pool.query(
+    `with transfer as (insert into ledger_transfers (kind, reference, session_id) values ('deposit', 'invented', 'none') returning id)
+     insert into ledger_entries (transfer_id, account, amount_micros)
+       select id, account, amount from transfer, (values ('rails:escrow:inbound', -1), ('sessions:none:budget', 1)) as posting (account, amount)`,
+  )
+  await pool.end()
+  expect(await read()).toMatchObject({ isSolvent: false, liabilities: { budgetsMicros: 1n } })
+})
