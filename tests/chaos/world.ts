@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Hex, type Id, micros } from '@orien/protocol'
-import { initNode } from '@orien/provider-node'
+import { initNode, walletOwner } from '@orien/provider-node'
 import { attachLocalChain, type LocalChain, startLocalChain } from '@orien/rails'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { keepUp, killPostmaster } from './keepUp.ts'
@@ -134,7 +134,7 @@ async function keepChain(port: number, statePath: string) {
 async function makeNode(dataDir: string, chain: LocalChain, links: Links): Promise<Id<'provider'>> {
   const { providerId } = await initNode({
     dataDir,
-    ownerAccount: privateKeyToAccount(generatePrivateKey()),
+    owner: walletOwner(privateKeyToAccount(generatePrivateKey())),
     name: 'chaos',
     rateMicrosPerMinute: micros(RATE_MICROS),
     chain: {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setInterval } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { type Hex, type Id, micros, openSession } from '@orien/protocol'
-import { initNode } from '@orien/provider-node'
+import { initNode, walletOwner } from '@orien/provider-node'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { NODE_FLAGS } from '../../apps/orien/src/provider/nodeFlags.ts'
 import { createAgent, type StackPlace } from './stack.ts'
@@ -41,7 +41,7 @@ export async function startRealNode(stack: StackPlace, options: Options = {}): P
   const dataDir = mkdtempSync(join(tmpdir(), 'orien-node-'))
   const { providerId } = await initNode({
     dataDir,
-    ownerAccount: privateKeyToAccount(generatePrivateKey()),
+    owner: walletOwner(privateKeyToAccount(generatePrivateKey())),
     name: 'real',
     rateMicrosPerMinute: micros(rateMicrosPerMinute),
     chain: {

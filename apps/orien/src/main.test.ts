@@ -35,6 +35,7 @@ const COMMANDS = [
   'claim',
   'provider',
   'provider init',
+  'provider enrol',
   'provider start',
   'provider status',
   'provider doctor',

@@ -6,6 +6,7 @@ export { type Earnings, type EarningsRow, loadEarnings } from './earnings/loadEa
 export { type InitialisedNode, type InitOptions, initNode } from './identity/initNode.ts'
 export { loadKeys, type NodeKeys } from './identity/keys.ts'
 export { lockHolder } from './identity/lockDataDir.ts'
+export { type Owner, walletOwner } from './identity/owner.ts'
 export { loadProvider, type Provider } from './identity/providerFile.ts'
 export type { Timing } from './limits.ts'
 export type { LinkStatus } from './link/link.ts'

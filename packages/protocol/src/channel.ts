@@ -160,6 +160,24 @@ export function setOperatorDigest(place: Place, terms: OperatorTerms): Hex {
   ])
 }
 
+/** The same as {@link setOperatorDigest} for wallets that take typed data (EIP-712) instead of a digest. */
+export function setOperatorTypedData(place: Place, terms: OperatorTerms) {
+  return {
+    domain: escrowDomain(place.chainId, place.escrow),
+    types: {
+      SetOperator: [
+        { name: 'owner', type: 'address' },
+        { name: 'operator', type: 'address' },
+        { name: 'allowed', type: 'bool' },
+        { name: 'nonce', type: 'uint256' },
+        { name: 'deadline', type: 'uint256' },
+      ],
+    },
+    primaryType: 'SetOperator' as const,
+    message: { ...terms, deadline: BigInt(terms.deadline) },
+  }
+}
+
 /** The nonce an opening deposit must carry: `keccak256(abi.encode(from, payee, token, salt, authorizedSigner))`. */
 export function openNonce(terms: ChannelTerms): Hex {
   return hashWords([

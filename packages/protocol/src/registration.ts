@@ -64,6 +64,18 @@ export function registrationDigest(value: Registration): Hex {
   ])
 }
 
+/**
+ * A registration as a person compares it on two screens: 64 bits of its digest, which binds all of it.
+ *
+ * @example
+ * fingerprintOf(registration) // "3f2a 91bc d04e 77a1"
+ */
+export function fingerprintOf(value: Registration): string {
+  const words = registrationDigest(value).slice(2, 18).match(/.{4}/g)
+  invariant(words !== null, 'a digest has 32 bytes')
+  return words.join(' ')
+}
+
 /** The same as {@link registrationDigest} for wallets that take typed data (EIP-712) instead of a digest. */
 export function registrationTypedData(value: Registration) {
   const nodeKey = fromBase64url(value.nodeKey)

@@ -101,6 +101,15 @@ export const providers = pgTable(
   ],
 )
 
+/** An owner's code for one machine, what that machine asks to be signed, and the signatures. */
+export const enrolments = pgTable('enrolments', {
+  code: text('code').primaryKey(),
+  payout: text('payout').notNull(),
+  draft: jsonb('draft'),
+  signatures: jsonb('signatures'),
+  expiresAt: at('expires_at').notNull(),
+})
+
 /** How long a provider's node was heard of, by UTC day. */
 export const providerUptime = pgTable(
   'provider_uptime',

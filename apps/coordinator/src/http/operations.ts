@@ -4,6 +4,10 @@ import { z } from 'zod'
 import { createKey, listKeys, revokeKey } from '../access/keys.ts'
 import { createChallenge, verifyChallenge } from '../access/signIn.ts'
 import type { Unit } from '../db/executor.ts'
+import { draftEnrolment } from '../enrolment/draft.ts'
+import { openEnrolment } from '../enrolment/open.ts'
+import { getEnrolment } from '../enrolment/read.ts'
+import { signEnrolment } from '../enrolment/sign.ts'
 import { cancelExecution } from '../execution/cancel.ts'
 import { extendRequested } from '../execution/extend.ts'
 import { getExecution, listExecutions } from '../execution/read.ts'
@@ -63,6 +67,17 @@ export function serveProviders(app: FastifyInstance, parts: HttpParts): void {
   serve(app, parts, api.deleteProvider, ({ params }, { caller }) => deleteProvider(ctx, caller, params.id))
   serve(app, parts, api.heartbeat, ({ params, body }) =>
     recordHeartbeat(ctx, { id: params.id, proof: body.proof }),
+  )
+}
+
+export function serveEnrolments(app: FastifyInstance, parts: HttpParts): void {
+  const { ctx } = parts
+  serve(app, parts, api.createEnrolment, (_input, { caller }) => openEnrolment(ctx, caller))
+  serve(app, parts, api.getEnrolment, ({ params }) => getEnrolment(ctx, params.code))
+  serve(app, parts, api.actOnEnrolment, ({ params, body }) =>
+    body.action === 'draft'
+      ? draftEnrolment(ctx, params.code, body.draft)
+      : signEnrolment(ctx, params.code, body.signatures),
   )
 }
 

@@ -8,6 +8,7 @@ import { observe, observeUnrouted } from './observe.ts'
 import {
   type Batches,
   serveAccess,
+  serveEnrolments,
   serveExecutions,
   serveMoney,
   serveProviders,
@@ -62,6 +63,7 @@ export async function createServer(parts: ServerParts): Promise<FastifyInstance>
   })
   serveAccess(app, parts)
   serveProviders(app, parts)
+  serveEnrolments(app, parts)
   serveSessions(app, parts, parts.batches)
   serveExecutions(app, parts, parts.batches)
   serveMoney(app, parts, parts.batches)

@@ -1,5 +1,6 @@
 import { deleteExpired } from '../access/store.ts'
 import type { Context } from '../context.ts'
+import { deleteExpiredEnrolments } from '../enrolment/store.ts'
 import { deleteLogsBefore, expireLeases, keepLeases, selectUnopened } from '../execution/store.ts'
 import { foldAccounts } from '../ledger/store.ts'
 import { beginEnd, completeIfDrained } from '../session/end.ts'
@@ -32,6 +33,7 @@ export async function sweep(ctx: Context): Promise<boolean> {
   }
   await deleteLogsBefore(ctx.db.read, LOG_HOURS)
   await deleteExpired(ctx.db.read)
+  await deleteExpiredEnrolments(ctx.db.read)
   await foldAccounts(ctx.db.read)
   return expired.length === BATCH
 }

@@ -1,5 +1,5 @@
 import { type Hex, OrienError, type ProviderView, parseUsdc } from '@orien/protocol'
-import { initNode, loadProvider } from '@orien/provider-node'
+import { initNode, loadProvider, walletOwner } from '@orien/provider-node'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { openKeyFile } from '../agent/keyFile.ts'
 import type { StackChain } from './chain.ts'
@@ -33,7 +33,7 @@ export async function ensureProvider(
   const { rpcUrl, escrow, token } = chain.settings
   const { providerId } = await initNode({
     dataDir: dir.provider,
-    ownerAccount: privateKeyToAccount(privateKey),
+    owner: walletOwner(privateKeyToAccount(privateKey)),
     name: DEVELOPMENT_NAME,
     rateMicrosPerMinute: parseUsdc(DEVELOPMENT_RATE),
     chain: { chainId: chain.chainId, escrow: escrow.toLowerCase() as Hex, token: token.toLowerCase() as Hex },

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
-import { type Hex, OrienError } from '@orien/protocol'
-import { initNode, proposeTools } from '@orien/provider-node'
+import { OrienError } from '@orien/protocol'
+import { initNode, type Owner, proposeTools, walletOwner } from '@orien/provider-node'
+import { Orien } from '@orien/sdk'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { readUsdc } from '../agent/amount.ts'
 import { coordinatorOf } from '../agent/coordinator.ts'
@@ -11,6 +12,7 @@ import { readPlace } from '../agent/place.ts'
 import type { Handler, Shell } from '../commands/bind.ts'
 import { exactUsdc } from '../terminal/amounts.ts'
 import { wrongUse } from '../terminal/wrongUse.ts'
+import { ownerByCode, readCode } from './enrolment.ts'
 import { type Choice, chosenOf, foundIn, showProposals, writeToolsFile } from './proposeTools.ts'
 import { TOOLS_FILE } from './tools.ts'
 
@@ -20,6 +22,7 @@ type Options = {
   rate?: string
   ownerKeyFile?: string
   newOwner?: string
+  code?: string
   tools?: string
   coordinator?: string
   rpcUrl?: string
@@ -45,12 +48,11 @@ export const initProvider: Handler<Options> = async (shell, options) => {
     )
   }
   const choice = await chooseTools(shell, options)
-  const ownerKey = await openOwner(answers)
-  const ownerAccount = privateKeyToAccount(ownerKey)
+  const owner = await openOwner(shell, answers, coordinatorUrl)
   const { chainId, escrow, token } = place
   const made = await initNode({
     dataDir: options.dataDir,
-    ownerAccount,
+    owner,
     name: answers.name,
     rateMicrosPerMinute,
     chain: { chainId, escrow, token },
@@ -61,12 +63,12 @@ export const initProvider: Handler<Options> = async (shell, options) => {
   if (terminal.isJson) terminal.printJson({ ...made, rateMicrosPerMinute, dataDir: options.dataDir })
   else {
     terminal.print(made.providerId)
-    terminal.say(
-      `${exactUsdc(rateMicrosPerMinute)} USDC per effective minute, paid to ${ownerAccount.address}`,
-    )
+    terminal.say(`${exactUsdc(rateMicrosPerMinute)} USDC per effective minute, paid to ${owner.payout}`)
     terminal.say(`on chain ${chainId}, escrow ${escrow}`)
-    if (answers.newOwner !== undefined) {
-      terminal.say(`The owner's key is in ${answers.newOwner}: move it to a place that is not this machine.`)
+    if ('newOwner' in answers.wallet) {
+      terminal.say(
+        `The owner's key is in ${answers.wallet.newOwner}: move it to a place that is not this machine.`,
+      )
     }
     terminal.say('Next: orien provider start')
   }
@@ -93,46 +95,58 @@ async function chooseTools(shell: Shell, { dataDir, tools }: Options): Promise<C
   }
 }
 
-type Answers = { name: string; rate: string } & Pick<Options, 'ownerKeyFile' | 'newOwner'>
+/** Where the owner's wallet is: in a file here, new, or where a code came from. */
+type Wallet = { ownerKeyFile: string } | { newOwner: string } | { code: string }
+type Answers = { name: string; rate: string; wallet: Wallet }
 
 /** Asks a person for what is not given; a program has to give everything. */
 async function complete(options: Options, isJson: boolean): Promise<Answers> {
-  const { name, rate, ownerKeyFile, newOwner } = options
-  if (ownerKeyFile !== undefined && newOwner !== undefined) {
-    throw wrongUse('--owner-key-file and --new-owner exclude each other')
-  }
-  const hasOwner = ownerKeyFile !== undefined || newOwner !== undefined
-  if (name !== undefined && rate !== undefined && hasOwner) {
-    return { name, rate, ...owner(ownerKeyFile, newOwner) }
-  }
+  const { name, rate } = options
+  const given = walletOf(options)
+  if (name !== undefined && rate !== undefined && given) return { name, rate, wallet: given }
   if (isJson || !process.stdin.isTTY) {
-    throw wrongUse('--name, --rate and one of --owner-key-file and --new-owner are needed')
+    throw wrongUse('--name, --rate and one of --owner-key-file, --new-owner and --code are needed')
   }
   const prompt = createInterface({ input: process.stdin, output: process.stderr })
   try {
     const ask = (question: string) => prompt.question(`${question} `)
-    const given = {
+    return {
       name: name ?? (await ask('How is the machine called in the marketplace?')),
       rate: rate ?? (await ask('USDC for an effective minute (e.g. 0.60)?')),
+      wallet: given ?? (await askWallet(ask)),
     }
-    if (hasOwner) return { ...given, ...owner(ownerKeyFile, newOwner) }
-    const existing = await ask("File with the owner's key (empty: make a new wallet)?")
-    if (existing !== '') return { ...given, ownerKeyFile: existing }
-    return { ...given, newOwner: await ask('File for the new key?') }
   } finally {
     prompt.close()
   }
 }
 
-function owner(ownerKeyFile: string | undefined, newOwner: string | undefined) {
-  if (ownerKeyFile !== undefined) return { ownerKeyFile }
-  return newOwner === undefined ? {} : { newOwner }
+function walletOf({ ownerKeyFile, newOwner, code }: Options): Wallet | undefined {
+  const given: Wallet[] = []
+  if (ownerKeyFile !== undefined) given.push({ ownerKeyFile })
+  if (newOwner !== undefined) given.push({ newOwner })
+  if (code !== undefined) given.push({ code: readCode(code) })
+  if (given.length > 1) throw wrongUse('--owner-key-file, --new-owner and --code exclude each other')
+  return given[0]
 }
 
-async function openOwner({ ownerKeyFile, newOwner }: Answers): Promise<Hex> {
-  if (ownerKeyFile !== undefined) return readKeyFile(ownerKeyFile)
-  if (newOwner === undefined || newOwner === '') throw wrongUse('A wallet for the owner is needed')
-  if (await createKeyFile(newOwner, generatePrivateKey)) return readKeyFile(newOwner)
+async function askWallet(ask: (question: string) => Promise<string>): Promise<Wallet> {
+  const answer = (
+    await ask("Owner's wallet: a code of `orien provider enrol`, a key file, or empty to make one?")
+  ).trim()
+  if (answer === '') return { newOwner: (await ask('File for the new key?')).trim() }
+  return /^\w{4}-?\w{4}$/.test(answer) && !existsSync(answer)
+    ? { code: readCode(answer) }
+    : { ownerKeyFile: answer }
+}
+
+async function openOwner(shell: Shell, { wallet }: Answers, coordinatorUrl: string): Promise<Owner> {
+  if ('code' in wallet) return ownerByCode(shell, new Orien({ baseUrl: coordinatorUrl }), wallet.code)
+  if ('ownerKeyFile' in wallet)
+    return walletOwner(privateKeyToAccount(await readKeyFile(wallet.ownerKeyFile)))
+  const { newOwner } = wallet
+  if (newOwner === '') throw wrongUse('A wallet for the owner is needed')
+  if (await createKeyFile(newOwner, generatePrivateKey))
+    return walletOwner(privateKeyToAccount(await readKeyFile(newOwner)))
   throw new OrienError('setup_failed', `There is a file ${newOwner} already`, {
     hint: 'Use it with --owner-key-file, or choose another name.',
   })

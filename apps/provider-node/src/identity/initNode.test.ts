@@ -10,6 +10,7 @@ import { CHAIN, OWNER, RATE, removeDir } from '../testing/node.ts'
 import { initNode } from './initNode.ts'
 import { loadKeys, readOperatorKey } from './keys.ts'
 import { lockDataDir } from './lockDataDir.ts'
+import { walletOwner } from './owner.ts'
 import { loadProvider } from './providerFile.ts'
 
 const dirs: string[] = []
@@ -25,7 +26,7 @@ async function newDir(): Promise<string> {
 
 const options = (dataDir: string) => ({
   dataDir,
-  ownerAccount: OWNER,
+  owner: walletOwner(OWNER),
   name: 'A node',
   rateMicrosPerMinute: RATE,
   chain: CHAIN,
@@ -73,14 +74,14 @@ describe('initialising a node', () => {
   test('an owner who declines to sign leaves nothing behind', async () => {
     const dataDir = await newDir()
     const declines = { ...OWNER, signTypedData: () => Promise.reject(new TypeError('declined')) }
-    await expect(initNode({ ...options(dataDir), ownerAccount: declines })).rejects.toThrow('declined')
+    await expect(initNode({ ...options(dataDir), owner: walletOwner(declines) })).rejects.toThrow('declined')
     expect(await readdir(dataDir)).toEqual([])
   })
 
   test('a wallet whose signature recovers to another address is refused while the owner still sits there', async () => {
     const dataDir = await newDir()
     const stranger = { ...OWNER, address: `0x${'ab'.repeat(20)}` as Hex }
-    await expect(initNode({ ...options(dataDir), ownerAccount: stranger })).rejects.toMatchObject({
+    await expect(initNode({ ...options(dataDir), owner: walletOwner(stranger) })).rejects.toMatchObject({
       code: 'signature_invalid',
     })
   })

@@ -1,6 +1,5 @@
 import {
   deriveProviderId,
-  escrowDomain,
   type Hex,
   type Id,
   type OperatorTerms,
@@ -8,25 +7,24 @@ import {
   type Registration,
   registrationDigest,
   registration as registrationSchema,
-  registrationTypedData,
   setOperatorDigest,
   toHex,
   type UsdcMicros,
 } from '@orien/protocol'
 import { addressOfKey, publicKeyOfSeed, recoverSigner } from '@orien/sdk'
-import type { LocalAccount } from 'viem/accounts'
 import { type Clock, systemClock } from '../clock.ts'
 import { DEFAULT_TIMING } from '../limits.ts'
 import { type Random, systemRandom } from '../random.ts'
 import { drawSecrets, type NodeSecrets, storeSecrets } from './keys.ts'
+import type { Owner } from './owner.ts'
 import { type Provider, saveProvider } from './providerFile.ts'
 
 /** What an owner decides about a new provider. */
 export type InitOptions = {
   /** A directory of this node alone; made with mode 0711, its files with 0600. */
   dataDir: string
-  /** The owner's wallet: signs twice, here and now, and leaves nothing of its key behind. Its address is paid. */
-  ownerAccount: LocalAccount
+  /** Is paid, and signs twice. */
+  owner: Owner
   name: string
   rateMicrosPerMinute: UsdcMicros
   chain: Provider['chain']
@@ -51,8 +49,11 @@ export async function initNode(options: InitOptions): Promise<InitialisedNode> {
     throw new OrienError('validation_failed', 'the rate must be above zero')
   const secrets = drawSecrets(random)
   const registration = draftRegistration(options, secrets, { clock, random })
-  const signature = await signRegistration(options.ownerAccount, registration)
-  const operatorAuthorization = await authoriseOperator(options, registration, { clock, random })
+  const operatorTerms = draftOperator(options, registration.operator, { clock, random })
+  const { owner, chain, rateMicrosPerMinute } = options
+  const signatures = await owner.sign({ registration, operatorTerms, chain, rateMicrosPerMinute })
+  checkOwner(registrationDigest(registration), signatures.registration, owner.payout)
+  checkOwner(setOperatorDigest(chain, operatorTerms), signatures.operator, owner.payout)
   // Stored after the signatures: an owner who declines leaves an empty directory behind.
   await storeSecrets(options.dataDir, secrets).catch((cause: unknown) => {
     throw new OrienError(
@@ -65,10 +66,14 @@ export async function initNode(options: InitOptions): Promise<InitialisedNode> {
   await saveProvider(options.dataDir, {
     v: 1,
     registration,
-    signature,
-    operatorAuthorization,
-    rateMicrosPerMinute: options.rateMicrosPerMinute,
-    chain: options.chain,
+    signature: signatures.registration,
+    operatorAuthorization: {
+      nonce: operatorTerms.nonce.toString(),
+      deadline: operatorTerms.deadline,
+      signature: signatures.operator,
+    },
+    rateMicrosPerMinute,
+    chain,
     ...(options.rpcUrl ? { rpcUrl: options.rpcUrl } : {}),
     ...(options.coordinatorUrl ? { coordinatorUrl: options.coordinatorUrl } : {}),
   })
@@ -85,7 +90,7 @@ function draftRegistration(
   secrets: NodeSecrets,
   { clock, random }: Sources,
 ): Registration {
-  const payout = options.ownerAccount.address.toLowerCase() as Hex
+  const { payout } = options.owner
   const salt = toHex(random.bytes(32))
   const parsed = registrationSchema.safeParse({
     providerId: deriveProviderId(payout, salt),
@@ -101,37 +106,14 @@ function draftRegistration(
   throw new OrienError('validation_failed', 'this cannot be registered', { issues })
 }
 
-async function signRegistration(owner: LocalAccount, registration: Registration): Promise<Hex> {
-  const signature = await owner.signTypedData(registrationTypedData(registration))
-  checkOwner(registrationDigest(registration), signature, registration.payout)
-  return signature
-}
-
-async function authoriseOperator(
-  { ownerAccount, chain }: InitOptions,
-  { payout, operator }: Registration,
+function draftOperator(
+  { owner: { payout } }: InitOptions,
+  operator: Hex,
   { clock, random }: Sources,
-): Promise<Provider['operatorAuthorization']> {
+): OperatorTerms {
   const deadline = unixSeconds(clock) + Math.floor(DEFAULT_TIMING.authorisationValidityMs / 1_000)
   // Nonces of the escrow are a set, not a counter: a random one cannot collide with the owner's other nodes.
-  const nonce = BigInt(toHex(random.bytes(32)))
-  const terms: OperatorTerms = { owner: payout, operator, allowed: true, nonce, deadline }
-  const signature = await ownerAccount.signTypedData({
-    domain: escrowDomain(chain.chainId, chain.escrow),
-    types: {
-      SetOperator: [
-        { name: 'owner', type: 'address' },
-        { name: 'operator', type: 'address' },
-        { name: 'allowed', type: 'bool' },
-        { name: 'nonce', type: 'uint256' },
-        { name: 'deadline', type: 'uint256' },
-      ],
-    },
-    primaryType: 'SetOperator',
-    message: { ...terms, deadline: BigInt(deadline) },
-  })
-  checkOwner(setOperatorDigest(chain, terms), signature, payout)
-  return { nonce: nonce.toString(), deadline, signature }
+  return { owner: payout, operator, allowed: true, nonce: BigInt(toHex(random.bytes(32))), deadline }
 }
 
 /** What is refused later on the chain or by the coordinator is better refused here, where the owner still sits. */

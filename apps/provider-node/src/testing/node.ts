@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { type Hex, micros } from '@orien/protocol'
 import { privateKeyToAccount } from 'viem/accounts'
 import { initNode } from '../identity/initNode.ts'
+import { walletOwner } from '../identity/owner.ts'
 import type { Timing } from '../limits.ts'
 import type { NodeOptions } from '../node/startNode.ts'
 import { lendPrograms } from '../sandbox/testing/programs.ts'
@@ -34,7 +35,7 @@ export async function makeDataDir(coordinatorUrl: string): Promise<string> {
   await lendPrograms(join(dataDir, 'sandbox', 'native'))
   await initNode({
     dataDir,
-    ownerAccount: OWNER,
+    owner: walletOwner(OWNER),
     name: 'A node',
     rateMicrosPerMinute: RATE,
     chain: CHAIN,

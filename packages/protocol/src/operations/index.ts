@@ -1,3 +1,4 @@
+import * as enrolments from './enrolments.ts'
 import * as executions from './executions.ts'
 import * as money from './money.ts'
 import type { Operation } from './operation.ts'
@@ -5,6 +6,7 @@ import * as providers from './providers.ts'
 import * as sessions from './sessions.ts'
 import * as system from './system.ts'
 
+export * from './enrolments.ts'
 export * from './executions.ts'
 export * from './money.ts'
 export * from './operation.ts'
@@ -17,6 +19,11 @@ function isOperation(value: unknown): value is Operation {
 }
 
 /** Every use case, in the order of the reference page. Streams (SSE, files, WebSocket, CSV) stand beside it. */
-export const OPERATIONS: readonly Operation[] = [system, providers, sessions, executions, money].flatMap(
-  (concept) => Object.values(concept).filter(isOperation),
-)
+export const OPERATIONS: readonly Operation[] = [
+  system,
+  providers,
+  enrolments,
+  sessions,
+  executions,
+  money,
+].flatMap((concept) => Object.values(concept).filter(isOperation))
