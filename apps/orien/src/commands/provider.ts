@@ -16,33 +16,7 @@ export function defineProviderCommands(program: Command, bind: Bind): void {
     .description('offer this machine')
     .addHelpText('after', '\nExample:\n  orien provider init && orien provider start')
 
-  const init = provider
-    .command('init')
-    .description('make a node: its keys, and the signatures of its owner; asks for what is not given')
-    .option(...DATA_DIR)
-    .option('--name <name>', 'how it is called in the marketplace')
-    .option('--rate <usdc>', 'USDC for an effective minute')
-    .option('--owner-key-file <file>', "the owner's wallet: signs now, is paid later, is not kept here")
-    .option('--new-owner <file>', 'make a wallet for the owner in a new file, mode 0600')
-    .option('--code <code>', "the owner's wallet is elsewhere: a code that `provider enrol` gave there")
-    .option(
-      '--tools <names>',
-      'what to offer: all, or names such as ffmpeg,builtin (see `provider tools propose`)',
-    )
-    .option('--coordinator <url>', 'the coordinator (default: ORIEN_URL or http://localhost:3000)')
-    .option('--rpc-url <url>', "the node's own way to the chain (default: ORIEN_RPC_URL)")
-  const example = 'orien provider init --name "My workstation" --rate 0.60 --new-owner ~/owner.key'
-  bind(withExample(init, example), async () => (await import('../provider/init.ts')).initProvider)
-
-  const enrol = provider
-    .command('enrol')
-    .description("where the owner's wallet is: a code for a machine where it is not, then its signatures")
-    .requiredOption('--owner-key-file <file>', "the owner's wallet: stays here, signs what the machine asks")
-    .option('--yes', 'sign for the first machine that uses the code, without asking')
-    .option('--coordinator <url>', 'the coordinator (default: ORIEN_URL or http://localhost:3000)')
-  bind(withExample(enrol, 'orien provider enrol --owner-key-file ~/owner.key'), async () => {
-    return (await import('../provider/enrol.ts')).enrolProvider
-  })
+  defineEnrolment(provider, bind)
 
   const start = provider
     .command('start')
@@ -74,6 +48,37 @@ export function defineProviderCommands(program: Command, bind: Bind): void {
   defineServiceCommands(provider, bind, DATA_DIR)
   defineToolsCommands(provider, bind)
   defineImport(provider, bind)
+}
+
+/** How a node comes to be: here, or between here and where the owner's wallet is. */
+function defineEnrolment(provider: Command, bind: Bind): void {
+  const init = provider
+    .command('init')
+    .description('make a node: its keys, and the signatures of its owner; asks for what is not given')
+    .option(...DATA_DIR)
+    .option('--name <name>', 'how it is called in the marketplace')
+    .option('--rate <usdc>', 'USDC for an effective minute')
+    .option('--owner-key-file <file>', "the owner's wallet: signs now, is paid later, is not kept here")
+    .option('--new-owner <file>', 'make a wallet for the owner in a new file, mode 0600')
+    .option('--code <code>', "the owner's wallet is elsewhere: a code that `provider enrol` gave there")
+    .option(
+      '--tools <names>',
+      'what to offer: all, or names such as ffmpeg,builtin (see `provider tools propose`)',
+    )
+    .option('--coordinator <url>', 'the coordinator (default: ORIEN_URL or http://localhost:3000)')
+    .option('--rpc-url <url>', "the node's own way to the chain (default: ORIEN_RPC_URL)")
+  const example = 'orien provider init --name "My workstation" --rate 0.60 --new-owner ~/owner.key'
+  bind(withExample(init, example), async () => (await import('../provider/init.ts')).initProvider)
+
+  const enrol = provider
+    .command('enrol')
+    .description("where the owner's wallet is: a code for a machine where it is not, then its signatures")
+    .requiredOption('--owner-key-file <file>', "the owner's wallet: stays here, signs what the machine asks")
+    .option('--yes', 'sign for the first machine that uses the code, without asking')
+    .option('--coordinator <url>', 'the coordinator (default: ORIEN_URL or http://localhost:3000)')
+  bind(withExample(enrol, 'orien provider enrol --owner-key-file ~/owner.key'), async () => {
+    return (await import('../provider/enrol.ts')).enrolProvider
+  })
 }
 
 function defineImport(provider: Command, bind: Bind): void {
