@@ -6,3 +6,4 @@ export { type EmbeddedPostgres, type EmbeddedPostgresEvent, startEmbeddedPostgre
 export { createPool } from './db/pool.ts'
 export { type Drift, selectDrift as auditLedger } from './ledger/store.ts'
 export { type LedgerSettlement, selectNewestConfirmed, selectSettlements } from './settlement/store.ts'
+export { type LedgerChannel, selectChannels } from './solvency/store.ts'

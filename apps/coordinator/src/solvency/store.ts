@@ -1,4 +1,6 @@
+import type { Hex } from '@orien/protocol'
 import { sql } from 'drizzle-orm'
+import type pg from 'pg'
 import type { Executor } from '../db/executor.ts'
 
 /** What the ledger owes, by the kind of account, and the deposits whose close is under way. Micro-USDC. */
@@ -38,4 +40,54 @@ export async function selectLiabilities(db: Executor): Promise<Liabilities> {
     reserveMicros: BigInt(row?.reserve ?? 0),
     settlingMicros: BigInt(row?.settling ?? 0),
   }
+}
+
+/** What the ledger says of one channel. Amounts in micro-USDC. */
+export type LedgerChannel = {
+  sessionId: string
+  escrow: Hex
+  channelId: Hex
+  isClosed: boolean
+  /** A transaction of it is under way: the chain may be ahead. */
+  isMoving: boolean
+  depositMicros: bigint
+  settledMicros: bigint
+}
+
+type ChannelRow = {
+  id: string
+  escrow: Hex
+  channel_id: Hex
+  channel_status: string
+  is_moving: boolean
+  deposited: string
+  settled: string
+}
+
+/** Every channel that the ledger has a deposit of. */
+export async function selectChannels(pool: pg.Pool): Promise<LedgerChannel[]> {
+  const { rows } = await pool.query<ChannelRow>(
+    `select s.id, opening."to" as escrow, s.channel_id, s.channel_status,
+        exists (select 1 from transactions t
+          where t.session_id = s.id and t.status not in ('final', 'failed')) as is_moving,
+        coalesce(-sum(e.amount_micros) filter (where e.account = 'rails:escrow:inbound'), 0)::text as deposited,
+        coalesce(-sum(e.amount_micros) filter
+          (where t.kind = 'settlement' and e.account = 'sessions:' || s.id || ':payable'), 0)::text as settled
+      from sessions s
+      join transactions opening on opening.session_id = s.id and opening.kind = 'open' and opening.status = 'final'
+      join ledger_transfers t on t.session_id = s.id
+      join ledger_entries e on e.transfer_id = t.id
+      where s.channel_id is not null
+      group by s.id, opening.id
+      order by s.id`,
+  )
+  return rows.map((row) => ({
+    sessionId: row.id,
+    escrow: row.escrow,
+    channelId: row.channel_id,
+    isClosed: row.channel_status === 'closed',
+    isMoving: row.is_moving,
+    depositMicros: BigInt(row.deposited),
+    settledMicros: BigInt(row.settled),
+  }))
 }

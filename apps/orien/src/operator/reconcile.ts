@@ -1,5 +1,11 @@
 import { existsSync } from 'node:fs'
-import { auditLedger, type Drift, selectSettlements, startEmbeddedPostgres } from '@orien/coordinator'
+import {
+  auditLedger,
+  type Drift,
+  selectChannels,
+  selectSettlements,
+  startEmbeddedPostgres,
+} from '@orien/coordinator'
 import { OrienError } from '@orien/protocol'
 import type { Handler, Shell } from '../commands/bind.ts'
 import { pathsIn, readRunning } from '../compose/dataDir.ts'
@@ -7,6 +13,7 @@ import { withDatabase } from '../compose/withDatabase.ts'
 import { counted } from '../terminal/amounts.ts'
 import { layTable } from '../terminal/table.ts'
 import type { Paint } from '../terminal/terminal.ts'
+import { compareChannels } from './compareChannels.ts'
 import { compareWithChain } from './compareWithChain.ts'
 
 type Options = { dataDir: string; rpcUrl?: string }
@@ -17,17 +24,27 @@ export const reconcile: Handler<Options> = async (shell, options) => {
   const { terminal } = shell
   const place = await findDatabase(shell, options)
   try {
-    const { drifts, settlements } = await withDatabase(place.databaseUrl, async (pool) => {
-      return { drifts: await auditLedger(pool), settlements: await selectSettlements(pool) }
-    })
-    const onChain = place.rpcUrl === undefined ? [] : await compareWithChain(place.rpcUrl, settlements)
+    const { drifts, settlements, channels } = await withDatabase(place.databaseUrl, async (pool) => ({
+      drifts: await auditLedger(pool),
+      settlements: await selectSettlements(pool),
+      channels: await selectChannels(pool),
+    }))
+    const { rpcUrl } = place
+    const onChain =
+      rpcUrl === undefined
+        ? []
+        : [...(await compareWithChain(rpcUrl, settlements)), ...(await compareChannels(rpcUrl, channels))]
     const checks = [...drifts, ...onChain]
     const hasDrift = checks.some(({ violations }) => violations > 0)
-    if (terminal.isJson) terminal.printJson({ ok: !hasDrift, settlements: settlements.length, checks })
+    const [settled, opened] = [settlements.length, channels.length]
+    if (terminal.isJson) terminal.printJson({ ok: !hasDrift, settlements: settled, channels: opened, checks })
     else for (const line of checkLines(checks, terminal.out)) terminal.print(line)
     if (place.rpcUrl === undefined)
       terminal.say('The chain was not asked: pass --rpc-url to compare with what it paid.')
-    else terminal.say(`${counted(settlements.length, 'settlement')} compared with the chain`)
+    else
+      terminal.say(
+        `${counted(opened, 'channel')} and ${counted(settled, 'settlement')} compared with the chain`,
+      )
     return hasDrift ? 1 : 0
   } finally {
     await place.close()

@@ -1,0 +1,74 @@
+import type { Drift, LedgerChannel } from '@orien/coordinator'
+import { OrienError } from '@orien/protocol'
+import { type ChainClient, chains, connectChain, readChannel, readHoldings } from '@orien/rails'
+
+/** Questions to the chain at once. */
+const AT_ONCE = 8
+
+const CHECKS = {
+  deposit: 'every channel holds the deposit that the ledger has of it',
+  settled: 'every channel has paid what the ledger has settled of it',
+  closed: 'a channel is closed on the chain when it is in the ledger, and not before',
+  escrow: 'the escrow holds at least what the ledger has in open channels',
+} as const
+
+type Finding = { check: keyof typeof CHECKS; example: string }
+
+/**
+ * Compares every channel of the ledger with the escrow's own record of it. Channels with a transaction under way are
+ * left out: the chain is rightly ahead of them.
+ *
+ * @throws OrienError `chain_unavailable`
+ */
+export async function compareChannels(rpcUrl: string, channels: readonly LedgerChannel[]): Promise<Drift[]> {
+  // The profile's own chain does not matter to reading.
+  const client = connectChain(chains.local, rpcUrl)
+  const still = channels.filter(({ isMoving }) => !isMoving)
+  const findings: Finding[] = []
+  for (let at = 0; at < still.length; at += AT_ONCE) {
+    const group = still.slice(at, at + AT_ONCE)
+    findings.push(...(await Promise.all(group.map((channel) => compareOne(client, channel)))).flat())
+  }
+  findings.push(...(await compareEscrows(client, still)))
+  return Object.entries(CHECKS).map(([name, check]) => {
+    const found = findings.filter((finding) => finding.check === name)
+    return { check, violations: found.length, example: found[0]?.example ?? null }
+  })
+}
+
+async function compareOne(client: ChainClient, ledger: LedgerChannel): Promise<Finding[]> {
+  const { sessionId } = ledger
+  const reading = await readChannel(client, ledger.escrow, ledger.channelId)
+  if (reading.status === 'unreachable') throw unavailable(reading.detail)
+  if (reading.status === 'absent') return [{ check: 'deposit', example: `${sessionId} has no channel there` }]
+  const { depositMicros, settledMicros, phase } = reading.channel
+  const findings: Finding[] = []
+  const differ = (check: Finding['check'], chain: bigint, books: bigint) => {
+    if (chain === books) return
+    findings.push({ check, example: `${sessionId}: the chain says ${chain}, the ledger ${books}` })
+  }
+  differ('deposit', depositMicros, ledger.depositMicros)
+  differ('settled', settledMicros, ledger.settledMicros)
+  if ((phase === 'finalized') !== ledger.isClosed)
+    findings.push({ check: 'closed', example: `${sessionId} is ${phase} on the chain` })
+  return findings
+}
+
+async function compareEscrows(client: ChainClient, channels: readonly LedgerChannel[]): Promise<Finding[]> {
+  const owed = new Map<LedgerChannel['escrow'], bigint>()
+  for (const { escrow, isClosed, depositMicros, settledMicros } of channels) {
+    if (!isClosed) owed.set(escrow, (owed.get(escrow) ?? 0n) + depositMicros - settledMicros)
+  }
+  const findings: Finding[] = []
+  for (const [escrow, owedMicros] of owed) {
+    const held = await readHoldings(client, chains.local, escrow)
+    if (held.status === 'unreachable') throw unavailable(held.detail)
+    if (held.escrowMicros < owedMicros)
+      findings.push({ check: 'escrow', example: `${escrow} holds ${held.escrowMicros} of ${owedMicros}` })
+  }
+  return findings
+}
+
+function unavailable(detail: string): OrienError {
+  return new OrienError('chain_unavailable', `The chain did not answer: ${detail}`)
+}
