@@ -95,12 +95,6 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'update sessions set last_event',
   },
   {
-    mistake: 'a node that missed a step is given two',
-    file: 'execution/extend.sql',
-    from: 'if e.deadline_ms > known_ms or later',
-    to: 'if later',
-  },
-  {
     mistake: 'a step is given before half of the one before it is used',
     file: 'execution/extend.sql',
     from: 'or used_ms * 2 < before + e.deadline_ms then',

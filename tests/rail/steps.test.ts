@@ -1,3 +1,7 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import { auditLedger, createPool } from '@orien/coordinator'
 import { actOnSession, type Dispatch, execute, micros, type SessionEventRecord } from '@orien/protocol'
 import { Orien, type Session } from '@orien/sdk'
@@ -252,6 +256,48 @@ test('a policy says no: nothing is signed, and the reason is at hand', async () 
   tick(work, STEP_MS - 1, STEP_MS)
   await expect.poll(() => run.refusal).toMatchObject({ code: 'spend_cap_exceeded' })
   expect((await session.state()).authorisedMicros).toBe(300_000n)
+})
+
+test('an agent that is killed in the middle of a run goes on with its session when it is started again', async () => {
+  const file = fileURLToPath(new URL('agentProgram.ts', import.meta.url))
+  const start = () => {
+    const child = spawn(process.execPath, [file, stack.url, agent.privateKey, node.providerId, String(STEP)])
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+    const next = async () => JSON.parse((await lines.next()).value ?? '{}')
+    return { child, next }
+  }
+  const first = start()
+  const { sessionId, executionId } = await first.next()
+  const work = await node.dispatchOf(executionId)
+  tick(work, 1_000, STEP_MS)
+  await extensionOf(work, 2 * STEP_MS)
+  const gone = once(first.child, 'exit')
+  first.child.kill('SIGKILL')
+  await gone
+  // Asked for while nobody is there to answer.
+  tick(work, 3_000, 2 * STEP_MS)
+  const second = start()
+  expect(await second.next()).toEqual({ sessionId, executionId })
+  await extensionOf(work, 3 * STEP_MS)
+  const raised = { holdMicros: micros(3n * STEP), deadlineMs: 3 * STEP_MS }
+  expect(await finish(work, 5_500, raised)).toMatchObject({ type: 'receiptAck' })
+  expect(await second.next()).toEqual({ status: 'completed', costMicros: '55000' })
+  expect(node.dispatches.filter((other) => other.sessionId === sessionId)).toHaveLength(1)
+})
+
+test('one authorisation that is sent with 100 runs at once pays for one of them', async () => {
+  const session = await open()
+  const voucher = await voucherOf(session, 100_000n)
+  const call = (index: number) =>
+    agent.orien.call(execute, {
+      params: { id: session.id },
+      body: { tool: 'block', args: { note: `${index}` }, maxCostMicros: micros(100_000n), voucher },
+    })
+  const results = await Promise.allSettled(Array.from({ length: 100 }, (_, index) => call(index)))
+  const codes = results.map((result) => (result.status === 'fulfilled' ? 'accepted' : result.reason.code))
+  expect(codes.filter((code) => code === 'accepted')).toHaveLength(1)
+  expect(codes.filter((code) => code === 'voucher_required')).toHaveLength(99)
+  expect(await session.state()).toMatchObject({ heldMicros: 100_000n, authorisedMicros: 100_000n })
 })
 
 test('a coordinator that was restarted between request and voucher goes on with the run', async () => {

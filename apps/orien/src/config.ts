@@ -7,6 +7,8 @@ export type Settings = {
   coordinatorUrl: string
   /** Of the agent's wallet. `ORIEN_KEY_FILE` */
   keyFile: string
+  /** Caps in USDC that no command of the agent goes beyond. `ORIEN_MAX_PER_CALL`, `…_SESSION`, `…_DAY` */
+  caps: { perCall: string | undefined; perSession: string | undefined; perDay: string | undefined }
   /** `ORIEN_RPC_URL` */
   rpcUrl: string | undefined
   /** `DATABASE_URL` */
@@ -36,6 +38,11 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
   return {
     coordinatorUrl: read('ORIEN_URL') ?? 'http://localhost:3000',
     keyFile: read('ORIEN_KEY_FILE') ?? join(homedir(), '.orien', 'agent.key'),
+    caps: {
+      perCall: read('ORIEN_MAX_PER_CALL'),
+      perSession: read('ORIEN_MAX_PER_SESSION'),
+      perDay: read('ORIEN_MAX_PER_DAY'),
+    },
     rpcUrl: read('ORIEN_RPC_URL'),
     databaseUrl: read('DATABASE_URL'),
     escrow: read('ORIEN_ESCROW'),

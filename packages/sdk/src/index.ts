@@ -20,7 +20,13 @@ export { publicKeyOfSeed, signWithSeed, verifyEd25519, verifyEd25519Portable } f
 export { addressOfKey, recoverSigner, secp256k1Engine, signDigest } from './keys/secp256k1.ts'
 export { type RunningSha256, startSha256 } from './keys/sha256.ts'
 export { Orien, type OrienOptions } from './orien.ts'
-export { type DayRecord, memoryDayRecord, type Policy } from './policy.ts'
+export {
+  addToTotal,
+  memorySpendingRecord,
+  type Policy,
+  type SpendingAccount,
+  type SpendingRecord,
+} from './policy.ts'
 export type { ProviderFilter } from './providers.ts'
 export { ReceiptChain } from './receipts/chain.ts'
 export type { ReceiptTerms } from './receipts/checkReceipt.ts'

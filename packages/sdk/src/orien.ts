@@ -9,11 +9,12 @@ import {
   type SessionView,
 } from '@orien/protocol'
 import type { OrienAccount } from './account.ts'
+import { resumeRuns } from './execution/authoriseSteps.ts'
 import { type CallOptions, createHttpClient, type HttpClient } from './http/client.ts'
 import type { CallRequest } from './http/encode.ts'
 import type { Fetch } from './http/transport.ts'
 import { DEFAULT_TIMEOUTS, type Timeouts } from './http/watch.ts'
-import { type DayRecord, memoryDayRecord, type Policy, SpendingGuard } from './policy.ts'
+import { memorySpendingRecord, type Policy, SpendingGuard, type SpendingRecord } from './policy.ts'
 import { chooseProvider, findProviders, type ProviderFilter } from './providers.ts'
 import { type RunRequest, type RunResult, runOnce } from './runOnce.ts'
 import type { Pinned } from './session/checkTerms.ts'
@@ -35,10 +36,10 @@ export type OrienOptions = {
   fetch?: Fetch
   timeouts?: Partial<Timeouts>
   policy?: Policy
-  /** Where the day's total is kept across processes. */
-  dayRecord?: DayRecord
   /** Where what it takes to leave without a coordinator is kept (`orien exit`). */
   channels?: ChannelRecord
+  /** Where what was deposited is kept across processes: what a policy's caps are judged by. */
+  spendingRecord?: SpendingRecord
   /** Ids of the only providers that sessions may be opened with. */
   trustedProviders?: readonly string[]
   /** Chain and contracts that the caller knows by itself. */
@@ -72,7 +73,7 @@ export class Orien {
     this.#trusted = options.trustedProviders
     this.#context = {
       http: this.#http,
-      guard: new SpendingGuard(options.policy ?? {}, options.dayRecord ?? memoryDayRecord()),
+      guard: new SpendingGuard(options.policy ?? {}, options.spendingRecord ?? memorySpendingRecord()),
       pinned: options.pinned ?? {},
       rpcUrl: options.rpcUrl,
       deposits: new Map(),
@@ -115,12 +116,16 @@ export class Orien {
     return new Session(await open(this.#context, request))
   }
 
-  /** Re-attaches to a session of this wallet: its key is derived again, its receipts are read and checked. */
+  /**
+   * Re-attaches to a session of this wallet: its key is derived again, its receipts are read and checked, and runs that
+   * go in steps are answered for again, within what this policy allows.
+   */
   async session(id: SessionView['id']): Promise<Session> {
     const view = await this.#http.call(getSession, { params: { id } })
     const provider = await this.#http.call(getProvider, { params: { id: view.providerId } })
     const state = await buildState(this.#context, view, provider)
     await refresh(state)
+    await resumeRuns(state)
     return new Session(state)
   }
 

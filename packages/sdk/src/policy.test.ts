@@ -1,13 +1,13 @@
 import { micros } from '@orien/protocol'
 import { describe, expect, it } from 'vitest'
-import { memoryDayRecord, type Policy, SpendingGuard } from './policy.ts'
+import { memorySpendingRecord, type Policy, SpendingGuard } from './policy.ts'
 import { startCoordinatorStandIn } from './testing/coordinatorStandIn.ts'
 import { bodiesOf, orienFor } from './testing/orienFor.ts'
 import { makeProvider } from './testing/providerStandIn.ts'
 
 const provider = await makeProvider('policy')
 const DAY_MS = 86_400_000
-const guardOf = (policy: Policy) => new SpendingGuard(policy, memoryDayRecord())
+const guardOf = (policy: Policy) => new SpendingGuard(policy, memorySpendingRecord())
 const exceeded = expect.objectContaining({ code: 'spend_cap_exceeded' })
 
 describe('a cap per call', () => {
@@ -34,21 +34,32 @@ describe('a cap per session', () => {
   })
 })
 
+describe('what is counted', () => {
+  it('bounds a session by our own record, whatever anybody says that it holds', async () => {
+    const guard = guardOf({ maxPerSessionMicros: micros(100n), maxPerDayMicros: micros(150n) })
+    await guard.countDeposit('ses_1', micros(60n), 0)
+    await expect(guard.countDeposit('ses_1', micros(41n), DAY_MS)).rejects.toEqual(exceeded)
+    await expect(guard.countDeposit('ses_2', micros(91n), 0)).rejects.toEqual(exceeded)
+    // What the day refused was not counted into its session either.
+    await guard.countDeposit('ses_2', micros(90n), 0)
+  })
+})
+
 describe('a cap per day', () => {
   it('bounds deposits, counts refunds back, and begins anew each day', async () => {
     const guard = guardOf({ maxPerDayMicros: micros(100n) })
-    await guard.countDeposit(micros(60n), 0)
-    await expect(guard.countDeposit(micros(41n), 1)).rejects.toEqual(exceeded)
-    await guard.countDeposit(micros(40n), DAY_MS - 1)
-    await guard.countDeposit(micros(100n), DAY_MS)
+    await guard.countDeposit('ses_1', micros(60n), 0)
+    await expect(guard.countDeposit('ses_1', micros(41n), 1)).rejects.toEqual(exceeded)
+    await guard.countDeposit('ses_1', micros(40n), DAY_MS - 1)
+    await guard.countDeposit('ses_1', micros(100n), DAY_MS)
     await guard.countRefund(micros(30n), 0)
-    await guard.countDeposit(micros(30n), 0)
-    await expect(guard.countDeposit(micros(1n), DAY_MS)).rejects.toEqual(exceeded)
+    await guard.countDeposit('ses_1', micros(30n), 0)
+    await expect(guard.countDeposit('ses_1', micros(1n), DAY_MS)).rejects.toEqual(exceeded)
   })
 
   it('holds for deposits that are made at the same time', async () => {
     const guard = guardOf({ maxPerDayMicros: micros(100n) })
-    const deposits = Array.from({ length: 20 }, () => guard.countDeposit(micros(30n), 0))
+    const deposits = Array.from({ length: 20 }, () => guard.countDeposit('ses_1', micros(30n), 0))
     const outcomes = await Promise.allSettled(deposits)
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(3)
   })
@@ -56,14 +67,14 @@ describe('a cap per day', () => {
   it('is not lifted by a refund of more than was spent', async () => {
     const guard = guardOf({ maxPerDayMicros: micros(100n) })
     await guard.countRefund(micros(1_000n), 0)
-    await expect(guard.countDeposit(micros(101n), 0)).rejects.toEqual(exceeded)
+    await expect(guard.countDeposit('ses_1', micros(101n), 0)).rejects.toEqual(exceeded)
   })
 
   it('survives the process when its record does', async () => {
-    const record = memoryDayRecord()
-    await new SpendingGuard({ maxPerDayMicros: micros(100n) }, record).countDeposit(micros(80n), 0)
+    const record = memorySpendingRecord()
+    await new SpendingGuard({ maxPerDayMicros: micros(100n) }, record).countDeposit('ses_1', micros(80n), 0)
     const next = new SpendingGuard({ maxPerDayMicros: micros(100n) }, record)
-    await expect(next.countDeposit(micros(21n), 0)).rejects.toEqual(exceeded)
+    await expect(next.countDeposit('ses_1', micros(21n), 0)).rejects.toEqual(exceeded)
   })
 })
 

@@ -1,4 +1,4 @@
-import { least, MAX_MICROS, OrienError, type UsdcMicros, ZERO } from '@orien/protocol'
+import { least, MAX_MICROS, micros, OrienError, type UsdcMicros, ZERO } from '@orien/protocol'
 
 /** Caps that are enforced here, where neither a model nor a coordinator can lift them. Micro-USDC. */
 export type Policy = {
@@ -10,39 +10,49 @@ export type Policy = {
   maxPerDayMicros?: UsdcMicros
 }
 
-/** Where the day's total is kept; in memory unless given, which forgets it with the process. */
-export type DayRecord = {
-  /** @param day `2026-11-23` */
-  read: (day: string) => Promise<UsdcMicros>
-  write: (day: string, totalMicros: UsdcMicros) => Promise<void>
+/** What deposits are counted into: all of a UTC day, `day 2026-11-23`, or all of a session, `session ses_…`. */
+export type SpendingAccount = `day ${string}` | `session ${string}`
+
+/** Where totals are kept; in memory unless given, which forgets them with the process. */
+export type SpendingRecord = {
+  /**
+   * Adds an amount, or takes one away when it is below zero; a total never falls below nothing.
+   *
+   * @returns the total with it: of several that add at once each one's is another, as if they had come one by one
+   */
+  add: (account: SpendingAccount, amountMicros: bigint) => Promise<UsdcMicros>
 }
 
-/** Days that a record in memory keeps: a refund may come after midnight. */
-const DAYS_KEPT = 7
+/** What an account holds after an amount was added to it. */
+export const addToTotal = (totalMicros: bigint, amountMicros: bigint): UsdcMicros =>
+  micros(totalMicros + amountMicros > 0n ? totalMicros + amountMicros : 0n)
+
+/** Accounts that a record in memory keeps: a refund may come after midnight, a top-up after days. */
+const ACCOUNTS_KEPT = 10_000
 
 /** A record in memory. */
-export function memoryDayRecord(): DayRecord {
+export function memorySpendingRecord(): SpendingRecord {
   const totals = new Map<string, UsdcMicros>()
   return {
-    read: async (day) => totals.get(day) ?? ZERO,
-    write: async (day, totalMicros) => {
-      totals.set(day, totalMicros)
-      const [oldest] = [...totals.keys()].sort()
-      if (oldest !== undefined && totals.size > DAYS_KEPT) totals.delete(oldest)
+    add: async (account, amountMicros) => {
+      const total = addToTotal(totals.get(account) ?? ZERO, amountMicros)
+      totals.delete(account)
+      totals.set(account, total)
+      const [oldest] = totals.keys()
+      if (oldest !== undefined && totals.size > ACCOUNTS_KEPT) totals.delete(oldest)
+      return total
     },
   }
 }
 
-const dayOf = (nowMs: number) => new Date(nowMs).toISOString().slice(0, 10)
+const dayOf = (nowMs: number) => `day ${new Date(nowMs).toISOString().slice(0, 10)}` as const
 
 /** Enforces a {@link Policy}. */
 export class SpendingGuard {
   readonly #policy: Policy
-  readonly #record: DayRecord
-  /** The day's total is read and written by one caller after the other. */
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly #record: SpendingRecord
 
-  constructor(policy: Policy, record: DayRecord) {
+  constructor(policy: Policy, record: SpendingRecord) {
     this.#policy = policy
     this.#record = record
   }
@@ -74,35 +84,41 @@ export class SpendingGuard {
   }
 
   /**
-   * Counts a deposit into the day, before it is signed.
+   * Counts a deposit into its session and its day, before it is signed: by our own record, whatever a coordinator says
+   * that the session holds.
    *
    * @throws OrienError `spend_cap_exceeded`; then nothing was counted
    */
-  countDeposit(amountMicros: UsdcMicros, nowMs: number): Promise<void> {
-    return this.#change(nowMs, (total) => {
-      const after = total + amountMicros
-      const { maxPerDayMicros: cap } = this.#policy
-      if (cap !== undefined && after > cap) {
-        throw new OrienError('spend_cap_exceeded', 'the day would cost more than the policy allows', {
-          capMicros: cap.toString(),
-        })
-      }
-      return after
+  async countDeposit(sessionId: string, amountMicros: UsdcMicros, nowMs: number): Promise<void> {
+    const session = `session ${sessionId}` as const
+    await this.#count(session, amountMicros, (total) => this.assertSession(total))
+    await this.#count(dayOf(nowMs), amountMicros, (total) => this.#assertDay(total)).catch(async (error) => {
+      await this.#record.add(session, -amountMicros)
+      throw error
     })
   }
 
-  /** Takes a refund, or a deposit that was never made, out of the day that it was counted into. */
-  countRefund(amountMicros: UsdcMicros, countedAtMs: number): Promise<void> {
-    return this.#change(countedAtMs, (total) => (total > amountMicros ? total - amountMicros : 0n))
+  /** Takes a refund out of the day that its deposit was counted into. */
+  async countRefund(amountMicros: UsdcMicros, countedAtMs: number): Promise<void> {
+    await this.#record.add(dayOf(countedAtMs), -amountMicros)
   }
 
-  #change(nowMs: number, next: (total: UsdcMicros) => bigint): Promise<void> {
-    const day = dayOf(nowMs)
-    const change = async () => {
-      await this.#record.write(day, next(await this.#record.read(day)) as UsdcMicros)
+  /** Counted first and judged then: two at once cannot both pass by the same total. */
+  async #count(account: SpendingAccount, amountMicros: UsdcMicros, assert: (total: bigint) => void) {
+    const total = await this.#record.add(account, amountMicros)
+    try {
+      assert(total)
+    } catch (error) {
+      await this.#record.add(account, -amountMicros)
+      throw error
     }
-    const turn = this.#turn.then(change, change)
-    this.#turn = turn.catch(() => undefined)
-    return turn
+  }
+
+  #assertDay(totalMicros: bigint): void {
+    const { maxPerDayMicros: cap } = this.#policy
+    if (cap === undefined || totalMicros <= cap) return
+    throw new OrienError('spend_cap_exceeded', 'the day would cost more than the policy allows', {
+      capMicros: cap.toString(),
+    })
   }
 }

@@ -9,7 +9,7 @@ import { connectAgent } from './connect.ts'
 import { findProvider, readSessionId } from './find.ts'
 import { sessionLines, settlementLine } from './sessionLines.ts'
 
-type OpenOptions = AgentOptions & { budget: string; maxRate?: string; mission?: string }
+type OpenOptions = AgentOptions & { budget: string; maxRate?: string; step?: string; mission?: string }
 
 /** `orien session open` */
 export const openSession: Handler<OpenOptions> = async (shell, options, [target = '']) => {
@@ -18,7 +18,9 @@ export const openSession: Handler<OpenOptions> = async (shell, options, [target 
   const { orien } = await connectAgent(shell, options)
   const provider = await findProvider(orien, target)
   const { mission } = options
-  const session = await orien.openSession({ providerId: provider.id, budgetMicros, maxRateMicros, mission })
+  const stepMicros = readUsdc('--step', options.step)
+  const asked = { providerId: provider.id, budgetMicros, maxRateMicros, stepMicros, mission }
+  const session = await orien.openSession(asked)
   show(shell, await session.state())
   return 0
 }

@@ -61,6 +61,7 @@ function defineSession(program: Command, bind: Bind): void {
     .description('open a session with a budget; the rest comes back at the end')
     .requiredOption('--budget <usdc>', 'what may be spent at most')
     .option('--max-rate <usdc>', 'refuse a higher price for an effective minute')
+    .option('--step <usdc>', 'pay for runs of over 30 s in steps of this')
     .option('--mission <text>', 'what it is for')
   bind(withExample(withAgent(open), 'orien session open prv_… --budget 0.50'), async () => {
     return (await import('../agent/session.ts')).openSession

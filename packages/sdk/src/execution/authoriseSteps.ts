@@ -1,7 +1,9 @@
 import {
   actOnSession,
   add,
+  LIMITS,
   least,
+  listExecutions,
   OrienError,
   type UsdcMicros,
   usdcMicros,
@@ -9,10 +11,28 @@ import {
   voucherRequest,
 } from '@orien/protocol'
 import { deriveIdempotencyKey } from '../idempotency.ts'
-import type { Reservation } from '../session/spending.ts'
-import { assertExplained } from '../session/spending.ts'
+import { assertExplained, type Reservation } from '../session/spending.ts'
 import { refresh, type SessionState } from '../session/state.ts'
 import { endsRun } from '../sse/events.ts'
+
+/** Answers again for the runs of a session that were under way when an earlier process of this agent ended. */
+export async function resumeRuns(state: SessionState): Promise<void> {
+  if (state.view.stepMicros === undefined) return
+  let cursor: string | undefined
+  do {
+    const query = { limit: LIMITS.pageItems, ...(cursor === undefined ? {} : { cursor }) }
+    const page = await state.context.http.call(listExecutions, { params: { id: state.id }, query })
+    for (const { id, status, holdMicros, mostMicros } of page.items) {
+      if (mostMicros === undefined || (status !== 'pending' && status !== 'running')) continue
+      // What the caller of then allowed is not known any more: what the coordinator says of it, and the policy, are.
+      const capMicros = state.context.guard.callCap(undefined) ?? mostMicros
+      const reservation = state.spending.reserve(holdMicros, least(mostMicros, capMicros))
+      reservation.executionId = id
+      authoriseSteps(state, reservation)
+    }
+    cursor = page.nextCursor
+  } while (cursor !== undefined)
+}
 
 /**
  * Answers, as long as a run goes on, every request for a voucher over its next step: signed when the run may cost as

@@ -17,7 +17,7 @@ import {
 } from '@orien/protocol'
 import type { CallOptions } from '../http/client.ts'
 import { deriveIdempotencyKey, randomKey } from '../idempotency.ts'
-import { assertExplained } from '../session/spending.ts'
+import { assertExplained, type Reservation } from '../session/spending.ts'
 import { isFinished, refresh, type SessionState } from '../session/state.ts'
 import { authoriseSteps } from './authoriseSteps.ts'
 import { Execution } from './execution.ts'
@@ -126,6 +126,19 @@ async function submit(
   }
 }
 
+/** Holds for the run as the coordinator accepted it; the same call, made before, holds for it already. */
+function keep(state: SessionState, reservation: Reservation, view: ExecutionView): void {
+  if (state.spending.reservationOf(view.id)) {
+    state.spending.release(reservation)
+    return
+  }
+  reservation.executionId = view.id
+  reservation.holdMicros = view.holdMicros
+  if (view.mostMicros === undefined || isFinished(view)) return
+  reservation.mostMicros = least(view.mostMicros, reservation.mostMicros)
+  authoriseSteps(state, reservation)
+}
+
 /**
  * Starts a run: signs a voucher that covers what was consumed, what is held and what this run may cost, never above
  * the budget. A voucher that the coordinator finds too low is raised and sent under the same key, so nothing runs twice.
@@ -140,7 +153,7 @@ export async function executeTool(state: SessionState, request: ExecuteRequest):
   const mostMicros = mostOf(state, tool, capMicros)
   const fullMicros = least(mostMicros, leftOf(state))
   const holdMicros = firstGrant(state, fullMicros)
-  const reservation = state.spending.reserve(holdMicros, fullMicros)
+  const reservation = state.spending.reserve(holdMicros, mostMicros)
   // A run that goes in steps is answered for while it goes on, so its first answer has to come at once.
   const waitMs = holdMicros < fullMicros ? 0 : Math.min(request.waitMs ?? 0, MAX_WAIT_MS)
   const options: CallOptions = {
@@ -151,16 +164,11 @@ export async function executeTool(state: SessionState, request: ExecuteRequest):
   try {
     const body = { tool, args, ...(capMicros === undefined ? {} : { maxCostMicros: capMicros }) }
     const view = await submit(state, body, options, holdMicros)
-    reservation.executionId = view.id
     // Reservations of other calls may have been refused meanwhile: only the limit, the cap and the budget bound this one.
     if (view.tool !== tool || view.holdMicros > mostMicros) {
       throw new OrienError('receipt_mismatch', 'the coordinator started another run than was asked for')
     }
-    reservation.holdMicros = view.holdMicros
-    if (view.mostMicros !== undefined && !isFinished(view)) {
-      reservation.mostMicros = least(view.mostMicros, mostMicros)
-      authoriseSteps(state, reservation)
-    }
+    keep(state, reservation, view)
     return new Execution(state, view)
   } catch (error) {
     state.spending.release(reservation)

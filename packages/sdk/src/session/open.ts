@@ -44,7 +44,7 @@ async function depositFor(state: SessionState, budgetMicros: UsdcMicros): Promis
   const nowMs = await depositTimeMs(context)
   const signed = context.deposits.get(state.id)
   if (signed && signed.validBefore * 1_000 > nowMs + MINIMUM_LIFE_MS) return signed
-  await context.guard.countDeposit(budgetMicros, nowMs)
+  await context.guard.countDeposit(state.id, budgetMicros, nowMs)
   state.counted.push({ amountMicros: budgetMicros, atMs: nowMs })
   const request = { valueMicros: budgetMicros, nonce: openNonce(channel), nowMs }
   const deposit = await signDeposit(context.account(), view.payment, request)

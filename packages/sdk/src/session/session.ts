@@ -4,6 +4,7 @@ import {
   type ExecutionView,
   type FileView,
   getBill,
+  getExecution,
   getProvider,
   getSession,
   isSessionOver,
@@ -11,11 +12,12 @@ import {
   least,
   listFiles,
   micros,
+  OrienError,
   type SessionView,
   type UsdcMicros,
 } from '@orien/protocol'
 import { type ExecuteRequest, executeTool } from '../execution/execute.ts'
-import type { Execution } from '../execution/execution.ts'
+import { Execution } from '../execution/execution.ts'
 import type { TransferOptions } from '../files/attempts.ts'
 import { downloadFile, downloadPieces } from '../files/download.ts'
 import { type FileContent, uploadFile } from '../files/upload.ts'
@@ -58,6 +60,13 @@ export class Session {
   /** Starts a run; see {@link executeTool}. */
   execute(request: ExecuteRequest): Promise<Execution> {
     return executeTool(this.#state, request)
+  }
+
+  /** A run of this session that was started before, by this process or an earlier one. */
+  async execution(id: ExecutionView['id'], options: Abortable = {}): Promise<Execution> {
+    const view = await this.#state.context.http.call(getExecution, { params: { id } }, options)
+    if (view.sessionId !== this.id) throw new OrienError('not_found', 'the run is of another session')
+    return new Execution(this.#state, view)
   }
 
   /** Starts a run and waits for its result. */

@@ -32,6 +32,11 @@ export class Spending {
     return reservation
   }
 
+  /** The reservation of an execution that is known already: the same run must not be held for twice. */
+  reservationOf(executionId: string): Reservation | undefined {
+    return [...this.#open].find((reservation) => reservation.executionId === executionId)
+  }
+
   release(reservation: Reservation): void {
     this.#open.delete(reservation)
   }

@@ -14,7 +14,7 @@ export async function topUp(state: SessionState, additionalMicros: UsdcMicros): 
   const { context, channel, view } = state
   context.guard.assertSession(view.budgetMicros + additionalMicros)
   const nowMs = await depositTimeMs(context)
-  await context.guard.countDeposit(additionalMicros, nowMs)
+  await context.guard.countDeposit(state.id, additionalMicros, nowMs)
   state.counted.push({ amountMicros: additionalMicros, atMs: nowMs })
   const topUpSalt = toHex(drawBytes(32))
   const nonce = topUpNonce(state.channelId, additionalMicros, channel.payer, topUpSalt)
