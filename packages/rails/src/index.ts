@@ -71,6 +71,8 @@ export {
   type LocalChainOptions,
   startLocalChain,
 } from './localChain/localChain.ts'
+export { type ConfiguredChain, checkChain } from './preflight/checkChain.ts'
+export { CHAIN_FAULTS, type ChainFaultCode, type ChainFinding } from './preflight/finding.ts'
 export { type Broadcast, broadcast } from './transactions/broadcast.ts'
 export { type Fees, raiseFees, readFees } from './transactions/readFees.ts'
 export { type Nonces, readNonces } from './transactions/readNonces.ts'

@@ -1,5 +1,6 @@
 import type { GasWei } from '@orien/protocol'
 import {
+  CHAIN_LIMITS,
   type ChainClient,
   type ChainProfile,
   readChainId,
@@ -25,8 +26,6 @@ const FRESH_MS = 1_000
 const CHECK_MS = 2_000
 /** A head this far below one that was seen is no reorganisation: it is another node, or an old copy. */
 const REORGANISED_BLOCKS = 16n
-/** What the dearest transaction of the relayer takes, with some room. */
-const RESERVE_GAS = 600_000n
 
 /** @param relayer the wallet that pays gas */
 export function createChainProbe(
@@ -54,7 +53,7 @@ export function createChainProbe(
     const [balance, fees] = await Promise.all([readGasBalance(client, relayer), readFees(client, profile)])
     // A chain that is away says nothing about the wallet.
     if (balance.status === 'unreachable' || fees.status === 'unreachable') return true
-    return balance.wei >= RESERVE_GAS * fees.maxFeePerGas
+    return balance.wei >= CHAIN_LIMITS.relayerGas * fees.maxFeePerGas
   }
 
   const begin = () => {

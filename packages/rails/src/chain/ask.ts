@@ -4,8 +4,8 @@ import { CHAIN_LIMITS } from './limits.ts'
 /** What came of a request to a chain. */
 export type Answer<T> =
   | { status: 'answered'; value: T }
-  /** The node said no; `isRevert`: because the contract did, and `data` is what it said. */
-  | { status: 'refused'; message: string; isRevert: boolean; data: Hex | null }
+  /** The node said no; `isRevert`: because the contract did, and `data` is what it said. `code` is JSON-RPC's, where there is one. */
+  | { status: 'refused'; message: string; isRevert: boolean; data: Hex | null; code?: number }
   /** Nothing can be concluded: no connection, no answer in time, or not from a chain. */
   | { status: 'unreachable'; detail: string }
 
@@ -27,7 +27,7 @@ export async function ask<T>(request: Promise<T>): Promise<Answer<T>> {
     if (refusal instanceof RpcRequestError) {
       const data = revertData(refusal.data)
       const isRevert = data !== null || refusal.code === REVERTED || /revert/i.test(refusal.details)
-      return { status: 'refused', message: shorten(refusal.details), isRevert, data }
+      return { status: 'refused', message: shorten(refusal.details), isRevert, data, code: refusal.code }
     }
     const message = shorten(error.shortMessage)
     return { status: 'refused', message, isRevert: /revert/i.test(message), data: null }
