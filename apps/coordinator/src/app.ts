@@ -69,8 +69,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     migrationsDir: join(import.meta.dirname, 'db/migrations'),
     functionFiles: functionFilesBelow(import.meta.dirname),
   })
+  const { client, terms, rail } = await openChain(options.chain, { clock: systemClock, log })
   const pool = createPool({ url: options.databaseUrl })
-  const { client, terms, rail } = await openChain(options.chain)
   let relayer: Loop | null = null
   const wakeRelayer = () => relayer?.wake()
   const hub = createNodeHub()

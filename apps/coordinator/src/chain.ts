@@ -2,7 +2,9 @@ import { type Hex, OrienError } from '@orien/protocol'
 import {
   type ChainClient,
   type ChainProfile,
+  checkChain,
   connectChain,
+  type EscrowTerms,
   readBalance,
   readCloseGrace,
   readHead,
@@ -12,25 +14,37 @@ import {
   type Signer,
   simulateCall,
 } from '@orien/rails'
+import type { Logger } from 'pino'
+import type { Clock } from './clock.ts'
 import type { ChainTerms, Rail } from './context.ts'
 
 /** What the operator configures about the chain. */
-export type ChainSettings = { profile: ChainProfile; rpcUrl: string; escrow: Hex; token: Hex; signer: Signer }
+export type ChainSettings = {
+  profile: ChainProfile
+  rpcUrl: string
+  escrow: Hex
+  token: Hex
+  signer: Signer
+  /** What the escrow was deployed with, where that was recorded. */
+  escrowTerms?: EscrowTerms | undefined
+}
 
 function unavailable(detail: string): OrienError {
   return new OrienError('chain_unavailable', `The chain did not answer: ${detail}`)
 }
 
 /**
- * Connects and reads once what agents will sign for.
+ * Connects, looks whether money may be handled on this chain, and reads once what agents will sign for.
  *
- * @throws OrienError `chain_unavailable`, `setup_failed` when the node serves another chain
+ * @throws OrienError `chain_unavailable`, `setup_failed` with the first fault's code as its reason
  */
 export async function openChain(
   settings: ChainSettings,
+  { clock, log }: { clock: Clock; log: Logger },
 ): Promise<{ client: ChainClient; terms: ChainTerms; rail: Rail }> {
   const { profile, rpcUrl, escrow, token, signer } = settings
   const client = connectChain(profile, rpcUrl)
+  await requireSound(client, settings, { clock, log })
   const domain = await readTokenDomain(client, token)
   if (domain.status === 'unreachable') throw unavailable(domain.detail)
   if (domain.status === 'unusual')
@@ -47,6 +61,28 @@ export async function openChain(
     rpcUrl,
   }
   return { client, terms, rail: createRail(client, profile, terms, signer) }
+}
+
+/** A fault refuses the start; a warning is told, since sessions that are under way have to be ended even then. */
+async function requireSound(
+  client: ChainClient,
+  { profile, escrow, token, signer, escrowTerms }: ChainSettings,
+  { clock, log }: { clock: Clock; log: Logger },
+): Promise<void> {
+  const nowSeconds = clock.now().getTime() / 1_000
+  const configured = { profile, escrow, token, relayer: signer.address, terms: escrowTerms, nowSeconds }
+  const findings = await checkChain(client, configured)
+  const faults = findings.flatMap((finding) => {
+    if (finding.state === 'ok') return []
+    const { state, check, code, detail, fix } = finding
+    log.error({ event: 'chain.finding', state, check, code, detail, fix })
+    return state === 'fault' ? [finding] : []
+  })
+  const [first] = faults
+  if (first === undefined) return
+  if (first.code === 'rpc_unreachable') throw unavailable(first.detail)
+  const detail = `Money cannot be handled on this chain: ${faults.map((each) => `${each.code}: ${each.detail}`).join('; ')}`
+  throw new OrienError('setup_failed', detail, { reason: first.code, hint: first.fix, findings: faults })
 }
 
 function createRail(client: ChainClient, profile: ChainProfile, terms: ChainTerms, signer: Signer): Rail {

@@ -13,6 +13,7 @@ export { CHAIN_LIMITS } from './chain/limits.ts'
 export { type GasReading, readChainId, readGasBalance } from './chain/readGas.ts'
 export { finalBlockAt, type Head, readHead } from './chain/readHead.ts'
 export type { ContractCall } from './escrow/contractCall.ts'
+export { type DeploymentPlace, deployEscrow, type EscrowDeployment } from './escrow/deployEscrow.ts'
 export { encodeBatch, encodeTryAll, type SignedBatch } from './escrow/encodeBatch.ts'
 export {
   encodeClaimAndCloseWithAuthorization,
@@ -64,6 +65,7 @@ export {
 export { readTokenDomain, type TokenDomainReading } from './escrow/readTokenDomain.ts'
 export { type CallError, explainRevert, type Simulation, simulateCall } from './escrow/simulateCall.ts'
 export { localAccounts } from './localChain/accounts.ts'
+export { localUsdc } from './localChain/deployUsdc.ts'
 export { localFees } from './localChain/limits.ts'
 export {
   attachLocalChain,

@@ -4,7 +4,9 @@ import { describeFailure, failureLines, isWrongUse } from '../terminal/failure.t
 import { createTerminal, type Sink, toJson } from '../terminal/terminal.ts'
 import { defineAgentCommands } from './agent.ts'
 import type { Bind, Shell } from './bind.ts'
+import { defineChainCommands } from './chain.ts'
 import { defineExitCommands } from './exits.ts'
+
 import { defineProviderCommands } from './provider.ts'
 import { defineStackCommands } from './stack.ts'
 import { VERSION } from './version.ts'
@@ -62,6 +64,7 @@ function defineProgram(bind: Bind, { stdout, stderr }: { stdout: Sink; stderr: S
   defineAgentCommands(program, bind)
   defineExitCommands(program, bind)
   defineProviderCommands(program, bind)
+  defineChainCommands(program, bind)
   return program
 }
 

@@ -15,7 +15,7 @@ Environment:
   ORIEN_CHAIN_ID          of an evm chain, and ORIEN_CHAIN_NAME for people
   ORIEN_FINALITY          of an evm chain: finalized (default), or a number of blocks
   ORIEN_NATIVE_DECIMALS   of an evm chain's coin, 18 unless told
-  ORIEN_ESCROW            the escrow contract, on a chain that is not local
+  ORIEN_ESCROW            the escrow contract, where none was deployed: orien chain deploy
   ORIEN_TOKEN             its USDC, where the chain's own is not meant
   ORIEN_RELAYER_KEY_FILE  the wallet that pays gas, on a chain that is not local
   ORIEN_ENV               development (default) or production

@@ -1,7 +1,8 @@
 import type { ChainSettings, Environment } from '@orien/coordinator'
-import type { Hex } from '@orien/protocol'
+import { type Hex, OrienError } from '@orien/protocol'
 import {
   attachLocalChain,
+  CHAIN_FAULTS,
   chains,
   type LocalChain,
   openSigner,
@@ -9,8 +10,9 @@ import {
   startLocalChain,
 } from '@orien/rails'
 import type { Settings } from '../config.ts'
-import { readAddress, readPublicChain } from './chainProfile.ts'
+import { readPublicChain } from './chainProfile.ts'
 import type { DataDir } from './dataDir.ts'
+import { findEscrow } from './escrowOf.ts'
 
 /** The chain of a stack. */
 export type StackChain = {
@@ -56,14 +58,23 @@ function describeLocal(local: LocalChain): StackChain {
 
 async function connect({ environment, settings, dir }: Options): Promise<StackChain> {
   const { profile, rpcUrl, token } = readPublicChain(environment, settings)
-  const escrow = readAddress('ORIEN_ESCROW', settings.escrow)
+  const found = await findEscrow(settings, dir, profile)
+  if (found === null) throw withoutEscrow()
   const signer = await openSigner(settings.relayerKeyFile ?? dir.relayerKey)
   return {
-    settings: { profile, rpcUrl, escrow, token, signer },
+    settings: { profile, rpcUrl, token, signer, ...found },
     chainId: profile.chain.id,
     isLocal: false,
     faucet: null,
     label: `${profile.name}, gas is paid by ${signer.address}`,
     stop: async () => {},
   }
+}
+
+function withoutEscrow(): OrienError {
+  const reason = 'escrow_unknown'
+  return new OrienError('setup_failed', 'No escrow is known on this chain', {
+    reason,
+    hint: CHAIN_FAULTS[reason],
+  })
 }

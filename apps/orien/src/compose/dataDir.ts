@@ -15,6 +15,8 @@ export function pathsIn(dataDir: string) {
     provider: join(root, 'provider'),
     developmentOwnerKey: join(root, 'development-owner.key'),
     relayerKey: join(root, 'relayer.key'),
+    /** The escrow that was deployed from here, on a chain that is not local. */
+    deployment: join(root, 'deployment.json'),
     logs: join(root, 'logs'),
     /** What missions bring home: stays when the rest begins anew. */
     missions: join(root, 'missions'),
