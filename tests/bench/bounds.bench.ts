@@ -257,7 +257,7 @@ export const rows: BenchRow[] = [
     run: firstLine,
   },
   {
-    name: `bound: ${SESSIONS} sessions that end together, close to final`,
+    name: `bound: settlement of ${SESSIONS} sessions that end together, close to final`,
     reference: `${SESSIONS} bare USDC transactions one after the other on the same chain`,
     better: 'lower',
     target: { value: 2_000 },

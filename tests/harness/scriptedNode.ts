@@ -1,7 +1,7 @@
 import { createPool } from '@orien/coordinator'
 import {
+  batchDigest,
   channelId,
-  claimDigest,
   costMicros,
   type Dispatch,
   durationMs,
@@ -137,10 +137,16 @@ function reply({ owner, inHand }: Identity, message: ToNode, send: (message: Fro
       return
     }
     case 'claimRequest': {
-      const { requestId, claimMicros, channel, nonce, deadline } = message
-      const claim = { channelId: channelId(channel), claimMicros, nonce: BigInt(nonce), deadline }
-      const signature = signDigest(owner.operatorKey, claimDigest(channel, 'ClaimAndClose', claim))
-      send({ type: 'claim', requestId, claimMicros, signature })
+      const { requestId, claims, deadline } = message
+      const [first] = claims
+      if (!first) return
+      const entries = claims.map(({ channel, claimMicros }) => ({
+        channelId: channelId(channel),
+        claimMicros,
+      }))
+      const terms = { payee: first.channel.payee, claims: entries, deadline }
+      const signature = signDigest(owner.operatorKey, batchDigest(first.channel, 'CloseBatch', terms))
+      send({ type: 'claim', requestId, signature, refused: [] })
       return
     }
     case 'fileList':

@@ -1,8 +1,9 @@
 import type { createPool } from '@orien/coordinator'
 import {
+  batchDigest,
   type ChannelTerms,
+  type ClosingClaim,
   channelId,
-  claimDigest,
   type DepositAuthorization,
   depositDigest,
   type Hex,
@@ -195,14 +196,15 @@ export function topUpOf(terms: ChannelTerms, agent: TestAgent, amountMicros: big
   return { additionalMicros, topUpSalt, deposit: signDeposit(agent, amountMicros, nonce) }
 }
 
-/** The node's signature under a claim. */
-export function signClaimFor(
+/** The node's signature under the claims of some sessions. */
+export function signClaimsFor(
   provider: TestProvider,
-  terms: ChannelTerms,
-  claim: { claimMicros: bigint; nonce: bigint; deadline: number },
+  { claims, deadline }: { claims: readonly Omit<ClosingClaim, 'sessionId'>[]; deadline: number },
 ): Hex {
-  const claimed = { ...claim, channelId: channelId(terms), claimMicros: micros(claim.claimMicros) }
-  return signDigest(provider.operatorKey, claimDigest(terms, 'ClaimAndClose', claimed))
+  const { chainId, escrow, payout } = provider.offer.offer
+  const entries = claims.map(({ channel, claimMicros }) => ({ channelId: channelId(channel), claimMicros }))
+  const terms = { payee: payout, claims: entries, deadline }
+  return signDigest(provider.operatorKey, batchDigest({ chainId, escrow }, 'CloseBatch', terms))
 }
 
 export const MANIFEST_HASHES = new Map(TOOLS.map((tool) => [tool.id, manifestHash(tool)]))

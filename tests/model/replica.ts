@@ -11,7 +11,7 @@ import { createSubmitter, type Submitter } from '../../apps/coordinator/src/exec
 import { createRecorder, type Recorder } from '../../apps/coordinator/src/metering/record.ts'
 import type { Random } from '../../apps/coordinator/src/random.ts'
 import { type Accruer, createAccruer } from '../../apps/coordinator/src/session/accrue.ts'
-import { CHAIN, signClaimFor, type TestProvider } from './parties.ts'
+import { CHAIN, signClaimsFor, type TestProvider } from './parties.ts'
 import { TERMS } from './reference.ts'
 
 /** The coordinator's own verbs and stores, with a clock and a chance of the test's, and nobody on the other side. */
@@ -74,10 +74,7 @@ function nodesOf(providers: readonly TestProvider[], told: ToNode[]): Nodes {
     ask: async (id, request, answer) => {
       const provider = byId.get(id)
       invariant(provider && request.type === 'claimRequest', 'only claims are asked for')
-      const { channel, claimMicros, nonce, deadline } = request
-      const claim = { claimMicros, nonce: BigInt(nonce), deadline }
-      const signature = signClaimFor(provider, channel, claim)
-      return { type: answer, requestId: 0, claimMicros, signature } as never
+      return { type: answer, requestId: 0, signature: signClaimsFor(provider, request), refused: [] } as never
     },
   }
 }

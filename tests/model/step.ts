@@ -3,15 +3,15 @@ import { expect } from 'vitest'
 import { cancelExecution } from '../../apps/coordinator/src/execution/cancel.ts'
 import { startExecution } from '../../apps/coordinator/src/execution/store.ts'
 import { submitExecution } from '../../apps/coordinator/src/execution/submit.ts'
-import { createPatience } from '../../apps/coordinator/src/jobs/patience.ts'
 import { sweep } from '../../apps/coordinator/src/jobs/sweep.ts'
 import { recordReceipt } from '../../apps/coordinator/src/metering/record.ts'
 import { endSession } from '../../apps/coordinator/src/session/end.ts'
 import { topUpSession } from '../../apps/coordinator/src/session/topUp.ts'
 import { acceptVoucher } from '../../apps/coordinator/src/session/voucher.ts'
 import { collectClaims } from '../../apps/coordinator/src/settlement/claim.ts'
+import { createClaimDesk } from '../../apps/coordinator/src/settlement/claimDesk.ts'
 import { applyFailure, applySuccess } from '../../apps/coordinator/src/settlement/effects.ts'
-import { moveTransaction, selectOpenTransactions } from '../../apps/coordinator/src/settlement/store.ts'
+import { moveTransaction, selectCarried, selectOpenTransactions } from '../../apps/coordinator/src/settlement/store.ts'
 import { amountOf, capOf } from './choices.ts'
 import type { Effort, Lie, Operation } from './operations.ts'
 import { signVoucher, TOOLS, topUpOf } from './parties.ts'
@@ -297,7 +297,9 @@ async function chain(scene: Scene, op: Of<'chain'>): Promise<void> {
   const { ctx } = scene.replica
   const place = placeOf(scene, op.session)
   const open = await selectOpenTransactions(ctx.db.read, { except: [], limit: 100 })
-  const row = open.find((candidate) => candidate.sessionId === place.model.id)
+  const carried = await Promise.all(open.map(({ id }) => selectCarried(ctx.db.read, id)))
+  const all = [...open, ...carried.flat().filter(({ status }) => status === 'planned')]
+  const row = all.find((candidate) => candidate.sessionId === place.model.id)
   expect(row?.kind).toBe(place.model.planned[0]?.kind)
   if (!row) return
   const { amountMicros } = row
@@ -381,7 +383,7 @@ export async function step(scene: Scene, op: Operation): Promise<void> {
       return
     }
     case 'claim':
-      await collectClaims(ctx, createPatience(ctx.clock))
+      await collectClaims(ctx, createClaimDesk(ctx.clock))
       for (const { model } of scene.places) referenceChain.claim(model)
       return
     case 'restart':

@@ -64,14 +64,14 @@ export class ReferenceCoordinator {
   /** Asks the node for its signature under what the receipts say. */
   askForClaim(line: Line, place: Place): void {
     const channel = channelTermsOf(place.model.id, place.agent, this.#provider)
-    const claimed = { claimMicros: micros(place.model.spentMicros), nonce: '1', deadline: 4_000_000_000 }
+    const claimed = { sessionId: idOf(place), channel, claimMicros: micros(place.model.spentMicros) }
     const requestId = this.places.indexOf(place)
-    line.sendToNode({ type: 'claimRequest', requestId, sessionId: idOf(place), channel, ...claimed })
+    line.sendToNode({ type: 'claimRequest', requestId, claims: [claimed], deadline: 4_000_000_000 })
   }
 
   hear(line: Line, message: FromNode): void {
     if (message.type === 'receipt') this.#takeReceipt(line, message.executionId, message.jws)
-    const claimed = message.type === 'claim' ? this.places[message.requestId] : undefined
+    const claimed = message.type === 'claim' && message.signature ? this.places[message.requestId] : undefined
     if (claimed) claim(claimed.model)
     if (message.type !== 'started') return
     const { place, run } = this.#find(message.executionId)

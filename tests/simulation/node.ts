@@ -9,11 +9,11 @@ import type { Spools } from '../../apps/provider-node/src/output/spool.ts'
 import { createHistory } from '../../apps/provider-node/src/run/history.ts'
 import { Runs, type RunsContext } from '../../apps/provider-node/src/run/runs.ts'
 import { createScheduler } from '../../apps/provider-node/src/run/scheduler.ts'
-import { closeFault, type Grounds } from '../../apps/provider-node/src/signer/judge.ts'
+import { type Grounds, judgeCloses } from '../../apps/provider-node/src/signer/judge.ts'
 import type { CloseRequest } from '../../apps/provider-node/src/signer/request.ts'
 import { createNodeMetrics } from '../../apps/provider-node/src/telemetry/metrics.ts'
 import type { Chance } from '../harness/chance.ts'
-import { signClaimFor, type TestProvider } from '../model/parties.ts'
+import { signClaimsFor, type TestProvider } from '../model/parties.ts'
 import type { Line } from './bus.ts'
 import { createSimulatedDriver, EMPTY_WORKSPACES } from './machine.ts'
 import {
@@ -146,9 +146,9 @@ function operatorOf(provider: TestProvider) {
   const grounds = { provider: parties, signedMicros: () => ZERO } as unknown as Grounds
   return {
     signClose: async (close: CloseRequest) => {
-      const fault = closeFault(close, grounds)
-      invariant(!fault, `the signer refuses an honest close: ${fault?.detail}`)
-      return signClaimFor(provider, close.channel, { ...close, nonce: BigInt(close.nonce) })
+      const { refused } = judgeCloses(close, grounds)
+      invariant(refused.length === 0, `the signer refuses an honest close: ${refused[0]?.detail}`)
+      return { signature: signClaimsFor(provider, close), refused }
     },
   }
 }

@@ -31,7 +31,9 @@ import { createNodeHub } from './provider/nodes.ts'
 import { systemRandom } from './random.ts'
 import { createAccruer } from './session/accrue.ts'
 import { collectClaims } from './settlement/claim.ts'
-import { type RelayerChain, relayOnce } from './settlement/relayer.ts'
+import { type ClaimDesk, createClaimDesk } from './settlement/claimDesk.ts'
+import { relayOnce } from './settlement/relayer.ts'
+import type { RelayerChain } from './settlement/sign.ts'
 import { signatureEngine } from './signatures.ts'
 
 /** A running coordinator. */
@@ -87,9 +89,9 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
 
   const recorder = createRecorder(ctx)
   const logs = createLogSink(ctx)
-  const claims = createPatience(systemClock)
-  const wakeClaims = wakerOf(claims, wakeRelayer)
-  const handlers = nodeTraffic(ctx, { recorder, logs, starts: createStarts(ctx), wakeClaims })
+  const desk = createClaimDesk(systemClock)
+  const takers = { recorder, logs, starts: createStarts(ctx) }
+  const handlers = nodeTraffic(ctx, { ...takers, wakeClaims: wakerOf(desk.patience, wakeRelayer) })
   const app = await createServer({
     ctx,
     authenticator: createAuthenticator(ctx),
@@ -100,7 +102,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   })
   await app.listen({ host: config.host, port: config.port })
   const leadership = createLeadership(pool)
-  relayer = startRelayer(ctx, { client, profile, signer }, { leadership, claims })
+  relayer = startRelayer(ctx, { client, profile, signer }, { leadership, desk })
   const sweeper = startLoop(ctx, { job: 'sweep', everyMs: config.sweepEveryMs }, () => sweep(ctx))
   log.info({
     event: 'coordinator.ready',
@@ -114,7 +116,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     stop: async () => {
       await Promise.all([relayer?.stop(), sweeper.stop()])
       hub.close()
-      await app.close()
+      await Promise.all([desk.closed(), app.close()])
       await recorder.drain()
       leadership.resign()
       await Promise.all([ctx.databaseHealth.close(), pool.end(), tracing.stop()])
@@ -147,13 +149,13 @@ const BEAT_EVERY_MS = 5_000
 function startRelayer(
   ctx: Context,
   chain: RelayerChain,
-  { leadership, claims }: { leadership: Leadership; claims: Patience },
+  { leadership, desk }: { leadership: Leadership; desk: ClaimDesk },
 ): Loop {
   const refusals = createPatience(ctx.clock)
   let beatAtMs = Number.NEGATIVE_INFINITY
   return startLoop(ctx, { job: 'relayer', everyMs: RELAY_EVERY_MS }, async () => {
     if (!(await leadership.isLeader())) return false
-    await collectClaims(ctx, claims)
+    await collectClaims(ctx, desk)
     const hasMoved = await relayOnce(ctx, chain, refusals)
     if (ctx.clock.monotonicMs() - beatAtMs < BEAT_EVERY_MS) return hasMoved
     await touchRelayer(ctx.db.read)

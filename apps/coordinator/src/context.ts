@@ -61,7 +61,7 @@ export type NodeRequest = Requests extends infer R
 
 /** What is asked of the relayer: one transaction, planned in the transaction that needs it. */
 export type PlannedTransaction = {
-  kind: 'open' | 'top_up' | 'close' | 'set_operator'
+  kind: 'open' | 'top_up' | 'close' | 'close_batch' | 'set_operator'
   /** With the kind, names it once: planning it again changes nothing. */
   reference: string
   sessionId?: string
@@ -73,7 +73,15 @@ export type PlannedTransaction = {
 }
 
 /** Plans transactions; a worker signs, sends and follows them. */
-export type Outbox = { plan: (unit: Unit, transaction: PlannedTransaction) => Promise<void> }
+export type Outbox = {
+  plan: (unit: Unit, transaction: PlannedTransaction) => Promise<void>
+  /** Plans one transaction that does what all of its parts ask for. */
+  planBatch: (
+    unit: Unit,
+    carrier: Omit<PlannedTransaction, 'reference' | 'sessionId'>,
+    parts: readonly Omit<PlannedTransaction, 'to' | 'data'>[],
+  ) => Promise<void>
+}
 
 /** Everything a verb may use. Made once, in app.ts. */
 export type Context = {

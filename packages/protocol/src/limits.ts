@@ -47,6 +47,8 @@ export const LIMITS = {
   tools: 100,
   /** Arguments of one tool. */
   toolArguments: 50,
+  /** Claims that a provider signs as one: of ten times as many none would cost a twentieth of gas less. */
+  batchClaims: 100,
   /** Lease of a run beyond its deadline. */
   leaseMs: 900_000,
   /** A grant below this is refused. */

@@ -49,14 +49,22 @@ describe('messages between coordinator and node', () => {
   })
 
   it('carry amounts as strings', () => {
-    const claim = {
-      type: 'claim',
-      requestId: 1,
-      signature: `0x${'ab'.repeat(65)}`,
-      claimMicros: '15',
-    } as const
-    expect(fromNode.safeDecode(claim)).toMatchObject({ success: true, data: { claimMicros: 15n } })
-    expect(fromNode.safeDecode({ ...claim, claimMicros: 15 } as never).success).toBe(false)
+    const channel = {
+      chainId: 1,
+      ...{ escrow: `0x${'11'.repeat(20)}`, token: `0x${'22'.repeat(20)}`, payer: `0x${'33'.repeat(20)}` },
+      ...{ payee: `0x${'44'.repeat(20)}`, salt: `0x${'55'.repeat(32)}` },
+      authorizedSigner: `0x${'66'.repeat(20)}`,
+    }
+    const claim = { sessionId: EXECUTION.replace('exe', 'ses'), channel, claimMicros: '15' }
+    const request = { type: 'claimRequest', requestId: 1, deadline: 1_900_000_000 } as const
+    expect(toNode.safeDecode({ ...request, claims: [claim] })).toMatchObject({
+      success: true,
+      data: { claims: [{ claimMicros: 15n }] },
+    })
+    expect(toNode.safeDecode({ ...request, claims: [{ ...claim, claimMicros: 15 }] } as never).success).toBe(
+      false,
+    )
+    expect(toNode.safeDecode({ ...request, claims: [] }).success).toBe(false)
   })
 })
 

@@ -105,6 +105,16 @@ export const admission = z.strictObject({
 /** See {@link admission}. */
 export type Admission = z.output<typeof admission>
 
+/** The close of one session's channel at all that was earned in it. */
+export const closingClaim = z.strictObject({ sessionId, channel: channelTerms, claimMicros: usdcMicros })
+/** See {@link closingClaim}. */
+export type ClosingClaim = z.output<typeof closingClaim>
+
+/** A claim that a node does not sign, and why. */
+export const refusedClaim = z.strictObject({ sessionId, code: z.string(), detail: z.string() })
+/** See {@link refusedClaim}. */
+export type RefusedClaim = z.output<typeof refusedClaim>
+
 /** Correlates a request and its answers on one connection. */
 const requestId = z.int().min(0)
 
@@ -124,15 +134,12 @@ export const toNode = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('forgetSession'), sessionId }),
   z.strictObject({ type: z.literal('receiptAck'), executionId, countersignature: z.string() }),
   z.strictObject({ type: z.literal('receiptRefused'), executionId, code: z.string(), detail: z.string() }),
-  /** Asks for the signature that closes the channel at this amount. */
+  /** Asks for the one signature (`CloseBatch`) that closes these channels at these amounts. `deadline` in Unix seconds. */
   z.strictObject({
     type: z.literal('claimRequest'),
     requestId,
-    sessionId,
-    channel: channelTerms,
-    claimMicros: usdcMicros,
-    nonce: z.string(),
-    deadline: z.int(),
+    claims: z.array(closingClaim).min(1).max(LIMITS.batchClaims),
+    deadline: z.int().positive(),
   }),
   z.strictObject({ type: z.literal('fileList'), requestId, sessionId }),
   /** From `fromByte` on, if the file still is the one of `ifSha256`; else, and without it, as `fileOpened` says. */
@@ -229,7 +236,16 @@ export const fromNode = z.discriminatedUnion('type', [
     jws: z.string(),
     report: z.unknown().optional(),
   }),
-  z.strictObject({ type: z.literal('claim'), requestId, signature, claimMicros: usdcMicros }),
+  /**
+   * The answer to a `claimRequest`: a signature under those of its claims that are not refused, in its order; none when
+   * all are.
+   */
+  z.strictObject({
+    type: z.literal('claim'),
+    requestId,
+    signature: signature.optional(),
+    refused: z.array(refusedClaim).max(LIMITS.batchClaims),
+  }),
   z.strictObject({ type: z.literal('failure'), requestId, code: z.string(), detail: z.string() }),
   z.strictObject({
     type: z.literal('files'),

@@ -48,7 +48,9 @@ export {
   type BatchOutcome,
   type BatchSimulation,
   readBatchLogs,
+  readBatchOutcome,
   simulateBatch,
+  simulateBatchCall,
 } from './escrow/readBatch.ts'
 export { type ChannelReading, type ChannelState, readChannel } from './escrow/readChannel.ts'
 export { readCloseGrace } from './escrow/readCloseGrace.ts'

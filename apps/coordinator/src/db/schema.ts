@@ -360,8 +360,10 @@ export const transactions = pgTable(
   'transactions',
   {
     id: text('id').primaryKey(),
-    kind: text('kind', { enum: ['open', 'top_up', 'close', 'set_operator'] }).notNull(),
-    /** Once per kind: a session, a top-up's nonce or a provider. */
+    kind: text('kind', { enum: ['open', 'top_up', 'close', 'close_batch', 'set_operator'] }).notNull(),
+    /** The transaction that this one is part of, and shares its fate with: a close's batch. */
+    carrierId: text('carrier_id'),
+    /** Once per kind: a session, a top-up's nonce, a provider or a batch. */
     reference: text('reference').notNull(),
     sessionId: text('session_id'),
     providerId: text('provider_id'),
@@ -386,6 +388,7 @@ export const transactions = pgTable(
     uniqueIndex('transactions_nonce').on(table.nonce).where(sql`${table.nonce} is not null`),
     index('transactions_open').on(table.status).where(sql`${table.status} not in ('final', 'failed')`),
     index('transactions_session').on(table.sessionId),
+    index('transactions_carrier').on(table.carrierId).where(sql`${table.carrierId} is not null`),
   ],
 )
 

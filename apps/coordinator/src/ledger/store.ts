@@ -1,4 +1,4 @@
-import type { Transfer } from '@orien/protocol'
+import { invariant, type Transfer } from '@orien/protocol'
 import { sql } from 'drizzle-orm'
 import type pg from 'pg'
 import type { Executor } from '../db/executor.ts'
@@ -18,6 +18,27 @@ export async function insertTransfer(
   await tx
     .insert(ledgerEntries)
     .values(transfer.postings.map((posting) => ({ transferId: row.id, ...posting })))
+}
+
+/** A planned transfer and what it is for. */
+export type TransferOf = { sessionId: string; reference: string; transfer: Transfer }
+
+/** The same for many transfers at once. */
+export async function insertTransfers(tx: Executor, planned: readonly TransferOf[]): Promise<void> {
+  if (planned.length === 0) return
+  const rows = await tx
+    .insert(ledgerTransfers)
+    .values(
+      planned.map(({ sessionId, reference, transfer }) => ({ kind: transfer.kind, reference, sessionId })),
+    )
+    .returning({ id: ledgerTransfers.id, kind: ledgerTransfers.kind, reference: ledgerTransfers.reference })
+  const ids = new Map(rows.map(({ id, kind, reference }) => [`${kind} ${reference}`, id]))
+  const entries = planned.flatMap(({ reference, transfer }) => {
+    const transferId = ids.get(`${transfer.kind} ${reference}`)
+    invariant(transferId, 'every transfer that was inserted has its number')
+    return transfer.postings.map((posting) => ({ transferId, ...posting }))
+  })
+  if (entries.length > 0) await tx.insert(ledgerEntries).values(entries)
 }
 
 /** Folds entries into balances; what several replicas do at once is done once, under the rows' locks. */

@@ -1,4 +1,4 @@
-import { and, desc, eq, inArray, lt, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, inArray, lt, sql } from 'drizzle-orm'
 import type pg from 'pg'
 import type { Executor } from '../db/executor.ts'
 import { credentials, disputes, sessions, transactions } from '../db/schema.ts'
@@ -19,6 +19,29 @@ export async function selectSession(db: Executor, id: string): Promise<SessionRo
 export async function lockSession(tx: Executor, id: string): Promise<SessionRow | undefined> {
   const [row] = await tx.select().from(sessions).where(eq(sessions.id, id)).for('update')
   return row
+}
+
+/** Locks sessions in the order of their ids, so that two who lock many never wait for each other in a circle. */
+export async function lockSessions(tx: Executor, ids: readonly string[]): Promise<SessionRow[]> {
+  return tx
+    .select()
+    .from(sessions)
+    .where(inArray(sessions.id, [...ids]))
+    .orderBy(asc(sessions.id))
+    .for('update')
+}
+
+/** Changes many sessions alike. */
+export async function updateSessions(
+  tx: Executor,
+  ids: readonly string[],
+  values: Partial<NewSession>,
+): Promise<void> {
+  if (ids.length > 0)
+    await tx
+      .update(sessions)
+      .set(values)
+      .where(inArray(sessions.id, [...ids]))
 }
 
 export async function updateSession(

@@ -1,104 +1,127 @@
 import {
+  batchDigest,
   channelId,
-  claimDigest,
   type Hex,
   type Id,
+  LIMITS,
   micros,
   OrienError,
   type SignedRegistration,
-  splitCumulative,
 } from '@orien/protocol'
-import { encodeClaimAndCloseWithAuthorization, encodeForfeitWithAuthorization } from '@orien/rails'
+import { type BatchPlan, planBatches, type SignedBatch } from '@orien/rails'
 import type { Context } from '../context.ts'
-import { appendEvent } from '../events/append.ts'
-import type { Patience } from '../jobs/patience.ts'
-import { lockSession, type SessionRow, updateSession } from '../session/store.ts'
 import { channelOf } from '../session/view.ts'
 import { recoverSigner } from '../signatures.ts'
+import type { ClaimDesk } from './claimDesk.ts'
+import { type Candidate, planClose, type SignedGroup } from './planClose.ts'
 import { selectUnclaimed } from './store.ts'
 
 /** How long a claim's signature lives on the chain, seconds. */
 const CLAIM_LIFE_SECONDS = 3_600
-const BATCH = 50
+/** Sessions whose claims are asked for at once. */
+const MAX_CLAIMS = 1_000
+/** Signatures that are there by then go into one transaction; whoever is slower gets one of its own. */
+const GATHER_MS = 400
 
 /**
- * Asks the connected nodes of completed sessions for their signature under the final amount. Those that are away and
- * those that have just refused are left out of the batch: however many they are, they hold up nobody else.
+ * Asks the connected nodes of completed sessions, all at once, for one signature each under their final amounts, and
+ * plans their closes as few transactions. Those that are away, have not answered yet or have just refused are left out:
+ * however many they are, they hold up nobody else.
  */
-export async function collectClaims(ctx: Context, patience: Patience): Promise<void> {
-  const providerIds = ctx.nodes.online()
+export async function collectClaims(ctx: Context, desk: ClaimDesk): Promise<void> {
+  const busy = new Set(desk.asking())
   const unclaimed = await selectUnclaimed(ctx.db.read, {
-    providerIds,
-    except: patience.resting(),
-    limit: BATCH,
+    providerIds: ctx.nodes.online().filter((id) => !busy.has(id)),
+    except: desk.patience.resting(),
+    perProvider: LIMITS.batchClaims,
+    limit: MAX_CLAIMS,
   })
-  for (const session of unclaimed) {
-    try {
-      await collectClaim(ctx, session)
-      patience.worked(session.id)
-    } catch (err) {
-      patience.failed(session.id)
-      ctx.log.warn({ event: 'settlement.claim_failed', sessionId: session.id, err })
-    }
+  const candidates = unclaimed.flatMap((session): Candidate[] => {
+    const channel = channelOf(session, ctx.chain)
+    if (!channel) return []
+    const claimMicros = micros(session.spentMicros)
+    const claim = { sessionId: session.id as Id<'session'>, channel, claimMicros }
+    return [{ payee: channel.payee, payer: channel.payer, claim, session }]
+  })
+  if (candidates.length === 0) return
+  const deadline = (await ctx.rail.now()) + CLAIM_LIFE_SECONDS
+  await Promise.all(planBatches(candidates).map((plan) => gather(ctx, desk, plan, deadline)))
+}
+
+async function gather(
+  ctx: Context,
+  desk: ClaimDesk,
+  { groups }: BatchPlan<Candidate>,
+  deadline: number,
+): Promise<void> {
+  const prompt: SignedGroup[] = []
+  let isOver = false
+  const answers = groups.map(({ claims }) => {
+    const answer = askProvider(ctx, claims, deadline)
+      .then(async (group) => {
+        restRefused(desk, claims, group)
+        if (!group) return
+        if (isOver) await planClose(ctx, [group])
+        else prompt.push(group)
+      })
+      .catch((err: unknown) => {
+        for (const { session } of claims) desk.patience.failed(session.id)
+        ctx.log.warn({ event: 'settlement.claim_failed', providerId: claims[0]?.session.providerId, err })
+      })
+    desk.asked(claims[0]?.session.providerId ?? '', answer)
+    return answer
+  })
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, GATHER_MS)
+  await Promise.race([Promise.all(answers), promise])
+  clearTimeout(timer)
+  isOver = true
+  if (prompt.length > 0) await planClose(ctx, prompt)
+}
+
+function restRefused({ patience }: ClaimDesk, asked: readonly Candidate[], group: SignedGroup | null): void {
+  const signed = new Set(group?.candidates)
+  for (const candidate of asked) {
+    if (signed.has(candidate)) patience.worked(candidate.session.id)
+    else patience.failed(candidate.session.id)
   }
 }
 
-async function collectClaim(ctx: Context, session: SessionRow): Promise<void> {
-  const channel = channelOf(session, ctx.chain)
-  if (!channel || !session.voucherSignature) return
-  const claimMicros = micros(session.spentMicros)
-  const nonce = BigInt(ctx.random.word())
-  const deadline = (await ctx.rail.now()) + CLAIM_LIFE_SECONDS
-  const sessionId = session.id as Id<'session'>
-  const request = {
-    type: 'claimRequest' as const,
-    sessionId,
-    channel,
+/**
+ * @returns null when the node refuses all of them
+ * @throws OrienError `provider_offline`, `node_unreachable`, `signature_invalid`
+ */
+async function askProvider(
+  ctx: Context,
+  asked: readonly Candidate[],
+  deadline: number,
+): Promise<SignedGroup | null> {
+  const [first] = asked
+  if (!first) return null
+  const { providerId } = first.session
+  const request = { type: 'claimRequest' as const, claims: asked.map(({ claim }) => claim), deadline }
+  const { signature, refused } = await ctx.nodes.ask(providerId, request, 'claim')
+  for (const refusal of refused) ctx.log.warn({ event: 'settlement.claim_failed', providerId, ...refusal })
+  const refusedIds = new Set<string>(refused.map(({ sessionId }) => sessionId))
+  const candidates = asked.filter(({ session }) => !refusedIds.has(session.id))
+  if (!signature || candidates.length === 0) return null
+  const claims = candidates.map(({ claim: { channel, claimMicros } }) => ({
+    channelId: channelId(channel),
     claimMicros,
-    nonce: nonce.toString(),
-    deadline,
-  }
-  const answer = await ctx.nodes.ask(session.providerId, request, 'claim')
-  const claim = { channelId: channelId(channel), claimMicros, nonce, deadline }
-  const signer = recoverSigner(claimDigest(channel, 'ClaimAndClose', claim), answer.signature)
-  const { registration } = session.registration as SignedRegistration
-  if (signer !== registration.operator && signer !== registration.payout) {
+  }))
+  const terms = { payee: first.payee, claims, deadline }
+  const signer = recoverSigner(batchDigest(ctx.chain, 'CloseBatch', terms), signature)
+  const { registration } = first.session.registration as SignedRegistration
+  if (signer !== registration.operator && signer !== registration.payout)
     throw new OrienError('signature_invalid', 'The claim is not signed by the provider’s operator')
-  }
-  const signed = { claim, claimSignature: answer.signature }
-  const voucher = {
+  return { candidates, batch: { terms, signature, vouchers: candidates.map(voucherOf) } }
+}
+
+/** What is closed without a payment needs no voucher. */
+function voucherOf({ session, claim }: Candidate): SignedBatch['vouchers'][number] {
+  if (claim.claimMicros === 0n || !session.voucherSignature) return null
+  return {
     cumulativeMicros: micros(session.authorisedMicros),
     signature: session.voucherSignature as Hex,
   }
-  const call =
-    claimMicros === 0n
-      ? encodeForfeitWithAuthorization(ctx.chain.escrow, signed)
-      : encodeClaimAndCloseWithAuthorization(ctx.chain.escrow, { ...signed, voucher })
-  await ctx.db.write(async (unit) => {
-    const current = await lockSession(unit.tx, session.id)
-    if (
-      current?.status !== 'completed' ||
-      current.channelStatus !== 'open' ||
-      current.spentMicros !== claimMicros
-    )
-      return
-    await ctx.outbox.plan(unit, {
-      kind: 'close',
-      reference: session.id,
-      sessionId: session.id,
-      amountMicros: claimMicros,
-      ...call,
-      detail: { channelId: claim.channelId },
-    })
-    const { providerMicros, platformMicros, reserveMicros } = splitCumulative(claimMicros)
-    const data = {
-      claimMicros: claimMicros.toString(),
-      providerMicros: providerMicros.toString(),
-      platformMicros: platformMicros.toString(),
-      reserveMicros: reserveMicros.toString(),
-      refundedMicros: (current.depositMicros - claimMicros).toString(),
-    }
-    await appendEvent(ctx.bus, unit, session.id, { type: 'settlement.planned', data })
-    await updateSession(unit.tx, session.id, { channelStatus: 'closing' })
-  })
 }

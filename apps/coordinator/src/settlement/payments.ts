@@ -71,6 +71,7 @@ const OPERATIONS = {
   open: 'deposit',
   top_up: 'topUp',
   close: 'settle',
+  close_batch: 'settle',
   set_operator: 'authorise_operator',
 } as const
 

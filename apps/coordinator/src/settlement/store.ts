@@ -1,5 +1,5 @@
 import type { Hex, TransactionStatus } from '@orien/protocol'
-import { and, asc, desc, eq, gt, inArray, lt, max, notInArray, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, inArray, isNull, lt, lte, max, notInArray, sql } from 'drizzle-orm'
 import type pg from 'pg'
 import type { PlannedTransaction } from '../context.ts'
 import type { Executor } from '../db/executor.ts'
@@ -21,7 +21,7 @@ export async function insertTransaction(
   return rows.length === 1
 }
 
-/** Transactions that are not over, oldest first, those with a nonce in its order. */
+/** Transactions to be signed and sent that are not over, oldest first, those with a nonce in its order. */
 export async function selectOpenTransactions(
   db: Executor,
   { except, limit }: { except: readonly string[]; limit: number },
@@ -32,6 +32,7 @@ export async function selectOpenTransactions(
     .where(
       and(
         notInArray(transactions.status, ['final', 'failed']),
+        isNull(transactions.carrierId),
         except.length > 0 ? notInArray(transactions.id, [...except]) : undefined,
       ),
     )
@@ -53,19 +54,66 @@ export async function moveTransaction(
   return rows.length === 1
 }
 
+/** Plans parts of another transaction: each is seen on its own, and shares the fate of its carrier. */
+export async function insertCarried(
+  tx: Executor,
+  parts: readonly (PlannedTransaction & { id: string; carrierId: string })[],
+): Promise<void> {
+  await tx
+    .insert(transactions)
+    .values(parts.map((part) => ({ status: 'planned' satisfies TransactionStatus, ...part })))
+}
+
+export async function selectCarried(db: Executor, carrierId: string): Promise<TransactionRow[]> {
+  return db
+    .select()
+    .from(transactions)
+    .where(eq(transactions.carrierId, carrierId))
+    .orderBy(asc(transactions.sessionId))
+}
+
+type Changes = Partial<typeof transactions.$inferInsert> & { status: TransactionStatus }
+
+/** Moves everything that a transaction carries along with it. @returns its parts as they are now */
+export async function moveCarried(
+  tx: Executor,
+  carrierId: string,
+  values: Changes,
+): Promise<TransactionRow[]> {
+  return tx
+    .update(transactions)
+    .set({ ...values, updatedAt: sql`clock_timestamp()` })
+    .where(and(eq(transactions.carrierId, carrierId), notInArray(transactions.status, ['final', 'failed'])))
+    .returning()
+}
+
+/** The same for some of its parts. */
+export async function moveParts(tx: Executor, ids: readonly string[], values: Changes): Promise<void> {
+  if (ids.length === 0) return
+  await tx
+    .update(transactions)
+    .set({ ...values, updatedAt: sql`clock_timestamp()` })
+    .where(inArray(transactions.id, [...ids]))
+}
+
 export async function selectHighestNonce(db: Executor): Promise<bigint | null> {
   const [row] = await db.select({ nonce: max(transactions.nonce) }).from(transactions)
   return row?.nonce ?? null
 }
 
-/** Sessions that wait for the signature of one of these providers under the final amount. */
+/** Sessions that wait for the signature of one of these providers under the final amount, so many of each at most. */
 export async function selectUnclaimed(
   db: Executor,
-  of: { providerIds: readonly string[]; except: readonly string[]; limit: number },
+  of: { providerIds: readonly string[]; except: readonly string[]; perProvider: number; limit: number },
 ) {
   if (of.providerIds.length === 0) return []
-  return db
-    .select()
+  const waiting = db
+    .select({
+      id: sessions.id,
+      place: sql<number>`row_number() over (partition by ${sessions.providerId} order by ${sessions.id})`.as(
+        'place',
+      ),
+    })
     .from(sessions)
     .where(
       and(
@@ -75,8 +123,15 @@ export async function selectUnclaimed(
         of.except.length > 0 ? notInArray(sessions.id, [...of.except]) : undefined,
       ),
     )
+    .as('waiting')
+  const rows = await db
+    .select({ session: sessions })
+    .from(waiting)
+    .innerJoin(sessions, eq(sessions.id, waiting.id))
+    .where(lte(waiting.place, of.perProvider))
     .orderBy(asc(sessions.id))
     .limit(of.limit)
+  return rows.map((row) => row.session)
 }
 
 export async function selectFinalTransaction(db: Executor, sessionId: string, kind: 'open' | 'close') {

@@ -1,7 +1,7 @@
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { channelId, claimDigest, micros, sessionSalt, type ToNode } from '@orien/protocol'
+import { batchDigest, type ClosingClaim, channelId, micros, sessionSalt } from '@orien/protocol'
 import { addressOfKey, recoverSigner, signDigest } from '@orien/sdk'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { checkTerms } from '../admission/checkDispatch.ts'
@@ -15,9 +15,13 @@ import { answerClaim, type Claimant } from './answerClaim.ts'
 import { dropSettled } from './dropSettled.ts'
 
 const OPERATOR_KEY = `0x${'0b'.repeat(32)}` as const
+const offer = offerFor()
 const operator = {
   address: addressOfKey(OPERATOR_KEY),
-  signClose: async (close: CloseRequest) => signDigest(OPERATOR_KEY, closeDigest(close)),
+  signClose: async (close: CloseRequest) => {
+    const digest = closeDigest(offer.offer, offer.offer.payout, close)
+    return { signature: signDigest(OPERATOR_KEY, digest), refused: [] }
+  },
 }
 const EARNED = micros(12_345n)
 const NOW = Date.parse('2026-06-01T00:00:00.000Z')
@@ -25,7 +29,6 @@ const NOW = Date.parse('2026-06-01T00:00:00.000Z')
 let dir = ''
 let journal: Journal
 let session: TestSession
-const offer = offerFor()
 
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'orien-claim-'))
@@ -39,24 +42,24 @@ afterEach(async () => {
 })
 
 /** As if receipts for this much had been signed. */
-async function earn(): Promise<void> {
-  await journal.append({ t: 'session', sessionId: session.sessionId, offerHash: offer.hash })
-  const known = journal.state.sessions.get(session.sessionId)
+async function earn(of: TestSession = session): Promise<void> {
+  await journal.append({ t: 'session', sessionId: of.sessionId, offerHash: offer.hash })
+  const known = journal.state.sessions.get(of.sessionId)
   if (!known) return
   known.head = { ...known.head, sequence: 1, cumulativeMicros: EARNED }
-  known.channel = session.channel
+  known.channel = of.channel
 }
 
-type Request = Extract<ToNode, { type: 'claimRequest' }>
-const request = (given: Partial<Request> = {}): Request => ({
-  type: 'claimRequest',
-  requestId: 1,
-  sessionId: session.sessionId,
-  channel: session.channel,
+const DEADLINE = 1_900_000_000
+const claimOf = (of: TestSession, given: Partial<ClosingClaim> = {}): ClosingClaim => ({
+  sessionId: of.sessionId,
+  channel: of.channel,
   claimMicros: EARNED,
-  nonce: '17',
-  deadline: 1_900_000_000,
   ...given,
+})
+const request = (given: Partial<ClosingClaim> = {}) => ({
+  claims: [claimOf(session, given)],
+  deadline: DEADLINE,
 })
 const claimant = (given: Partial<Claimant> = {}): Claimant => ({
   journal,
@@ -69,33 +72,49 @@ const claimant = (given: Partial<Claimant> = {}): Claimant => ({
 describe('a claim request', () => {
   test('over exactly our receipts is signed by the operator key, and the contract would take it', async () => {
     await earn()
-    const answer = await answerClaim(claimant(), request())
-    expect(answer.ok).toBe(true)
-    const terms = {
-      channelId: channelId(session.channel),
-      claimMicros: EARNED,
-      nonce: 17n,
-      deadline: 1_900_000_000,
-    }
-    const digest = claimDigest(session.channel, 'ClaimAndClose', terms)
-    expect(recoverSigner(digest, answer.ok ? answer.signature : '0x')).toBe(operator.address)
+    const { signature, refused } = await answerClaim(claimant(), request())
+    const claims = [{ channelId: channelId(session.channel), claimMicros: EARNED }]
+    const terms = { payee: session.channel.payee, claims, deadline: DEADLINE }
+    const digest = batchDigest(session.channel, 'CloseBatch', terms)
+    expect(refused).toEqual([])
+    expect(recoverSigner(digest, signature ?? '0x')).toBe(operator.address)
   })
+
+  test('over many sessions is judged one by one: what is wrong with one stops no other', async () => {
+    const [other, third] = [openSession(offer.jws), openSession(offer.jws)]
+    for (const each of [session, other, third]) await earn(each)
+    const wrong = claimOf(other, { claimMicros: micros(EARNED - 1n) })
+    const claims = [claimOf(session), wrong, claimOf(third)]
+    const { signature, refused } = await answerClaim(claimant(), { claims, deadline: DEADLINE })
+    expect(refused).toMatchObject([{ sessionId: other.sessionId, code: 'receipt_mismatch' }])
+    const kept = closeDigest(offer.offer, offer.offer.payout, {
+      claims: [claimOf(session), claimOf(third)],
+      deadline: DEADLINE,
+    })
+    expect(recoverSigner(kept, signature ?? '0x')).toBe(operator.address)
+    const closed = [session, other, third].map(
+      ({ sessionId }) => journal.state.sessions.get(sessionId)?.closed,
+    )
+    expect(closed).toEqual([true, false, true])
+  })
+
+  const refusedWith = (code: string) => ({ refused: [{ sessionId: session.sessionId, code }] })
 
   test.each([EARNED - 1n, 0n, EARNED + 1n])(
     'over %s is not signed: neither below our receipts nor above',
     async (amount) => {
       await earn()
       const answer = await answerClaim(claimant(), request({ claimMicros: micros(amount) }))
-      expect(answer).toMatchObject({ ok: false, code: 'receipt_mismatch' })
+      expect(answer).toMatchObject(refusedWith('receipt_mismatch'))
+      expect(answer.signature).toBeUndefined()
       expect(journal.state.sessions.get(session.sessionId)?.closed).toBe(false)
     },
   )
 
   test('is not signed while a run has no receipt', async () => {
     await earn()
-    expect(await answerClaim(claimant({ isOpen: () => true }), request())).toMatchObject({
-      code: 'illegal_transition',
-    })
+    const answer = await answerClaim(claimant({ isOpen: () => true }), request())
+    expect(answer).toMatchObject(refusedWith('illegal_transition'))
   })
 
   test.each([
@@ -106,12 +125,7 @@ describe('a claim request', () => {
   ] as const)('for a channel %s is not signed', async (_title, change) => {
     await earn()
     const answer = await answerClaim(claimant(), request({ channel: { ...session.channel, ...change } }))
-    expect(answer).toMatchObject({ ok: false, code: 'voucher_invalid' })
-  })
-
-  test.each(['-1', '01', '1.5', `${1n << 256n}`, ''])('with the nonce %s is not signed', async (nonce) => {
-    await earn()
-    expect(await answerClaim(claimant(), request({ nonce }))).toMatchObject({ code: 'validation_failed' })
+    expect(answer).toMatchObject(refusedWith('voucher_invalid'))
   })
 
   test('closes the session for good, and that is remembered before the signature leaves', async () => {
@@ -136,7 +150,8 @@ describe('a claim request', () => {
   })
 
   test('over nothing, for a session in which nothing was run, is signed and remembered', async () => {
-    expect(await answerClaim(claimant(), request({ claimMicros: micros(0n) }))).toMatchObject({ ok: true })
+    const { signature } = await answerClaim(claimant(), request({ claimMicros: micros(0n) }))
+    expect(signature).toBeDefined()
     expect(journal.state.sessions.get(session.sessionId)?.closed).toBe(true)
   })
 })

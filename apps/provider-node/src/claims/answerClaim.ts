@@ -1,13 +1,12 @@
-import { type ErrorCode, type Hex, OrienError, type ToNode, ZERO } from '@orien/protocol'
+import { type ClosingClaim, type ErrorCode, OrienError, type ToNode, ZERO } from '@orien/protocol'
 import { checkChannelTerms } from '../admission/checkDispatch.ts'
 import type { SignedOffer } from '../identity/offer.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Operator } from '../signer/client.ts'
+import type { BackedClaim, SignedClose } from '../signer/request.ts'
 
 type ClaimRequest = Extract<ToNode, { type: 'claimRequest' }>
-
-/** The signature that closes the channel, or why there is none. */
-export type ClaimAnswer = { ok: true; signature: Hex } | { ok: false; code: ErrorCode; detail: string }
+type Refusal = SignedClose['refused'][number]
 
 export type Claimant = {
   journal: Journal
@@ -18,32 +17,48 @@ export type Claimant = {
   isOpen(sessionId: string): boolean
 }
 
-const NONCE = /^(0|[1-9]\d{0,77})$/
-
-const refuse = (code: ErrorCode, detail: string): ClaimAnswer => ({ ok: false, code, detail })
-
 /**
- * Signs the close of a session's channel: at exactly what our receipts say, never below them (the provider's loss) and
- * never above (the agent's). After the signature no work of the session is taken any more; that is on the disk before
- * the signature leaves, because whoever holds it can close the channel at any later time.
+ * Signs the close of sessions' channels: each at exactly what our receipts say, never below them (the provider's loss)
+ * and never above (the agent's); the others are signed without it. After the signature no work of these sessions is
+ * taken any more; that is on the disk before the signature leaves, because whoever holds it can close the channels at
+ * any later time.
  */
-export async function answerClaim(claimant: Claimant, request: ClaimRequest): Promise<ClaimAnswer> {
-  const { journal } = claimant
-  const session = journal.state.sessions.get(request.sessionId)
-  const foreign = checkChannelTerms(request, claimant.offer.offer, session)
-  if (foreign) return refuse(foreign.code, foreign.detail)
-  if (!NONCE.test(request.nonce) || BigInt(request.nonce) >= 1n << 256n || request.deadline <= 0)
-    return refuse('validation_failed', 'nonce or deadline is not a uint256')
-  if (claimant.isOpen(request.sessionId))
-    return refuse('illegal_transition', 'runs of the session have no receipt yet')
-  const earnedMicros = session?.head.cumulativeMicros ?? ZERO
-  if (request.claimMicros !== earnedMicros)
-    return refuse('receipt_mismatch', `our receipts of the session sum to ${earnedMicros} micro-USDC`)
-  await closeSession(claimant, request)
-  return askSigner(claimant, request)
+export async function answerClaim(
+  claimant: Claimant,
+  { claims, deadline }: Pick<ClaimRequest, 'claims' | 'deadline'>,
+): Promise<SignedClose> {
+  const refused: Refusal[] = []
+  const sound = claims.filter((claim) => {
+    const fault = faultOf(claimant, claim)
+    if (fault) refused.push({ sessionId: claim.sessionId, ...fault })
+    return !fault
+  })
+  if (sound.length === 0) return { refused }
+  await Promise.all(sound.map((claim) => closeSession(claimant, claim)))
+  const request = { kind: 'close' as const, claims: sound.map((claim) => back(claimant, claim)), deadline }
+  try {
+    const closed = await claimant.operator.signClose(request)
+    return { ...closed, refused: [...refused, ...closed.refused] }
+  } catch (error) {
+    if (!(error instanceof OrienError)) throw error
+    const { code, message: detail } = error
+    return { refused: [...refused, ...sound.map(({ sessionId }) => ({ sessionId, code, detail }))] }
+  }
 }
 
-async function closeSession({ journal, offer }: Claimant, { sessionId }: ClaimRequest): Promise<void> {
+function faultOf(claimant: Claimant, claim: ClosingClaim): { code: ErrorCode; detail: string } | null {
+  const session = claimant.journal.state.sessions.get(claim.sessionId)
+  const foreign = checkChannelTerms(claim, claimant.offer.offer, session)
+  if (foreign) return foreign
+  if (claimant.isOpen(claim.sessionId))
+    return { code: 'illegal_transition', detail: 'runs of the session have no receipt yet' }
+  const earnedMicros = session?.head.cumulativeMicros ?? ZERO
+  if (claim.claimMicros === earnedMicros) return null
+  const detail = `our receipts of the session sum to ${earnedMicros} micro-USDC`
+  return { code: 'receipt_mismatch', detail }
+}
+
+async function closeSession({ journal, offer }: Claimant, { sessionId }: ClosingClaim): Promise<void> {
   const session = journal.state.sessions.get(sessionId)
   if (session?.closed) return
   // Nothing was run; remembered all the same, because from now on nothing may be.
@@ -52,15 +67,7 @@ async function closeSession({ journal, offer }: Claimant, { sessionId }: ClaimRe
 }
 
 /** What the signer does not find backed it refuses, whatever this process believes. */
-async function askSigner({ operator, journal }: Claimant, request: ClaimRequest): Promise<ClaimAnswer> {
-  const { sessionId, channel, claimMicros, nonce, deadline } = request
-  const { voucher, lastReceipt } = journal.state.sessions.get(sessionId) ?? {}
-  const backing = { ...(voucher ? { voucher } : {}), ...(lastReceipt ? { receipt: lastReceipt } : {}) }
-  try {
-    const close = { kind: 'close' as const, sessionId, channel, claimMicros, nonce, deadline, ...backing }
-    return { ok: true, signature: await operator.signClose(close) }
-  } catch (error) {
-    if (error instanceof OrienError) return refuse(error.code, error.message)
-    throw error
-  }
+function back({ journal }: Claimant, claim: ClosingClaim): BackedClaim {
+  const { voucher, lastReceipt } = journal.state.sessions.get(claim.sessionId) ?? {}
+  return { ...claim, ...(voucher ? { voucher } : {}), ...(lastReceipt ? { receipt: lastReceipt } : {}) }
 }

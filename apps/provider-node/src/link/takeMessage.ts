@@ -128,13 +128,12 @@ function finish({ delivery, spools, log }: Takers, executionId: string): void {
 }
 
 function claim({ claimant, log }: Takers, request: Of<'claimRequest'>, connection: Connection): void {
-  const { requestId, sessionId, claimMicros } = request
+  const { requestId, claims } = request
   answerClaim(claimant, request).then(
     (answer) => {
-      log.info({ event: 'claim.answered', sessionId, claimMicros: claimMicros.toString(), ok: answer.ok })
-      if (answer.ok) connection.send({ type: 'claim', requestId, claimMicros, signature: answer.signature })
-      else connection.send({ type: 'failure', requestId, code: answer.code, detail: answer.detail })
+      log.info({ event: 'claim.answered', claims: claims.length, refused: answer.refused })
+      connection.send({ type: 'claim', requestId, ...answer })
     },
-    (error: unknown) => log.error({ event: 'claim.broken', sessionId, err: error }),
+    (error: unknown) => log.error({ event: 'claim.broken', claims: claims.length, err: error }),
   )
 }

@@ -199,24 +199,16 @@ describe('money', () => {
     const session = world.newSession()
     const earned = [await world.run(session.work()), await world.run(session.work())]
     const sum = earned.reduce((total, receipt) => total + receipt.costMicros, 0n)
-    const request = {
-      sessionId: session.sessionId,
-      channel: session.channel,
-      nonce: '1',
-      deadline: 2_000_000_000,
+    const { sessionId, channel } = session
+    const ask = (requestId: number, claimMicros: bigint) => {
+      const claims = [{ sessionId, channel, claimMicros: micros(claimMicros) }]
+      world.coordinator.send({ type: 'claimRequest', requestId, claims, deadline: 2_000_000_000 })
+      return world.coordinator.next('claim')
     }
-    const ask = (requestId: number, claimMicros: bigint) =>
-      world.coordinator.send({
-        type: 'claimRequest',
-        requestId,
-        claimMicros: micros(claimMicros),
-        ...request,
-      })
-    ask(1, sum - 1n)
-    expect(await world.coordinator.next('failure')).toMatchObject({ requestId: 1, code: 'receipt_mismatch' })
-    ask(2, sum)
-    const claim = await world.coordinator.next('claim')
-    expect(claim).toMatchObject({ requestId: 2, claimMicros: sum })
+    const refused = [{ sessionId, code: 'receipt_mismatch' }]
+    expect(await ask(1, sum - 1n)).toMatchObject({ requestId: 1, refused })
+    const claim = await ask(2, sum)
+    expect(claim).toMatchObject({ requestId: 2, refused: [] })
     expect((claim.signature as Hex).length).toBe(132)
     expect(await world.run(session.work())).toMatchObject({ reason: 'rejected' })
   })

@@ -5,13 +5,13 @@ import { fileURLToPath } from 'node:url'
 import { type Hex, invariant, OrienError } from '@orien/protocol'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
-import { type CloseRequest, signerAnswer, signerRequest } from './request.ts'
+import { type CloseRequest, type SignedClose, signerAnswer, signerRequest } from './request.ts'
 
 /** What the node can have signed in its owner's name. The key is in another process. */
 export type Operator = {
   address: Hex
-  /** @throws OrienError with the signer's code when what backs the close does not hold */
-  signClose(request: CloseRequest): Promise<Hex>
+  /** Signs those of the closes that are backed. @throws OrienError with the signer's code when it is no request */
+  signClose(request: CloseRequest): Promise<SignedClose>
 }
 
 /** The signer's process, kept alive. */
@@ -25,7 +25,7 @@ const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
 /** A signer that dies again and again is not started in a tight loop. */
 const RESTART_MS = 100
 
-type Waiting = { line: string; resolve(signature: Hex): void; reject(error: unknown): void }
+type Waiting = { line: string; resolve(closed: SignedClose): void; reject(error: unknown): void }
 type Answer = ReturnType<typeof signerAnswer.parse>
 
 type State = {
@@ -50,7 +50,7 @@ function readAnswer(line: string): Answer | null {
 function settle({ waiting }: State, answer: Exclude<Answer, { ready: boolean }>): void {
   const asked = waiting.get(answer.id)
   waiting.delete(answer.id)
-  if ('signature' in answer) asked?.resolve(answer.signature)
+  if ('closed' in answer) asked?.resolve(answer.closed)
   else asked?.reject(new OrienError(answer.code, answer.detail))
 }
 
@@ -77,7 +77,7 @@ function launch(state: State): Promise<Hex> {
     if (!answer.ready) return ready.reject(new OrienError(answer.code, answer.detail))
     state.socket = socket
     ready.resolve(answer.address as Hex)
-    // What the one before was asked and has not answered; it is the same close, so the same signature.
+    // What the one before was asked and has not answered; they are the same closes, so the same signature.
     for (const { line: request } of state.waiting.values()) socket.write(request)
   })
   child.once('error', () => ready.reject(new OrienError('setup_failed', 'the signer could not be started')))
@@ -114,7 +114,7 @@ export async function openSigner(given: { dataDir: string; clock: Clock; log: Lo
     address,
     pid: () => state.child?.pid,
     signClose: (request) => {
-      const { promise, resolve, reject } = Promise.withResolvers<Hex>()
+      const { promise, resolve, reject } = Promise.withResolvers<SignedClose>()
       lastId += 1
       const line = `${JSON.stringify(signerRequest.encode({ id: lastId, request }))}\n`
       state.waiting.set(lastId, { line, resolve, reject })

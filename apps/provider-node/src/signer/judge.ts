@@ -10,10 +10,10 @@ import {
 } from '@orien/protocol'
 import { recoverSigner, verifyEd25519 } from '@orien/sdk'
 import type { Provider } from '../identity/providerFile.ts'
-import type { CloseRequest } from './request.ts'
+import type { BackedClaim, CloseRequest, SignedClose } from './request.ts'
 
 /** Why the signer does not sign. */
-export type SignerRefusal = { code: ErrorCode; detail: string }
+type SignerRefusal = { code: ErrorCode; detail: string }
 
 /** What a close is judged by: who we are, and what was signed before. */
 export type Grounds = {
@@ -24,10 +24,8 @@ export type Grounds = {
 
 const refuse = (code: ErrorCode, detail: string): SignerRefusal => ({ code, detail })
 
-const MAX_UINT256 = (1n << 256n) - 1n
-
 /** Whether the channel pays this provider, in its money, by its contract, for this session. */
-function channelFault({ channel, sessionId }: CloseRequest, { provider }: Grounds): SignerRefusal | null {
+function channelFault({ channel, sessionId }: BackedClaim, { provider }: Grounds): SignerRefusal | null {
   const { registration, chain } = provider
   if (channel.payee !== registration.payout) return refuse('forbidden', 'the channel pays somebody else')
   if (channel.chainId !== chain.chainId || channel.escrow !== chain.escrow || channel.token !== chain.token)
@@ -38,23 +36,23 @@ function channelFault({ channel, sessionId }: CloseRequest, { provider }: Ground
 
 /** Whether our own receipt says that this much was earned. */
 function receiptFault(
-  request: CloseRequest,
+  claim: BackedClaim,
   channel: Hex,
   { registration }: Grounds['provider'],
 ): SignerRefusal | null {
-  const read = readReceipt(request.receipt ?? '')
+  const read = readReceipt(claim.receipt ?? '')
   if (!read?.verify(registration.nodeKey, verifyEd25519))
     return refuse('receipt_mismatch', 'no receipt of this node backs the claim')
   const { receipt } = read
-  if (receipt.sessionId !== request.sessionId || receipt.channelId !== channel)
+  if (receipt.sessionId !== claim.sessionId || receipt.channelId !== channel)
     return refuse('receipt_mismatch', 'the receipt is of another session')
-  if (receipt.cumulativeMicros !== request.claimMicros)
+  if (receipt.cumulativeMicros !== claim.claimMicros)
     return refuse('receipt_mismatch', `the receipts sum to ${receipt.cumulativeMicros} micro-USDC`)
   return null
 }
 
 /** Whether the agent has authorised this much. */
-function voucherFault({ voucher, channel, claimMicros }: CloseRequest, id: Hex): SignerRefusal | null {
+function voucherFault({ voucher, channel, claimMicros }: BackedClaim, id: Hex): SignerRefusal | null {
   if (!voucher || voucher.cumulativeMicros < claimMicros)
     return refuse('voucher_required', 'no voucher of the agent covers the claim')
   const signer = recoverSigner(voucherDigest(channel, id, voucher.cumulativeMicros), voucher.signature)
@@ -64,14 +62,28 @@ function voucherFault({ voucher, channel, claimMicros }: CloseRequest, id: Hex):
 }
 
 /** Judges a close by what it brings along. @returns null when it may be signed */
-export function closeFault(request: CloseRequest, grounds: Grounds): SignerRefusal | null {
-  const foreign = channelFault(request, grounds)
+function closeFault(claim: BackedClaim, grounds: Grounds): SignerRefusal | null {
+  const foreign = channelFault(claim, grounds)
   if (foreign) return foreign
-  if (BigInt(request.nonce) > MAX_UINT256) return refuse('validation_failed', 'the nonce is not a uint256')
-  const id = channelId(request.channel)
+  const id = channelId(claim.channel)
   const before = grounds.signedMicros(id)
-  if (request.claimMicros < before)
+  if (claim.claimMicros < before)
     return refuse('illegal_transition', `a close at ${before} micro-USDC was signed already; it cannot sink`)
-  if (request.claimMicros === ZERO) return null
-  return receiptFault(request, id, grounds.provider) ?? voucherFault(request, id)
+  if (claim.claimMicros === ZERO) return null
+  return receiptFault(claim, id, grounds.provider) ?? voucherFault(claim, id)
+}
+
+/** Judges closes one by one: what is wrong with one is no reason against another. */
+export function judgeCloses(
+  { claims }: CloseRequest,
+  grounds: Grounds,
+): { sound: BackedClaim[]; refused: SignedClose['refused'] } {
+  const sound: BackedClaim[] = []
+  const refused: SignedClose['refused'] = []
+  for (const claim of claims) {
+    const fault = closeFault(claim, grounds)
+    if (fault) refused.push({ sessionId: claim.sessionId, ...fault })
+    else sound.push(claim)
+  }
+  return { sound, refused }
 }

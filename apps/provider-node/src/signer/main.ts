@@ -10,7 +10,7 @@ import { addressOfKey, signDigest } from '@orien/sdk'
 import { readOperatorKey } from '../identity/keys.ts'
 import { loadProvider } from '../identity/providerFile.ts'
 import { openBook } from './book.ts'
-import { closeFault } from './judge.ts'
+import { judgeCloses } from './judge.ts'
 import { closeDigest, signerAnswer, signerRequest } from './request.ts'
 
 /** Above every uid that a sandbox gets: nothing else runs under it. */
@@ -43,11 +43,13 @@ async function serve(dataDir: string): Promise<void> {
     if (!parsed.ok)
       return tell({ id: parsed.id, code: 'validation_failed', detail: 'not a request to close' })
     const { id, request } = parsed.value
-    const fault = closeFault(request, grounds)
-    if (fault) return tell({ id, ...fault })
+    const { sound, refused } = judgeCloses(request, grounds)
+    if (sound.length === 0) return tell({ id, closed: { refused } })
     // Remembered before it leaves.
-    book.note(channelId(request.channel), request.claimMicros)
-    return tell({ id, signature: signDigest(key, closeDigest(request)) })
+    for (const { channel, claimMicros } of sound) book.note(channelId(channel), claimMicros)
+    const { chain, registration } = provider
+    const digest = closeDigest(chain, registration.payout, { claims: sound, deadline: request.deadline })
+    return tell({ id, closed: { signature: signDigest(key, digest), refused } })
   })
 }
 

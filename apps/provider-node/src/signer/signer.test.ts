@@ -17,13 +17,13 @@ import { memoryHolds } from '../testing/memory.ts'
 import { FIXTURES } from '../testing/node.ts'
 import { startWorld, type World } from '../testing/world.ts'
 import { openSigner, type Signer } from './client.ts'
-import { type CloseRequest, closeDigest } from './request.ts'
+import { type BackedClaim, closeDigest } from './request.ts'
 
 const log = silentLog
 let world: World
 let session: TestSession
 /** A close that is backed by a real run of a real node. */
-let sound: CloseRequest
+let sound: BackedClaim
 let signer: Signer | undefined
 
 beforeAll(async () => {
@@ -34,12 +34,9 @@ beforeAll(async () => {
   const kept = (await readJournal(join(world.dataDir, JOURNAL_PATH))).sessions.get(session.sessionId)
   invariant(kept?.lastReceipt && kept.voucher, 'the journal keeps what backs a claim')
   sound = {
-    kind: 'close',
     sessionId: session.sessionId,
     channel: session.channel,
     claimMicros: cumulativeMicros,
-    nonce: '5',
-    deadline: 1_900_000_000,
     voucher: kept.voucher,
     receipt: kept.lastReceipt,
   }
@@ -55,10 +52,17 @@ const open = async () => {
   return signer
 }
 
-const refusalOf = async (request: unknown) => {
+const DEADLINE = 1_900_000_000
+const closeOf = (...claims: unknown[]) => ({
+  kind: 'close' as const,
+  claims: claims as BackedClaim[],
+  deadline: DEADLINE,
+})
+
+const refusalOf = async (claim: unknown) => {
   const opened = signer ?? (await open())
-  return opened.signClose(request as CloseRequest).then(
-    () => 'signed',
+  return opened.signClose(closeOf(claim)).then(
+    ({ refused }) => refused[0]?.code ?? 'signed',
     (error: { code?: string }) => error.code ?? 'uncoded',
   )
 }
@@ -66,7 +70,18 @@ const refusalOf = async (request: unknown) => {
 describe('the process that holds the operator key', () => {
   test('signs a close that receipts and a voucher back, as the registered operator', async () => {
     const { address, signClose } = await open()
-    expect(recoverSigner(closeDigest(sound), await signClose(sound))).toBe(address)
+    const { signature } = await signClose(closeOf(sound))
+    const digest = closeDigest(sound.channel, sound.channel.payee, closeOf(sound))
+    expect(recoverSigner(digest, signature ?? '0x')).toBe(address)
+  })
+
+  test('judges the closes of a batch one by one, and signs under the sound ones alone', async () => {
+    const { address, signClose } = await open()
+    const { receipt, voucher, ...bare } = sound
+    const { signature, refused } = await signClose(closeOf({ ...bare, receipt }, sound, { ...bare, voucher }))
+    expect(refused.map(({ code }) => code)).toEqual(['voucher_required', 'receipt_mismatch'])
+    const digest = closeDigest(sound.channel, sound.channel.payee, closeOf(sound))
+    expect(recoverSigner(digest, signature ?? '0x')).toBe(address)
   })
 
   test('refuses whatever is not backed, each with its code', async () => {
@@ -84,13 +99,12 @@ describe('the process that holds the operator key', () => {
       ['voucher_required', { ...bare, receipt }],
       ['voucher_required', { ...sound, voucher: session.voucher(sound.claimMicros - 1n) }],
       ['voucher_invalid', { ...sound, voucher: { ...voucher, cumulativeMicros: micros(HOLD * 9n) } }],
-      ['validation_failed', { ...sound, nonce: `${1n << 256n}` }],
     ]
     for (const [code, request] of cases) expect([code, await refusalOf(request)]).toEqual([code, code])
   })
 
   test('signs no close below one that it has signed, not even after a restart', async () => {
-    await (await open()).signClose(sound)
+    await (await open()).signClose(closeOf(sound))
     const { receipt, voucher, ...bare } = sound
     const lower = { ...bare, claimMicros: micros(0n) }
     expect(await refusalOf(lower)).toBe('illegal_transition')
@@ -103,10 +117,10 @@ describe('the process that holds the operator key', () => {
   test('that is killed is started again, and what it was asked is answered', async () => {
     const { pid, signClose } = await open()
     const before = pid()
-    const first = await signClose(sound)
+    const first = await signClose(closeOf(sound))
     invariant(before, 'a process has an id')
     process.kill(before, 'SIGKILL')
-    expect(await signClose(sound)).toBe(first)
+    expect(await signClose(closeOf(sound))).toEqual(first)
     expect(pid()).not.toBe(before)
   })
 

@@ -8,8 +8,9 @@ import {
   parseEventLogs,
   toFunctionSelector,
 } from 'viem'
-import { ask } from '../chain/ask.ts'
+import { ask, askValue, type Unreachable } from '../chain/ask.ts'
 import type { ChainClient } from '../chain/connect.ts'
+import type { ContractCall } from './contractCall.ts'
 import { encodeBatch, type SignedBatch } from './encodeBatch.ts'
 import { type CallError, type Simulation, simulateCall } from './simulateCall.ts'
 
@@ -26,7 +27,25 @@ export async function simulateBatch(
   batches: readonly SignedBatch[],
   from: Address,
 ): Promise<BatchSimulation> {
-  const call = encodeBatch(escrow, kind, batches)
+  const trial = await simulateBatchCall(client, kind, encodeBatch(escrow, kind, batches), from)
+  if (trial.status !== 'ok') return trial
+  const counts = batches.map(({ terms }) => terms.claims.length)
+  const refusals = counts.map((count, index) => {
+    const start = counts.slice(0, index).reduce((sum, each) => sum + each, 0)
+    return trial.refusals.slice(start, start + count)
+  })
+  return { status: 'ok', gas: trial.gas, refusals }
+}
+
+/** The same of a batch that is encoded already: one answer a claim, in their order. */
+export async function simulateBatchCall(
+  client: ChainClient,
+  kind: BatchKind,
+  call: ContractCall,
+  from: Address,
+): Promise<
+  { status: 'ok'; gas: bigint; refusals: (CallError | null)[] } | Exclude<Simulation, { status: 'ok' }>
+> {
   const simulation = await simulateCall(client, call, from)
   if (simulation.status !== 'ok') return simulation
   const answer = await ask(client.call({ account: from, ...call, gas: simulation.gas }))
@@ -35,13 +54,7 @@ export async function simulateBatch(
     return answer.isRevert
       ? { status: 'reverted', error: 'Unknown', detail: answer.message }
       : { status: 'refused', detail: answer.message }
-  const flat = decodeRefusals(kind, answer.value.data ?? '0x')
-  const counts = batches.map(({ terms }) => terms.claims.length)
-  const refusals = counts.map((count, index) => {
-    const start = counts.slice(0, index).reduce((sum, each) => sum + each, 0)
-    return flat.slice(start, start + count)
-  })
-  return { status: 'ok', gas: simulation.gas, refusals }
+  return { status: 'ok', gas: simulation.gas, refusals: decodeRefusals(kind, answer.value.data ?? '0x') }
 }
 
 function decodeRefusals(kind: BatchKind, data: Hex): (CallError | null)[] {
@@ -113,4 +126,15 @@ export function readBatchLogs(escrow: Address, logs: readonly Log[]): BatchOutco
     if (eventName === 'Credited') outcome.credited.push({ account: args.account, micros: args.amount })
   }
   return outcome
+}
+
+/** Reads what a mined batch did from the logs of its receipt. */
+export async function readBatchOutcome(
+  client: ChainClient,
+  escrow: Address,
+  txHash: Hex,
+): Promise<{ status: 'read'; outcome: BatchOutcome } | Unreachable> {
+  const receipt = await askValue(client.getTransactionReceipt({ hash: txHash }))
+  if (receipt.status === 'unreachable') return receipt
+  return { status: 'read', outcome: readBatchLogs(escrow, receipt.value.logs) }
 }

@@ -1,0 +1,2 @@
+ALTER TABLE "transactions" ADD COLUMN "carrier_id" text;--> statement-breakpoint
+CREATE INDEX "transactions_carrier" ON "transactions" USING btree ("carrier_id") WHERE "transactions"."carrier_id" is not null;
