@@ -11,10 +11,11 @@ import { acceptVoucher } from '../../apps/coordinator/src/session/voucher.ts'
 import { collectClaims } from '../../apps/coordinator/src/settlement/claim.ts'
 import { createClaimDesk } from '../../apps/coordinator/src/settlement/claimDesk.ts'
 import { applyFailure, applySuccess } from '../../apps/coordinator/src/settlement/effects.ts'
-import { moveTransaction, selectCarried, selectOpenTransactions } from '../../apps/coordinator/src/settlement/store.ts'
+import { moveTransaction } from '../../apps/coordinator/src/settlement/store.ts'
 import { amountOf, capOf } from './choices.ts'
 import type { Effort, Lie, Operation } from './operations.ts'
 import { signVoucher, TOOLS, topUpOf } from './parties.ts'
+import { oldestPlanned } from './planned.ts'
 import type { Receipt, Run } from './reference.ts'
 import * as reference from './reference.ts'
 import * as referenceChain from './referenceChain.ts'
@@ -296,10 +297,7 @@ async function sweepAll(scene: Scene): Promise<void> {
 async function chain(scene: Scene, op: Of<'chain'>): Promise<void> {
   const { ctx } = scene.replica
   const place = placeOf(scene, op.session)
-  const open = await selectOpenTransactions(ctx.db.read, { except: [], limit: 100 })
-  const carried = await Promise.all(open.map(({ id }) => selectCarried(ctx.db.read, id)))
-  const all = [...open, ...carried.flat().filter(({ status }) => status === 'planned')]
-  const row = all.find((candidate) => candidate.sessionId === place.model.id)
+  const row = await oldestPlanned(ctx, place.model.id)
   expect(row?.kind).toBe(place.model.planned[0]?.kind)
   if (!row) return
   const { amountMicros } = row

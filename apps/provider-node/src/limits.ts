@@ -16,6 +16,8 @@ export const NODE_LIMITS = {
   manifestBytes: 1_048_576,
   /** Tools of earlier tools files that accepted work may still name. */
   retiredTools: 1_000,
+  /** Receipts of a session that are given up when they are disputed: as many runs as may have been under way by then. */
+  concededReceipts: 8,
   /** A message from the coordinator: arguments at their largest, and a chunk of a file. */
   messageBytes: 2 * 1_048_576,
   /** Above this, logs and file chunks wait for the socket to drain. */

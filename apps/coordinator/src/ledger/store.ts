@@ -21,7 +21,7 @@ export async function insertTransfer(
 }
 
 /** A planned transfer and what it is for. */
-export type TransferOf = { sessionId: string; reference: string; transfer: Transfer }
+type TransferOf = { sessionId: string; reference: string; transfer: Transfer }
 
 /** The same for many transfers at once. */
 export async function insertTransfers(tx: Executor, planned: readonly TransferOf[]): Promise<void> {

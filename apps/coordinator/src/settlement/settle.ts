@@ -24,7 +24,7 @@ export type ClosedChannel = {
 }
 
 /** A close that is final, and what the chain made of it. */
-export type FinalClose = { row: TransactionRow; closed: ClosedChannel }
+type FinalClose = { row: TransactionRow; closed: ClosedChannel }
 
 /** What a batch did, for each of the closes that it carries: closed, or why not. */
 export function readClosings(

@@ -1,9 +1,10 @@
-import { type ClosingClaim, type ErrorCode, OrienError, type ToNode, ZERO } from '@orien/protocol'
+import { type ClosingClaim, type ErrorCode, OrienError, type ToNode } from '@orien/protocol'
 import { checkChannelTerms } from '../admission/checkDispatch.ts'
 import type { SignedOffer } from '../identity/offer.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Operator } from '../signer/client.ts'
 import type { BackedClaim, SignedClose } from '../signer/request.ts'
+import { standOf } from './standOf.ts'
 
 type ClaimRequest = Extract<ToNode, { type: 'claimRequest' }>
 type Refusal = SignedClose['refused'][number]
@@ -18,8 +19,8 @@ export type Claimant = {
 }
 
 /**
- * Signs the close of sessions' channels: each at exactly what our receipts say, never below them (the provider's loss)
- * and never above (the agent's); the others are signed without it. After the signature no work of these sessions is
+ * Signs the close of sessions' channels: each at exactly what our receipts say ({@link standOf}), never below (the
+ * provider's loss) and never above (the agent's); the others are signed without it. After the signature no work of these sessions is
  * taken any more; that is on the disk before the signature leaves, because whoever holds it can close the channels at
  * any later time.
  */
@@ -52,10 +53,9 @@ function faultOf(claimant: Claimant, claim: ClosingClaim): { code: ErrorCode; de
   if (foreign) return foreign
   if (claimant.isOpen(claim.sessionId))
     return { code: 'illegal_transition', detail: 'runs of the session have no receipt yet' }
-  const earnedMicros = session?.head.cumulativeMicros ?? ZERO
-  if (claim.claimMicros === earnedMicros) return null
-  const detail = `our receipts of the session sum to ${earnedMicros} micro-USDC`
-  return { code: 'receipt_mismatch', detail }
+  const { sumMicros } = standOf(claimant.journal, session)
+  if (claim.claimMicros === sumMicros) return null
+  return { code: 'receipt_mismatch', detail: `our receipts of the session sum to ${sumMicros} micro-USDC` }
 }
 
 async function closeSession({ journal, offer }: Claimant, { sessionId }: ClosingClaim): Promise<void> {
@@ -68,6 +68,8 @@ async function closeSession({ journal, offer }: Claimant, { sessionId }: Closing
 
 /** What the signer does not find backed it refuses, whatever this process believes. */
 function back({ journal }: Claimant, claim: ClosingClaim): BackedClaim {
-  const { voucher, lastReceipt } = journal.state.sessions.get(claim.sessionId) ?? {}
-  return { ...claim, ...(voucher ? { voucher } : {}), ...(lastReceipt ? { receipt: lastReceipt } : {}) }
+  const session = journal.state.sessions.get(claim.sessionId)
+  const { receipt } = standOf(journal, session)
+  const { voucher } = session ?? {}
+  return { ...claim, ...(voucher ? { voucher } : {}), ...(receipt ? { receipt } : {}) }
 }

@@ -55,6 +55,8 @@ const sessionRecord = z.strictObject({
   voucher: voucher.optional(),
   /** The receipt at the head of the chain: what backs a claim. */
   lastReceipt: z.string().optional(),
+  /** The last receipt that the coordinator has acknowledged: what both sides stand behind. */
+  agreedReceipt: z.string().optional(),
   /** The close was signed: no work may come after it. */
   closed: z.boolean(),
   /** No new work. */

@@ -55,14 +55,11 @@ export function applyRecord(state: JournalState, record: JournalRecord): void {
       applyReceipt(state, record)
       return
     case 'acknowledged':
-      state.pendingReceipts.delete(record.executionId)
+      applyAcknowledged(state, record.executionId)
       return
-    case 'refused': {
-      const pending = state.pendingReceipts.get(record.executionId)
-      const { code, detail, isFinal } = record
-      if (pending) pending.refusal = { code, detail, isFinal }
+    case 'refused':
+      applyRefused(state, record)
       return
-    }
     case 'ended':
     case 'closed':
     case 'forgotten': {
@@ -136,6 +133,24 @@ function applyReceipt(state: JournalState, record: Extract<JournalRecord, { t: '
   state.openRuns.delete(record.executionId)
   const { executionId, sessionId, jws } = record
   state.pendingReceipts.set(executionId, { executionId, sessionId, sequence, jws })
+}
+
+/** Receipts are acknowledged in their order: the chain would be broken otherwise. */
+function applyAcknowledged(state: JournalState, executionId: string): void {
+  const pending = state.pendingReceipts.get(executionId)
+  const session = pending && state.sessions.get(pending.sessionId)
+  if (session) session.agreedReceipt = pending.jws
+  state.pendingReceipts.delete(executionId)
+}
+
+function applyRefused(state: JournalState, record: Extract<JournalRecord, { t: 'refused' }>): void {
+  const pending = state.pendingReceipts.get(record.executionId)
+  if (!pending) return
+  const { code, detail, isFinal } = record
+  pending.refusal = { code, detail, isFinal }
+  const session = state.sessions.get(pending.sessionId)
+  // Its chain of receipts is broken from here on: whatever came after it would be unpaid as well.
+  if (session && isFinal) session.ended = true
 }
 
 function dropSession(state: JournalState, sessionId: string): void {

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Hex, micros, receiptFault, sha256Hex, ZERO } from '@orien/protocol'
+import { type Hex, micros, receiptFault, sha256Hex, type UsdcMicros, ZERO } from '@orien/protocol'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { HOLD } from '../testing/agent.ts'
 import { startWorld, type World } from '../testing/world.ts'
@@ -193,6 +193,31 @@ describe('money', () => {
     for (const receipt of refused) expect(receipt).toMatchObject({ reason: 'rejected', costMicros: 0n })
     world.coordinator.send({ type: 'endSession', sessionId: session.sessionId })
     for (const receipt of await Promise.all(receipts.slice(0, 2))) expect(receipt.reason).toBe('cancelled')
+  })
+
+  test('a disputed receipt ends the session, which is closed at the last sum that both sides stand behind', async () => {
+    const session = world.newSession()
+    const { coordinator } = world
+    const agreed = await world.run(session.work())
+    coordinator.acknowledges = false
+    const disputed = await world.run(session.work())
+    const { sessionId, channel } = session
+    const ask = (claimMicros: UsdcMicros) => {
+      const claims = [{ sessionId, channel, claimMicros }]
+      coordinator.send({ type: 'claimRequest', requestId: 7, claims, deadline: 2_000_000_000 })
+      return coordinator.next('claim')
+    }
+    const refused = [{ sessionId, code: 'receipt_mismatch' }]
+    expect(await ask(agreed.cumulativeMicros)).toMatchObject({ refused })
+    const { executionId } = disputed
+    coordinator.send({ type: 'receiptRefused', executionId, code: 'receipt_disputed', detail: 'too long' })
+    const after = session.work()
+    expect(await world.run(after)).toMatchObject({ reason: 'rejected' })
+    expect(await ask(disputed.cumulativeMicros)).toMatchObject({ refused })
+    const closed = await ask(agreed.cumulativeMicros)
+    expect(closed).toMatchObject({ refused: [] })
+    expect(closed.signature).toBeDefined()
+    coordinator.acknowledges = true
   })
 
   test('a claim is signed at exactly the sum of the receipts, and ends the session', async () => {
