@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFile, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -28,11 +29,15 @@ afterEach(async () => {
 })
 
 /** The program as `orien provider start` runs it; its log lines as they come. */
-function startMain(...args: string[]): { child: ChildProcess; log: Inbox<Line>; lines: string[] } {
+function startMain(
+  args: readonly string[],
+  cwd = tmpdir(),
+): { child: ChildProcess; log: Inbox<Line>; lines: string[] } {
   const main = fileURLToPath(new URL('./main.ts', import.meta.url))
   const started = spawn(process.execPath, [main, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { PATH: '/usr/bin:/bin' },
+    cwd,
   })
   child = started
   const log: Inbox<Line> = createInbox()
@@ -51,7 +56,7 @@ describe('the node’s process', () => {
   test('starts, is let in, and on SIGTERM ends in order with its receipts told', async () => {
     // Nobody answers there, and nothing asks: no work comes.
     const args = ['--data-dir', dataDir, '--tools', manifest, '--rpc-url', 'http://127.0.0.1:9']
-    const { child: node, log, lines } = startMain(...args)
+    const { child: node, log, lines } = startMain(args)
     await log.take(event('node.live'))
     expect((await coordinator.next('hello')).version).toMatch(/^\d+\.\d+\.\d+$/)
     const exited = once(node, 'exit')
@@ -61,11 +66,19 @@ describe('the node’s process', () => {
     expect(lines.every((line) => !line.includes(dataDir))).toBe(true)
   })
 
+  test('is let in from a data directory that is named relative to where it was started', async () => {
+    const args = ['--data-dir', basename(dataDir), '--rpc-url', 'http://127.0.0.1:9']
+    const { log } = startMain(args, dirname(dataDir))
+    expect(await log.take(({ event }) => /^node\.(live|unstartable)$/.test(event))).toMatchObject({
+      event: 'node.live',
+    })
+  })
+
   test('reads its tools file again on SIGHUP, goes on with the old one when the new one is wrong, and says which line', async () => {
     const own = join(dataDir, 'orien.tools.yaml')
     await copyFile(join(FIXTURES, 'echo.mjs'), join(dataDir, 'echo.mjs'))
     await copyFile(manifest, own)
-    const { child: node, log } = startMain('--data-dir', dataDir, '--rpc-url', 'http://127.0.0.1:9')
+    const { child: node, log } = startMain(['--data-dir', dataDir, '--rpc-url', 'http://127.0.0.1:9'])
     await log.take(event('node.live'))
     const text = await readFile(own, 'utf8')
     await writeFile(own, text.replace('- id: echo', '- id: Echo!'))
@@ -79,7 +92,7 @@ describe('the node’s process', () => {
   })
 
   test('works for its owner alone with --standalone, and no coordinator hears of it', async () => {
-    const { log } = startMain('--data-dir', dataDir, '--tools', manifest, '--standalone')
+    const { log } = startMain(['--data-dir', dataDir, '--tools', manifest, '--standalone'])
     const { apiUrl } = await log.take(event('node.started'))
     expect((await fetch(`${apiUrl}/health`)).status).toBe(401)
     expect(coordinator.registrations).toBe(0)
@@ -91,7 +104,7 @@ describe('the node’s process', () => {
     ['a number is none', ['--data-dir', 'x', '--port', 'many'], '--port'],
     ['there is no node in the directory', ['--data-dir', 'nowhere-at-all'], ''],
   ])('says in one line what is wrong when %s, and exits with 1', async (_title, args, detail) => {
-    const { child: node, log } = startMain(...args)
+    const { child: node, log } = startMain(args)
     const line = await log.take(event('node.unstartable'))
     expect(JSON.stringify(line.err)).toContain(detail)
     if (node.exitCode === null) await once(node, 'exit')

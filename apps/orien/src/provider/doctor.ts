@@ -29,7 +29,8 @@ export const examineProvider: Handler<Options> = async (shell, options) => {
   const faults = findings.filter(({ state }) => state === 'fault').length
   const warnings = findings.filter(({ state }) => state === 'warning').length
   if (terminal.isJson) terminal.printJson({ healthy: faults === 0, faults, warnings, findings })
-  else terminal.say(faults === 0 ? 'Nothing keeps this node from being rented.' : counted(faults, 'fault'))
+  else if (faults + warnings === 0) terminal.say('Nothing keeps this node from being rented.')
+  else terminal.say(`${counted(faults, 'fault')}, ${counted(warnings, 'warning')}`)
   return faults === 0 ? 0 : 1
 }
 

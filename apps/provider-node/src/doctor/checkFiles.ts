@@ -74,7 +74,7 @@ export async function checkProcess(
   dataDir: string,
 ): Promise<{ finding: Finding; status: Record<string, unknown> | null }> {
   const pid = await lockHolder(dataDir)
-  if (pid === null) return { finding: ok('process', 'no node runs here'), status: null }
+  if (pid === null) return { finding: warning('process', 'node_stopped', 'no node runs here'), status: null }
   try {
     const status = await askNode(dataDir, { method: 'GET', path: '/status' })
     return { finding: ok('process', `the node runs, process ${pid}`), status }

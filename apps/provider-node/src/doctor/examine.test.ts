@@ -60,10 +60,10 @@ const rpc = { eth_chainId: `0x${CHAIN.chainId.toString(16)}`, eth_getCode: '0x60
 const place = { '/.well-known/orien.json': { chainId: CHAIN.chainId, escrow: CHAIN.escrow } }
 
 describe('the doctor', () => {
-  test('finds nothing where all is right, but that a node which never ran is not registered', async () => {
+  test('finds nothing where all is right, but that a node which never ran does not run and is not registered', async () => {
     const [rpcUrl, coordinatorUrl] = [await answering(rpc), await answering(place)]
     const findings = await look({ rpcUrl, coordinatorUrl })
-    expect(codesOf(findings)).toEqual(['not_registered'])
+    expect(codesOf(findings)).toEqual(['node_stopped', 'not_registered'])
     expect(findings.map(({ check }) => check)).toEqual(
       expect.arrayContaining([
         'node',

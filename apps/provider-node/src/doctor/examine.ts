@@ -37,8 +37,8 @@ export async function* examine(options: ExamineOptions): AsyncGenerator<Finding>
   yield finding
   if (provider) yield* await checkKeys(dataDir)
   const { finding: process, status } = await checkProcess(dataDir)
-  yield process
   if (provider) {
+    yield process
     yield await checkRulesFile(dataDir)
     yield await checkJournal(dataDir)
   }

@@ -4,6 +4,7 @@ export const FAULTS = {
   provider_file_wrong: 'Restore provider.json from a backup, or make a new node in another directory.',
   key_missing: 'Restore the file from a backup; a node without its keys has to be made anew.',
   key_readable_by_others: 'Run chmod 600 on the file. If others may have read it, make a new node.',
+  node_stopped: 'Start it: orien provider start; or let a service do so: orien provider service install.',
   rules_wrong: 'Correct rules.json, or remove it and give your decisions again.',
   journal_damaged: 'Keep a copy, then restore the journal from a backup: unclaimed vouchers are in it.',
   receipts_untold: 'Start the node and let it reach its coordinator: receipts go out by themselves.',
@@ -44,7 +45,7 @@ export const FAULTS = {
 /** See {@link FAULTS}. */
 export type FaultCode = keyof typeof FAULTS
 
-/** One line of the doctor. A warning keeps nobody from renting the node. */
+/** One line of the doctor. A warning is something that the owner may want as it is. */
 export type Finding = { check: string; detail: string } & (
   | { state: 'ok' }
   | { state: 'warning' | 'fault'; code: FaultCode; fix: string }

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { type Id, OrienError, readReceipt } from '@orien/protocol'
 import { readChannelState } from '@orien/sdk'
 import { openTracing, type Tracing } from '@orien/tracing'
@@ -83,7 +83,8 @@ type Loaded = {
  * @throws OrienError `sandbox_unavailable`, `setup_failed`, `validation_failed` (tool manifest), `database_in_use`,
  * `unreadable` (journal)
  */
-export async function startNode(options: NodeOptions): Promise<RunningNode> {
+export async function startNode(given: NodeOptions): Promise<RunningNode> {
+  const options = withAbsoluteDir(given)
   const closers: (() => Promise<void>)[] = []
   const closeAll = async () => {
     for (const close of closers.splice(0).reverse()) await close()
@@ -114,6 +115,12 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     throw error
   }
 }
+
+/** Its programs are started in other directories, where a relative name would mean something else. */
+export const withAbsoluteDir = <T extends { dataDir: string }>(options: T): T => ({
+  ...options,
+  dataDir: resolve(options.dataDir),
+})
 
 async function load(options: NodeOptions, closers: (() => Promise<void>)[]): Promise<Loaded> {
   const { dataDir, clock = systemClock, log = silentLog } = options

@@ -10,7 +10,7 @@ import { systemRandom } from '../random.ts'
 import { createHistory } from '../run/history.ts'
 import { openStage } from '../stage.ts'
 import { createNodeMetrics } from '../telemetry/metrics.ts'
-import { listen, type NodeOptions } from './startNode.ts'
+import { listen, type NodeOptions, withAbsoluteDir } from './startNode.ts'
 import { sandboxesOf } from './status.ts'
 import { VERSION } from './version.ts'
 
@@ -27,8 +27,9 @@ export type StandaloneNode = { apiUrl: string; apiToken: string; stop(): Promise
  * @throws OrienError as `startNode` does
  */
 export async function startStandalone(
-  options: Omit<NodeOptions, 'coordinatorUrl' | 'rpcUrl' | 'readChannel'>,
+  given: Omit<NodeOptions, 'coordinatorUrl' | 'rpcUrl' | 'readChannel'>,
 ): Promise<StandaloneNode> {
+  const options = withAbsoluteDir(given)
   const { dataDir, clock = systemClock, random = systemRandom, log = silentLog } = options
   await mkdir(dataDir, { recursive: true, mode: 0o711 })
   const closers = [await lockDataDir(dataDir)]
