@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -73,6 +73,18 @@ async function loadedBy(args: readonly string[]) {
   const packages = loaded.flatMap((url) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1] ?? [])
   return { code, loaded, packages: [...new Set(packages)].sort() }
 }
+
+test('on a Node that runs no TypeScript a command runs on the one that the project brings, or says what it needs', async () => {
+  const bundled = fileURLToPath(new URL('../../../node_modules/.bin/node', import.meta.url))
+  const ended = await spawnOrien(['verify', join(dir, 'nowhere.json')], {
+    nodeArgs: ['--no-experimental-strip-types'],
+  })
+  expect(ended).toMatchObject(
+    existsSync(bundled)
+      ? { code: 1, stderr: expect.stringContaining('nowhere.json') }
+      : { code: 1, stderr: expect.stringContaining('Node 22.18') },
+  )
+})
 
 describe('help', () => {
   test.each(COMMANDS)('of `orien %s` has an example and ends with 0', async (command) => {
