@@ -116,6 +116,21 @@ test('of several function files either all are loaded or none', async () => {
   expect(await read(database.url, 'SELECT release_name()')).toEqual([{ release_name: 'first' }])
 })
 
+test.each([
+  ['return type', `CREATE OR REPLACE FUNCTION release_name() RETURNS int LANGUAGE sql AS $$ SELECT 2 $$;`, 2],
+  [
+    'arguments',
+    `CREATE OR REPLACE FUNCTION release_name(of text DEFAULT 'x') RETURNS text LANGUAGE sql AS $$ SELECT of $$;`,
+    'x',
+  ],
+])('a release may change the %s of a function', async (_what, changed, answer) => {
+  await using database = await createEmptyDatabase()
+  await migrateDatabase({ url: database.url, ...first })
+  for (const round of ['a', 'b'])
+    await migrateDatabase({ url: database.url, ...release(`${answer} ${round}`, [table], changed) })
+  expect(await read(database.url, 'SELECT release_name()')).toEqual([{ release_name: answer }])
+})
+
 test('a database that cannot be reached is database_unavailable', async () => {
   const url = 'postgres://orien:x@127.0.0.1:1/orien'
   await expect(migrateDatabase({ url, ...first })).rejects.toMatchObject({ code: 'database_unavailable' })

@@ -91,7 +91,47 @@ function compareWithFiles(applied: ReadonlySet<string>, migrationsDir: string): 
 }
 
 async function loadFunctions(client: pg.Client, functionFiles: readonly string[]): Promise<void> {
+  const texts = functionFiles.map((path) => readFileSync(path, 'utf8'))
+  const names = texts.flatMap((text) => [...text.matchAll(FUNCTION_NAME)].map(([, name = '']) => name))
   await client.query('BEGIN')
-  for (const path of functionFiles) await client.query(readFileSync(path, 'utf8'))
+  await client.query('SAVEPOINT functions')
+  if (!(await replaceAll(client, texts, names))) {
+    await client.query('ROLLBACK TO SAVEPOINT functions')
+    for (const known of await functionsNamed(client, names)) await client.query(`DROP FUNCTION ${known}`)
+    for (const text of texts) await client.query(text)
+  }
   await client.query('COMMIT')
+}
+
+const FUNCTION_NAME = /^create or replace function (\w+)/gim
+const OTHER_RETURN_TYPE = '42P13'
+
+/**
+ * Replaces functions in place, which a call under way elsewhere does not notice. PostgreSQL keeps a return type, and makes
+ * a second function when arguments change.
+ *
+ * @returns false when that happened
+ */
+async function replaceAll(
+  client: pg.Client,
+  texts: readonly string[],
+  names: readonly string[],
+): Promise<boolean> {
+  try {
+    for (const text of texts) await client.query(text)
+  } catch (error) {
+    if (error instanceof pg.DatabaseError && error.code === OTHER_RETURN_TYPE) return false
+    throw error
+  }
+  return (await functionsNamed(client, names)).length === new Set(names).size
+}
+
+/** With their arguments, as a statement names them. */
+async function functionsNamed(client: pg.Client, names: readonly string[]): Promise<string[]> {
+  const { rows } = await client.query<{ known: string }>(
+    `SELECT oid::regprocedure::text AS known FROM pg_proc
+     WHERE proname = ANY ($1) AND pronamespace = current_schema()::regnamespace`,
+    [names],
+  )
+  return rows.map(({ known }) => known)
 }
