@@ -207,8 +207,8 @@ function honestReceipt(providerId: Id<'provider'>, work: Dispatch, head: Head, e
 }
 
 /** Registers a provider, connects as its node and resolves when sessions can be opened on it. */
-export async function startScriptedNode(stack: Stack): Promise<ScriptedNode> {
-  const owner = await registerScripted(stack, [scriptedTool], RATE)
+export async function startScriptedNode(stack: Stack, tool = scriptedTool): Promise<ScriptedNode> {
+  const owner = await registerScripted(stack, [tool], RATE)
   const node = await connectScripted(stack, { owner, inHand: [], heads: new Map() })
   await authorised(stack, owner.providerId)
   return node

@@ -5,6 +5,8 @@ import { splitCumulative } from './split.ts'
 /** Accounts of the ledger; the id inside makes each one unique. */
 export type AccountName =
   | `agents:${string}:available`
+  /** What the reserve owes an agent. */
+  | `agents:${string}:refunds`
   | `sessions:${string}:budget`
   | `sessions:${string}:payable`
   | `providers:${string}:earnings`
@@ -17,7 +19,7 @@ export type AccountName =
 export type Posting = { account: AccountName; amountMicros: bigint }
 
 /** What a transfer is for. */
-export type TransferKind = 'deposit' | 'capture' | 'settlement' | 'payout' | 'refund'
+export type TransferKind = 'deposit' | 'capture' | 'settlement' | 'payout' | 'refund' | 'reserve_refund'
 
 /** A transfer to be written as it is. */
 export type Transfer = { kind: TransferKind; postings: readonly Posting[] }
@@ -71,4 +73,12 @@ export function planSettlement(input: {
       { account: `rails:${rail}:outbound`, amountMicros: refund },
     ]),
   ].filter((planned) => planned.postings.length > 0)
+}
+
+/** What the rules refund of a settled cost moves from the reserve to what it owes the agent. */
+export function planReserveRefund(agentId: string, amount: UsdcMicros): Transfer {
+  return transfer('reserve_refund', [
+    { account: 'platform:reserve', amountMicros: -amount },
+    { account: `agents:${agentId}:refunds`, amountMicros: amount },
+  ])
 }

@@ -77,6 +77,8 @@ export const reputation = z.strictObject({
   payers: z.int().min(0),
   /** Fees behind the figures: platform's and reserve's shares of settled sessions. */
   feesMicros: usdcMicros,
+  /** What the rules have refunded agents out of this provider's share of the reserve, ever. */
+  refundedMicros: usdcMicros,
   /** From 0 to 1; 0.5 is unknown. See {@link scoreReputation}. */
   reliability: z.number().min(0).max(1),
   /** Fees that reliability rests on, each payer's up to a cap: its sample size. */
@@ -100,6 +102,7 @@ export const UNKNOWN_REPUTATION: Reputation = {
   disputes: 0,
   payers: 0,
   feesMicros: micros(0n),
+  refundedMicros: micros(0n),
   ...scoreReputation([]),
   uptime: { share: 0, hours: 0 },
 }

@@ -101,7 +101,13 @@ describe('the provider that is chosen', () => {
     ...providerView.encode(provider.view),
     id: `prv_${id.repeat(26)}`,
     rateMicrosPerMinute: rate.toString(),
-    reputation: { ...UNKNOWN_REPUTATION, feesMicros: '0', weightMicros: '0', reliability },
+    reputation: {
+      ...UNKNOWN_REPUTATION,
+      feesMicros: '0',
+      refundedMicros: '0',
+      weightMicros: '0',
+      reliability,
+    },
   })
   const pages = [
     { items: [offering('1', 30n), offering('2', 10n)], nextCursor: 'more' },

@@ -19,6 +19,7 @@ import { type Recorder, recordReceipt, reportError } from '../metering/record.ts
 import { deleteProvider, recordHeartbeat, setProviderDisabled } from '../provider/change.ts'
 import { getProvider, listProviders } from '../provider/read.ts'
 import { registerProvider } from '../provider/register.ts'
+import { refundSession } from '../refunds/refundSession.ts'
 import type { Accruer } from '../session/accrue.ts'
 import { endSession } from '../session/end.ts'
 import { openSession } from '../session/open.ts'
@@ -86,6 +87,9 @@ export function serveSessions(app: FastifyInstance, parts: HttpParts, { accruer 
   serve(app, parts, api.listSessions, ({ query }, { caller }) => listSessions(ctx, caller, query))
   serveOnce(app, parts, api.openSession, (unit, { body }, { caller }) => openSession(ctx, unit, caller, body))
   serve(app, parts, api.getSession, ({ params }, { caller }) => getSession(ctx, caller, params.id))
+  serveOnce(app, parts, api.refundSession, (unit, { params }, { caller }) =>
+    refundSession(ctx, unit, caller, params.id),
+  )
   const act: ActVerb = (unit, { params: { id }, body }, { caller }) => {
     switch (body.action) {
       case 'start':

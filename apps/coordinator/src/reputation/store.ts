@@ -30,6 +30,19 @@ export async function selectReputationFacts(
   return rows
 }
 
+/** What was refunded out of each provider's share of the reserve. */
+export async function selectRefunded(pool: pg.Pool, ids: readonly string[]): Promise<Map<string, bigint>> {
+  const { rows } = await pool.query<{ provider: string; amount: string }>({
+    name: 'reputation_refunded',
+    text: `select s.provider_id as provider, (-sum(e.amount_micros))::text as amount
+      from ledger_transfers t join ledger_entries e on e.transfer_id = t.id join sessions s on s.id = t.session_id
+      where t.kind = 'reserve_refund' and e.account = 'platform:reserve' and s.provider_id = any ($1)
+      group by 1`,
+    values: [ids],
+  })
+  return new Map(rows.map(({ provider, amount }) => [provider, BigInt(amount)]))
+}
+
 /** Takes in that a node was heard of. */
 export async function recordBeat(pool: pg.Pool, providerId: string): Promise<void> {
   await pool.query({

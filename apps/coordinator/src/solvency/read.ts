@@ -42,12 +42,14 @@ async function look(ctx: Context): Promise<Solvency> {
   const inEscrow = owed.budgetsMicros + owed.payablesMicros + owed.earningsMicros
   return {
     isSolvent:
-      held.escrowMicros + owed.settlingMicros >= inEscrow && held.reserveMicros >= owed.reserveMicros,
+      held.escrowMicros + owed.settlingMicros >= inEscrow &&
+      held.reserveMicros >= owed.reserveMicros + owed.refundsMicros,
     liabilities: {
       budgetsMicros: micros(owed.budgetsMicros),
       payablesMicros: micros(owed.payablesMicros),
       earningsMicros: micros(owed.earningsMicros),
       reserveMicros: micros(owed.reserveMicros),
+      refundsMicros: micros(owed.refundsMicros),
     },
     holdings: {
       blockNumber: Number(held.blockNumber),

@@ -9,10 +9,18 @@ export type Liabilities = {
   payablesMicros: bigint
   earningsMicros: bigint
   reserveMicros: bigint
+  refundsMicros: bigint
   settlingMicros: bigint
 }
 
-type Row = { budgets: string; payables: string; earnings: string; reserve: string; settling: string }
+type Row = {
+  budgets: string
+  payables: string
+  earnings: string
+  reserve: string
+  refunds: string
+  settling: string
+}
 
 /** Reads all of it in one statement, so in one snapshot. */
 export async function selectLiabilities(db: Executor): Promise<Liabilities> {
@@ -29,6 +37,7 @@ export async function selectLiabilities(db: Executor): Promise<Liabilities> {
       coalesce(sum(amount) filter (where account like 'sessions:%:payable'), 0)::text as payables,
       coalesce(sum(amount) filter (where account like 'providers:%:earnings'), 0)::text as earnings,
       coalesce(sum(amount) filter (where account = 'platform:reserve'), 0)::text as reserve,
+      coalesce(sum(amount) filter (where account like 'agents:%:refunds'), 0)::text as refunds,
       (select coalesce(sum(s.deposit_micros), 0)::text from sessions s
         where s.channel_status = 'closing') as settling
     from balances`)
@@ -38,6 +47,7 @@ export async function selectLiabilities(db: Executor): Promise<Liabilities> {
     payablesMicros: BigInt(row?.payables ?? 0),
     earningsMicros: BigInt(row?.earnings ?? 0),
     reserveMicros: BigInt(row?.reserve ?? 0),
+    refundsMicros: BigInt(row?.refunds ?? 0),
     settlingMicros: BigInt(row?.settling ?? 0),
   }
 }

@@ -182,6 +182,8 @@ export const getSolvency = operation({
       earningsMicros: usdcMicros,
       /** What the reserve has taken in and not refunded. */
       reserveMicros: usdcMicros,
+      /** What the rules have refunded out of it, owed to agents. */
+      refundsMicros: usdcMicros,
     }),
     holdings: z.strictObject({
       /** Of the newest final block; everything here was read at it. */

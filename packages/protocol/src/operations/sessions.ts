@@ -4,6 +4,7 @@ import { depositAuthorization, voucher } from '../channel.ts'
 import { providerId, sessionId } from '../ids.ts'
 import { LIMITS } from '../limits.ts'
 import { usdcMicros } from '../money.ts'
+import { refundCause } from '../refund.ts'
 import { sessionStatus } from '../session.ts'
 import { fileView, page, sessionView } from '../views.ts'
 import { operation, pageQuery } from './operation.ts'
@@ -134,6 +135,34 @@ export const endSession = operation({
   status: 202,
   params,
   output: sessionView,
+  errors: ['not_found', 'illegal_transition'],
+})
+
+/** `POST /api/sessions/:id/refund` */
+export const refundSession = operation({
+  id: 'refundSession',
+  method: 'POST',
+  path: '/api/sessions/:id/refund',
+  tag: 'sessions',
+  summary:
+    'Refunds by rule what a settled session cost: promised files that are missing, claims above the receipts',
+  actor: 'agent',
+  idempotent: true,
+  params,
+  output: z.strictObject({
+    sessionId,
+    items: z.array(
+      z.strictObject({
+        cause: refundCause,
+        /** The execution, or the session for a claim above its receipts. */
+        subject: z.string(),
+        lostMicros: usdcMicros,
+        /** At most what this provider itself has put into the reserve, and a day's cap. */
+        refundedMicros: usdcMicros,
+      }),
+    ),
+    refundedMicros: usdcMicros,
+  }),
   errors: ['not_found', 'illegal_transition'],
 })
 

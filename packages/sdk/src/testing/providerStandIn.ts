@@ -153,7 +153,7 @@ export async function makeProvider(name: string): Promise<ProviderStandIn> {
     isolation: 'namespaces',
     registration: signed,
     offer: offerText,
-    reputation: { ...UNKNOWN_REPUTATION, feesMicros: '0', weightMicros: '0' },
+    reputation: { ...UNKNOWN_REPUTATION, feesMicros: '0', refundedMicros: '0', weightMicros: '0' },
     registeredAt: INSTANT,
   })
   return {

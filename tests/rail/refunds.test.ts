@@ -1,0 +1,86 @@
+import { auditLedger, createPool } from '@orien/coordinator'
+import { getProvider, getSolvency, micros, refundSession } from '@orien/protocol'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type ScriptedNode, scriptedTool, startScriptedNode } from '../harness/scriptedNode.ts'
+import { createAgent, type Stack, startStack, type TestAgent } from '../harness/stack.ts'
+
+let stack: Stack
+let node: ScriptedNode
+let agent: TestAgent
+
+const image = { name: 'image.png', sha256: 'a'.repeat(64), bytes: 7 }
+const RUN_MS = 200
+/** At 10 micro-USDC a millisecond. */
+const COST = 2_000n
+const RESERVE_SHARE = 60n
+
+beforeAll(async () => {
+  stack = await startStack()
+  node = await startScriptedNode(stack, { ...scriptedTool, outputs: ['image.png', '*.log'] })
+  agent = await createAgent(stack, 20_000_000n)
+})
+afterAll(() => stack.stop())
+
+/** A settled session with one run that has written these files. */
+async function settle(outputs: (typeof image)[]) {
+  const { providerId } = node
+  const session = await agent.orien.openSession({ providerId, budgetMicros: micros(100_000n) })
+  const run = await session.execute({ tool: 'block', args: {}, maxCostMicros: micros(20_000n) })
+  await node.finish(await node.dispatchOf(run.id), RUN_MS, { outputs })
+  await run.wait()
+  const settled = async () => {
+    await session.end()
+    return session.settled()
+  }
+  return { session, executionId: run.id, settled }
+}
+
+const ask = (id: Parameters<typeof agent.orien.session>[0]) =>
+  agent.orien.call(refundSession, { params: { id } }, { idempotencyKey: `${id}-${Math.random()}` })
+
+test('a run that wrote what its tool promises is not refunded, nor anything before the settlement is final', async () => {
+  const { session, settled } = await settle([image])
+  await expect(ask(session.id)).rejects.toMatchObject({ code: 'illegal_transition' })
+  await settled()
+  expect(await ask(session.id)).toMatchObject({ items: [], refundedMicros: 0n })
+  const stranger = await createAgent(stack, 0n)
+  const attempt = stranger.orien.call(refundSession, { params: { id: session.id } }, { idempotencyKey: 'x' })
+  await expect(attempt).rejects.toMatchObject({ code: 'not_found' })
+})
+
+test('a run without a promised file is refunded once, out of what this provider itself put into the reserve', async () => {
+  const { session, executionId, settled } = await settle([])
+  await settled()
+  const shares = 2n * RESERVE_SHARE
+  const item = { cause: 'missing_output', subject: executionId, lostMicros: COST, refundedMicros: shares }
+  const answers = await Promise.all(Array.from({ length: 10 }, () => ask(session.id)))
+  for (const answer of answers) expect(answer).toMatchObject({ items: [item], refundedMicros: shares })
+})
+
+test('attack: agent and provider are one, and every run lacks its file; they lose seven in a hundred of all they pay', async () => {
+  const runs = 5
+  for (let index = 0; index < runs; index += 1) {
+    const { session, settled } = await settle([])
+    await settled()
+    expect(await ask(session.id)).toMatchObject({ refundedMicros: RESERVE_SHARE })
+  }
+  // The two sessions above are theirs, too.
+  const sessions = BigInt(runs) + 2n
+  const paid = sessions * COST
+  const earned = (paid * 9n) / 10n
+  const refunded = sessions * RESERVE_SHARE
+  expect(paid - earned - refunded).toBe((paid * 7n) / 100n)
+  const { liabilities } = await agent.orien.call(getSolvency, {})
+  expect(liabilities).toMatchObject({ reserveMicros: 0n, refundsMicros: refunded })
+  const { reputation } = await agent.orien.call(getProvider, { params: { id: node.providerId } })
+  expect(reputation.refundedMicros).toBe(refunded)
+})
+
+test('what is refunded stays covered by the reserve’s account, and the books balance', async () => {
+  const { isSolvent, holdings, liabilities } = await agent.orien.call(getSolvency, {})
+  expect(isSolvent).toBe(true)
+  expect(holdings.reserveMicros).toBe(liabilities.reserveMicros + liabilities.refundsMicros)
+  const pool = createPool({ url: stack.database.url, connections: 1 })
+  const drift = await auditLedger(pool).finally(() => pool.end())
+  expect(drift.filter(({ violations }) => violations > 0)).toEqual([])
+})
