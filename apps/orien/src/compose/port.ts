@@ -12,14 +12,34 @@ function listenOn(port: number, host: string): Promise<number> {
   })
 }
 
-/** A port of this machine that nobody listens on now. */
-export function freePort(): Promise<number> {
-  return listenOn(0, '127.0.0.1')
+const anyPort = () => listenOn(0, '127.0.0.1')
+/** The other loopback address hardly ever has another user of the same port. */
+const MAX_DRAWS = 20
+
+/**
+ * A port of this machine that nobody listens on now, on neither loopback address: what is served on `localhost` has to
+ * be found by callers who try IPv6 first, and must not be somebody else.
+ *
+ * @param draw gives a port that is free on 127.0.0.1
+ */
+export async function freePort(draw: () => Promise<number> = anyPort): Promise<number> {
+  let port = await draw()
+  for (let drawn = 1; drawn < MAX_DRAWS && (await isTakenOnIpv6(port)); drawn += 1) port = await draw()
+  return port
 }
+
+function isTakenOnIpv6(port: number): Promise<boolean> {
+  return listenOn(port, '::1').then(
+    () => false,
+    (error: unknown) => isInUse(error),
+  )
+}
+
+const isInUse = (error: unknown) => error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
 
 /** @returns the wanted port when it is free, else any */
 export function preferPort(wanted: number): Promise<number> {
-  return listenOn(wanted, '127.0.0.1').catch(freePort)
+  return listenOn(wanted, '127.0.0.1').catch(() => freePort())
 }
 
 /**
@@ -38,8 +58,7 @@ export async function requirePort(port: number): Promise<'localhost' | '127.0.0.
     return 'localhost'
   } catch (error) {
     // A machine without IPv6 is served on what it has.
-    const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
-    return isTaken ? taken(error) : '127.0.0.1'
+    return isInUse(error) ? taken(error) : '127.0.0.1'
   }
 }
 
