@@ -1,5 +1,4 @@
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Config, type Coordinator, type CoordinatorOptions, startCoordinator } from '@orien/coordinator'
@@ -53,15 +52,14 @@ export async function startStack(
   between: Between = {},
 ): Promise<Stack> {
   const dataDir = mkdtempSync(join(tmpdir(), 'orien-stack-'))
-  const [chain, used, port] = await Promise.all([startLocalChain(), database ?? testDatabase(), freePort()])
-  const url = `http://127.0.0.1:${port}`
+  const [chain, used] = await Promise.all([startLocalChain(), database ?? testDatabase()])
   const rpcUrl = (await between.rpcUrl?.(chain.rpcUrl)) ?? chain.rpcUrl
-  const start = () =>
+  const start = (port: number) =>
     startCoordinator({
       config: {
         host: '127.0.0.1',
         port,
-        baseUrl: url,
+        baseUrl: `http://127.0.0.1:${port}`,
         dataDir,
         isProduction: false,
         requestsPerMinute: 1_000_000,
@@ -83,15 +81,18 @@ export async function startStack(
       ...(between.clock && { clock: between.clock }),
       log: between.log ?? pino({ level: process.env.ORIEN_TEST_LOG ?? 'silent' }),
     })
+  // The system gives the port: one that was looked for beforehand may be somebody else's by then.
+  const coordinator = await start(0)
+  const { url } = coordinator
   const stack: Stack = {
     url,
     chain,
     database: used,
     dataDir,
-    coordinator: await start(),
+    coordinator,
     restart: async () => {
       await stack.coordinator.stop()
-      stack.coordinator = await start()
+      stack.coordinator = await start(Number(new URL(url).port))
     },
     stop: async () => {
       await stack.coordinator.stop()
@@ -101,17 +102,6 @@ export async function startStack(
     },
   }
   return stack
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.once('error', reject)
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address()
-      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
-    })
-  })
 }
 
 /** An agent with a fresh wallet and some local USDC. */

@@ -64,7 +64,8 @@ export type CoordinatorOptions = {
  * @throws OrienError `database_unavailable`, `chain_unavailable`, `setup_failed`
  */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
-  const { config, clock = systemClock } = options
+  const { clock = systemClock } = options
+  const config = { ...options.config }
   const log = options.log ?? pino({ level: config.logLevel })
   await migrateDatabase({
     url: options.databaseUrl,
@@ -100,18 +101,14 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     faucet: options.faucet,
     onNode: (socket: WebSocket, host) => hub.attach(ctx, { socket, host }, handlers),
   })
-  await app.listen({ host: config.host, port: config.port })
+  await listen(app, config)
   const leadership = createLeadership(pool)
   relayer = startRelayer(ctx, { client, profile, signer }, { leadership, desk })
   const sweeper = startLoop(ctx, { job: 'sweep', everyMs: config.sweepEveryMs }, () => sweep(ctx))
-  log.info({
-    event: 'coordinator.ready',
-    url: config.baseUrl,
-    chainId: terms.chainId,
-    signatures: signatureEngine,
-  })
+  const { baseUrl: url } = config
+  log.info({ event: 'coordinator.ready', url, chainId: terms.chainId, signatures: signatureEngine })
   return {
-    url: config.baseUrl,
+    url,
     publicKey: ctx.key.publicKey,
     stop: async () => {
       await Promise.all([relayer?.stop(), sweeper.stop()])
@@ -127,6 +124,17 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
 function batchesOf(ctx: Context, recorder: Recorder): Batches {
   const accruer = createAccruer(ctx, (sessionId) => extendRequested(ctx, sessionId))
   return { submitter: createSubmitter(ctx), recorder, accruer }
+}
+
+/** A port that was left to the system is known only now. */
+async function listen(app: Awaited<ReturnType<typeof createServer>>, config: Config): Promise<void> {
+  await app.listen({ host: config.host, port: config.port })
+  const bound = app.server.address()
+  if (config.port !== 0 || bound === null || typeof bound === 'string') return
+  const url = new URL(config.baseUrl)
+  url.port = String(bound.port)
+  config.port = bound.port
+  config.baseUrl = url.origin
 }
 
 function probeDatabase({ databaseUrl: url, hasDatabaseGivenUp: hasGivenUp }: CoordinatorOptions) {

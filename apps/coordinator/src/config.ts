@@ -4,6 +4,7 @@ import { z } from 'zod'
 /** Where the coordinator's files are, what it listens on and how it behaves. */
 export type Config = {
   host: string
+  /** 0 takes a free one, which `baseUrl` then names. */
   port: number
   /** The address that agents see; sign-in messages name it. */
   baseUrl: string

@@ -13,8 +13,9 @@ const LARGEST_GIFT_MICROS = 1_000_000n * api.ONE_USDC
 
 export function serveSystem(app: FastifyInstance, parts: HttpParts, faucet: Faucet | null): void {
   const { ctx } = parts
-  const { baseUrl, version, isProduction } = ctx.config
-  const document = JSON.stringify(api.openApiDocument(baseUrl, version))
+  const { version, isProduction } = ctx.config
+  // Not before the first reader: the address is complete once the server listens.
+  let document: string | undefined
   const toolsSchema = `${JSON.stringify(api.toolsFileJsonSchema(), null, 2)}\n`
   app.get(api.getHealth.path, async (_request, reply) => {
     const health = await readHealth(ctx)
@@ -34,9 +35,10 @@ export function serveSystem(app: FastifyInstance, parts: HttpParts, faucet: Fauc
     await faucet(body.wallet, fundedMicros)
     return { ...place, wallet: body.wallet, fundedMicros }
   })
-  app.get('/api/openapi.json', (_request, reply) =>
-    reply.type('application/json; charset=utf-8').send(document),
-  )
+  app.get('/api/openapi.json', (_request, reply) => {
+    document ??= JSON.stringify(api.openApiDocument(ctx.config.baseUrl, version))
+    return reply.type('application/json; charset=utf-8').send(document)
+  })
   app.get(api.TOOLS_SCHEMA_PATH, (_request, reply) =>
     // Editors in a browser read it, too; there is nothing in it that is anybody's own.
     reply
@@ -44,11 +46,11 @@ export function serveSystem(app: FastifyInstance, parts: HttpParts, faucet: Fauc
       .header('access-control-allow-origin', '*')
       .send(toolsSchema),
   )
-  app.get('/api/docs', (_request, reply) => sendPage(reply, referencePage(baseUrl, version)))
+  app.get('/api/docs', (_request, reply) => sendPage(reply, referencePage(ctx.config.baseUrl, version)))
   app.get('/docs/errors/:code', (request, reply) => {
     const { code } = request.params as { code: string }
     if (!api.isErrorCode(code)) throw new api.OrienError('not_found')
-    return sendPage(reply, referencePage(baseUrl, version, code))
+    return sendPage(reply, referencePage(ctx.config.baseUrl, version, code))
   })
   app.get('/', (_request, reply) => sendPage(reply, homePage(ctx)))
   app.get('/.well-known/orien.json', () => ({
