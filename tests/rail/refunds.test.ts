@@ -1,6 +1,13 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { auditLedger, createPool } from '@orien/coordinator'
 import { getProvider, getSolvency, micros, refundSession } from '@orien/protocol'
+import { createPublicClient, http, toHex } from 'viem'
+import { mnemonicToAccount } from 'viem/accounts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { spawnOrien } from '../../apps/orien/src/commands/fixtures/spawnOrien.ts'
+import { fiatTokenAbi } from '../../packages/contracts/src/index.ts'
 import { type ScriptedNode, scriptedTool, startScriptedNode } from '../harness/scriptedNode.ts'
 import { createAgent, type Stack, startStack, type TestAgent } from '../harness/stack.ts'
 
@@ -9,6 +16,8 @@ let node: ScriptedNode
 let agent: TestAgent
 
 const image = { name: 'image.png', sha256: 'a'.repeat(64), bytes: 7 }
+/** Of every local chain; its fourth account is the reserve. */
+const PUBLIC_MNEMONIC = 'test test test test test test test test test test test junk'
 const RUN_MS = 200
 /** At 10 micro-USDC a millisecond. */
 const COST = 2_000n
@@ -84,3 +93,42 @@ test('what is refunded stays covered by the reserve’s account, and the books b
   const drift = await auditLedger(pool).finally(() => pool.end())
   expect(drift.filter(({ violations }) => violations > 0)).toEqual([])
 })
+
+test('what the reserve owes is paid once, also when the record of the payment is lost, and only with its key', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'orien-reserve-'))
+  const keyFile = join(dir, 'reserve.key')
+  const { privateKey } = mnemonicToAccount(PUBLIC_MNEMONIC, { addressIndex: 3 }).getHdKey()
+  writeFileSync(keyFile, toHex(privateKey ?? new Uint8Array(32)), { mode: 0o600 })
+  const wrongFile = join(dir, 'wrong.key')
+  writeFileSync(wrongFile, agent.privateKey, { mode: 0o600 })
+  const env = { DATABASE_URL: stack.database.url, ORIEN_RPC_URL: stack.chain.rpcUrl }
+  const pay = (file: string) => spawnOrien(['refunds', '--json', '--reserve-key-file', file], { env })
+  const wrong = await pay(wrongFile)
+  expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('forbidden') })
+  const reader = createPublicClient({ transport: http(stack.chain.rpcUrl) })
+  const holds = () =>
+    reader.readContract({
+      address: stack.chain.usdc,
+      abi: fiatTokenAbi,
+      functionName: 'balanceOf',
+      args: [agent.account.address],
+    })
+  const before = await holds()
+  const { liabilities } = await agent.orien.call(getSolvency, {})
+  const paid = await pay(keyFile)
+  expect(paid.code, paid.stderr).toBe(0)
+  expect(await holds()).toBe(before + liabilities.refundsMicros)
+  // As after a kill between the payment and its record.
+  const pool = createPool({ url: stack.database.url, connections: 1 })
+  const paidOnly = `select id from ledger_transfers where kind = 'reserve_payout'`
+  await pool.query(`delete from ledger_entries where transfer_id in (${paidOnly})`)
+  await pool.query(`delete from ledger_transfers where kind = 'reserve_payout'`)
+  expect((await pay(keyFile)).code).toBe(0)
+  expect(await holds()).toBe(before + liabilities.refundsMicros)
+  const { rows } = await pool.query(
+    `select sum(amount_micros)::text as left from ledger_entries where account like 'agents:%:refunds'`,
+  )
+  expect(rows).toEqual([{ left: '0' }])
+  await pool.end()
+  rmSync(dir, { recursive: true, force: true })
+}, 180_000)

@@ -19,6 +19,7 @@ const COMMANDS = [
   'demo',
   'mission',
   'reconcile',
+  'refunds',
   'chain',
   'chain check',
   'chain deploy',

@@ -19,7 +19,14 @@ export type AccountName =
 export type Posting = { account: AccountName; amountMicros: bigint }
 
 /** What a transfer is for. */
-export type TransferKind = 'deposit' | 'capture' | 'settlement' | 'payout' | 'refund' | 'reserve_refund'
+export type TransferKind =
+  | 'deposit'
+  | 'capture'
+  | 'settlement'
+  | 'payout'
+  | 'refund'
+  | 'reserve_refund'
+  | 'reserve_payout'
 
 /** A transfer to be written as it is. */
 export type Transfer = { kind: TransferKind; postings: readonly Posting[] }

@@ -1,5 +1,6 @@
-import type { RefundBounds, RefundCause } from '@orien/protocol'
+import type { Hex, RefundBounds, RefundCause } from '@orien/protocol'
 import { sql } from 'drizzle-orm'
+import type pg from 'pg'
 import type { Executor } from '../db/executor.ts'
 
 /** Lets one refund of a provider after the other look at what is left, until the end of the transaction. */
@@ -51,3 +52,45 @@ export async function selectSettled(db: Executor, sessionId: string): Promise<bi
 
 /** What a refund is filed under: the same loss cannot be filed twice. */
 export const referenceOf = (cause: RefundCause, subject: string): string => `${cause}:${subject}`
+
+/** A refund that the reserve owes and the ledger has no payment of. */
+export type OwedRefund = {
+  reference: string
+  sessionId: string
+  account: string
+  /** The wallet that paid for the session. */
+  payer: Hex
+  escrow: Hex
+  amountMicros: bigint
+}
+
+type OwedRow = { reference: string; id: string; account: string; payer: Hex; escrow: Hex; amount: string }
+
+/** Every refund that is owed, oldest first. */
+export async function selectOwedRefunds(pool: pg.Pool): Promise<OwedRefund[]> {
+  const { rows } = await pool.query<OwedRow>(
+    `select t.reference, s.id, e.account, s.payer, opening."to" as escrow, e.amount_micros::text as amount
+      from ledger_transfers t
+      join ledger_entries e on e.transfer_id = t.id and e.amount_micros > 0
+      join sessions s on s.id = t.session_id
+      join transactions opening on opening.session_id = s.id and opening.kind = 'open' and opening.status = 'final'
+      where t.kind = 'reserve_refund' and not exists (
+        select 1 from ledger_transfers paid where paid.kind = 'reserve_payout' and paid.reference = t.reference)
+      order by t.id`,
+  )
+  return rows.map(({ id, amount, ...row }) => ({ ...row, sessionId: id, amountMicros: BigInt(amount) }))
+}
+
+/** Posts that a refund was paid; the second time it does nothing. */
+export async function recordRefundPayout(pool: pg.Pool, refund: OwedRefund): Promise<void> {
+  const { reference, sessionId, account, amountMicros } = refund
+  await pool.query(
+    `with paid as (
+        insert into ledger_transfers (kind, reference, session_id) values ('reserve_payout', $1, $2)
+          on conflict do nothing returning id)
+      insert into ledger_entries (transfer_id, account, amount_micros)
+        select paid.id, posting.account, posting.amount
+          from paid, (values ($3::text, -$4::bigint), ('rails:escrow:outbound', $4::bigint)) as posting (account, amount)`,
+    [reference, sessionId, account, amountMicros.toString()],
+  )
+}

@@ -66,4 +66,15 @@ export function defineStackCommands(program: Command, bind: Bind): void {
       return (await import('../operator/reconcile.ts')).reconcile
     },
   )
+
+  const refunds = program
+    .command('refunds')
+    .description('show what the reserve owes agents; with the key of its account, pay it, each refund once')
+    .option('--data-dir <dir>', 'of the stack (unless DATABASE_URL is set)', '.orien')
+    .option('--rpc-url <url>', 'of the chain (default: ORIEN_RPC_URL, or the running stack)')
+    .option('--reserve-key-file <file>', "of the reserve's account; without it nothing is paid")
+    .option('--gas-key-file <file>', 'a wallet that pays the gas instead')
+  bind(withExample(refunds, 'orien refunds\norien refunds --reserve-key-file reserve.key'), async () => {
+    return (await import('../operator/refunds.ts')).payRefunds
+  })
 }

@@ -1,23 +1,14 @@
-import { existsSync } from 'node:fs'
-import {
-  auditLedger,
-  type Drift,
-  selectChannels,
-  selectSettlements,
-  startEmbeddedPostgres,
-} from '@orien/coordinator'
-import { OrienError } from '@orien/protocol'
-import type { Handler, Shell } from '../commands/bind.ts'
-import { pathsIn, readRunning } from '../compose/dataDir.ts'
+import { auditLedger, type Drift, selectChannels, selectSettlements } from '@orien/coordinator'
+import type { Handler } from '../commands/bind.ts'
 import { withDatabase } from '../compose/withDatabase.ts'
 import { counted } from '../terminal/amounts.ts'
 import { layTable } from '../terminal/table.ts'
 import type { Paint } from '../terminal/terminal.ts'
 import { compareChannels } from './compareChannels.ts'
 import { compareWithChain } from './compareWithChain.ts'
+import { findDatabase } from './findDatabase.ts'
 
 type Options = { dataDir: string; rpcUrl?: string }
-type Place = { databaseUrl: string; rpcUrl: string | undefined; close: () => Promise<void> }
 
 /** `orien reconcile` */
 export const reconcile: Handler<Options> = async (shell, options) => {
@@ -49,23 +40,6 @@ export const reconcile: Handler<Options> = async (shell, options) => {
   } finally {
     await place.close()
   }
-}
-
-/** The database that is named, else that of the stack which runs here, else the one that lies here. */
-async function findDatabase({ settings }: Shell, options: Options): Promise<Place> {
-  const rpcUrl = options.rpcUrl ?? settings.rpcUrl
-  const close = async () => {}
-  if (settings.databaseUrl !== undefined) return { databaseUrl: settings.databaseUrl, rpcUrl, close }
-  const dir = pathsIn(options.dataDir)
-  const running = await readRunning(dir)
-  if (running) return { databaseUrl: running.databaseUrl, rpcUrl: rpcUrl ?? running.rpcUrl, close }
-  if (!existsSync(dir.postgres)) {
-    throw new OrienError('not_found', `There is no database in ${dir.root}`, {
-      hint: 'Set DATABASE_URL, or name the data directory of a stack: --data-dir DIR',
-    })
-  }
-  const postgres = await startEmbeddedPostgres({ dataDir: dir.postgres })
-  return { databaseUrl: postgres.url, rpcUrl, close: postgres.stop }
 }
 
 /** The checks of an audit for people, and what follows from them. */
