@@ -35,12 +35,21 @@ export async function checkEscrow(
   if (!said.every((word) => held.has(word.toLowerCase() as Address))) {
     return [fault(CHECK, 'escrow_code_differs', `the code at ${escrow} holds other terms than it tells`)]
   }
+  if (reading.status === 'other') return [compareTerms(terms, expected), unprovable(escrow)]
   return [
     ok(CHECK, `${escrow} has the code of this version`),
     compareTerms(terms, expected),
     await checkDomain(client, escrow),
   ]
 }
+
+/** Agents pay into what they can prove, and from the code alone they cannot: an immutable value may be anything. */
+const unprovable = (escrow: Address) =>
+  fault(
+    CHECK,
+    'escrow_code_differs',
+    `the address ${escrow} does not follow from code and terms, so agents refuse it`,
+  )
 
 function compareTerms(terms: EscrowTerms, expected: ExpectedTerms): ChainFinding {
   if (!isAddressEqual(terms.token, expected.token)) {

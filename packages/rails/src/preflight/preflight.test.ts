@@ -6,6 +6,7 @@ import { generatePrivateKey, privateKeyToAddress } from 'viem/accounts'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ChainProfile, chains, otherChain } from '../chain/chains.ts'
 import { type ChainClient, connectChain } from '../chain/connect.ts'
+import { escrowDeployment } from '../escrow/escrowDeployment.ts'
 import { openWorld, type World, worldWithToken } from '../escrow/testing/world.ts'
 import { type ConfiguredChain, checkChain } from './checkChain.ts'
 import { CHAIN_FAULTS, type ChainFaultCode } from './finding.ts'
@@ -200,6 +201,11 @@ describe('an escrow', () => {
     expect(await codes({ escrow: world.chain.usdc })).toEqual(['fault escrow_code_differs'])
   })
 
+  test('of the right code at an address that proves nothing is a fault: agents would refuse it', async () => {
+    const { chain } = await worldWithToken(world, await world.actor(), world.chain.usdc)
+    expect(await codes({ escrow: chain.escrow })).toEqual(['fault escrow_code_differs'])
+  })
+
   test('whose code pays others than it tells is a fault', async () => {
     const selector = toFunctionSelector('platform()')
     const told = encodeFunctionResult({ abi: orienEscrowAbi, functionName: 'platform', result: nobody() })
@@ -210,10 +216,13 @@ describe('an escrow', () => {
   })
 
   test('of another token, or of another platform, reserve or grace period than was recorded, is a fault', async () => {
-    const other = await worldWithToken(world, await world.actor(), nobody())
-    expect(await codes({ escrow: other.chain.escrow })).toEqual(['fault escrow_token_differs'])
+    const deployer = await world.actor()
     const { platform, reserve, usdc: token } = world.chain
-    const terms = { token, platform, reserve, closeGraceSeconds: 900n }
+    const foreign = { token: nobody(), platform, reserve, closeGraceSeconds: 900n }
+    const { address, call } = escrowDeployment(foreign)
+    expect(await world.send(deployer, call.to, call.data)).toMatchObject({ status: 'ok' })
+    expect(await codes({ escrow: address })).toEqual(['fault escrow_token_differs'])
+    const terms = { ...foreign, token }
     expect(await codes({ terms })).toEqual([])
     for (const changed of [{ platform: nobody() }, { reserve: nobody() }, { closeGraceSeconds: 60n }]) {
       expect(await codes({ terms: { ...terms, ...changed } })).toEqual(['fault escrow_terms_differ'])

@@ -1,8 +1,9 @@
 import { micros, type ProviderView, type SessionView, sessionSalt } from '@orien/protocol'
 import { describe, expect, it } from 'vitest'
+import { startChainStandIn } from '../testing/chainStandIn.ts'
 import { type Lies, startCoordinatorStandIn } from '../testing/coordinatorStandIn.ts'
 import { agent, bodiesOf, orienFor } from '../testing/orienFor.ts'
-import { ESCROW, lower, makeProvider, TOKEN, walletOf, wordOf } from '../testing/providerStandIn.ts'
+import { CHAIN_ID, ESCROW, lower, makeProvider, TOKEN, walletOf, wordOf } from '../testing/providerStandIn.ts'
 import { deriveSessionKey, sessionKeyMessage } from './sessionKey.ts'
 
 const provider = await makeProvider('honest')
@@ -118,6 +119,29 @@ describe('nothing is signed and nothing is deposited', () => {
     await expect(orienFor(standIn, { account }).openSession(request)).rejects.toMatchObject({
       code: 'signature_invalid',
     })
+    expect(signed).toEqual([])
+    expect(bodiesOf(standIn, standIn.session().id)).toEqual([])
+  })
+
+  it('when the agent’s own endpoint shows another contract at the escrow’s address, or does not answer', async () => {
+    const signed: string[] = []
+    const account = {
+      ...agent,
+      signTypedData: async () => {
+        signed.push('typed data')
+        return '0x' as const
+      },
+    }
+    await using standIn = await startCoordinatorStandIn(provider)
+    const state = { chainId: CHAIN_ID, timestamp: 1, blockNumber: 1, channel: null, logs: [] }
+    await using chain = await startChainStandIn(state)
+    const other = orienFor(standIn, { account, rpcUrl: chain.url }).openSession(request)
+    await expect(other).rejects.toMatchObject({
+      code: 'signature_invalid',
+      message: expect.stringContaining('not ORIEN’s escrow'),
+    })
+    const away = orienFor(standIn, { account, rpcUrl: 'http://127.0.0.1:9' }).openSession(request)
+    await expect(away).rejects.toMatchObject({ code: 'chain_unavailable' })
     expect(signed).toEqual([])
     expect(bodiesOf(standIn, standIn.session().id)).toEqual([])
   })

@@ -10,6 +10,7 @@ import {
   type UsdcMicros,
   ZERO,
 } from '@orien/protocol'
+import { assertEscrow } from '../channel/assertEscrow.ts'
 import { readChainTime } from '../channel/readChannelState.ts'
 import { deriveIdempotencyKey } from '../idempotency.ts'
 import { signDeposit } from './deposit.ts'
@@ -30,10 +31,22 @@ export type OpenSessionRequest = {
 }
 
 /** The time that a deposit's life is counted from: the chain's where it is known and ahead, else the coordinator's. */
-export async function depositTimeMs(context: SessionContext): Promise<number> {
+async function depositTimeMs(context: SessionContext): Promise<number> {
   const serverMs = context.http.serverNowMs()
   if (context.rpcUrl === undefined) return serverMs
   return Math.max(serverMs, (await readChainTime(context.rpcUrl)) * 1_000)
+}
+
+/**
+ * What has to be so before a deposit is signed, as far as the agent can ask the chain itself: that it goes into the
+ * escrow of this version. A coordinator with a provider of its own could name a contract that keeps it.
+ *
+ * @returns the time that the deposit's life is counted from, in Unix milliseconds
+ * @throws OrienError `signature_invalid`, `chain_unavailable`
+ */
+export async function prepareDeposit(context: SessionContext, { payment }: SessionView): Promise<number> {
+  if (context.rpcUrl !== undefined) await assertEscrow(context.rpcUrl, payment)
+  return depositTimeMs(context)
 }
 
 /** A deposit that lives for less than this is not sent again. */
@@ -41,7 +54,7 @@ const MINIMUM_LIFE_MS = 60_000
 
 async function depositFor(state: SessionState, budgetMicros: UsdcMicros): Promise<DepositAuthorization> {
   const { context, channel, view } = state
-  const nowMs = await depositTimeMs(context)
+  const nowMs = await prepareDeposit(context, view)
   const signed = context.deposits.get(state.id)
   if (signed && signed.validBefore * 1_000 > nowMs + MINIMUM_LIFE_MS) return signed
   await context.guard.countDeposit(state.id, budgetMicros, nowMs)

@@ -2,7 +2,7 @@ import { actOnSession, micros, type SessionView, toHex, topUpNonce, type UsdcMic
 import { deriveIdempotencyKey } from '../idempotency.ts'
 import { drawBytes } from '../random.ts'
 import { signDeposit } from './deposit.ts'
-import { depositTimeMs } from './open.ts'
+import { prepareDeposit } from './open.ts'
 import type { SessionState } from './state.ts'
 
 /**
@@ -13,7 +13,7 @@ import type { SessionState } from './state.ts'
 export async function topUp(state: SessionState, additionalMicros: UsdcMicros): Promise<SessionView> {
   const { context, channel, view } = state
   context.guard.assertSession(view.budgetMicros + additionalMicros)
-  const nowMs = await depositTimeMs(context)
+  const nowMs = await prepareDeposit(context, view)
   await context.guard.countDeposit(state.id, additionalMicros, nowMs)
   state.counted.push({ amountMicros: additionalMicros, atMs: nowMs })
   const topUpSalt = toHex(drawBytes(32))

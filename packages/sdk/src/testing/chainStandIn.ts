@@ -103,6 +103,8 @@ function answer(state: ChainState, method: string, params: unknown[]): unknown {
       return toHex(state.blockNumber)
     case 'eth_getBlockByNumber':
       return { number: toHex(state.blockNumber), timestamp: toHex(state.timestamp), transactions: [] }
+    case 'eth_getCode':
+      return '0x60'
     case 'eth_call':
       return channelResult(state)
     case 'eth_getLogs':
