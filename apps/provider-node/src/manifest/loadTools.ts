@@ -18,23 +18,20 @@ type SearchedMachine = Omit<Machine, 'manifestDir'>
  * @throws OrienError `setup_failed` when a file is missing, `validation_failed` with line numbers for mistakes in it
  */
 export async function loadTools(path: string, machine: SearchedMachine): Promise<ToolSet> {
-  const { file, dir } = await readToolsFile(path)
+  const { file: shipped, dir: manifestDir } = await readToolsFile(BUILTIN_MANIFEST, [])
+  const { file, dir } = await readToolsFile(
+    path,
+    shipped.tools.map(({ id }) => id),
+  )
   const own = await resolveTools(file.tools, { ...machine, manifestDir: dir })
-  if (file.builtin.length === 0) return own
-  const { file: shipped, dir: manifestDir } = await readToolsFile(BUILTIN_MANIFEST)
-  const chosen = file.builtin.map((id) => {
-    const tool = shipped.tools.find((candidate) => candidate.id === id)
-    if (tool) return tool
-    const known = shipped.tools.map((candidate) => candidate.id).join(', ')
-    throw new OrienError(
-      'validation_failed',
-      `${basename(path)}: no tool ${id} comes with the node (${known} do)`,
-    )
-  })
+  const chosen = file.builtin.flatMap((id) => shipped.tools.filter((candidate) => candidate.id === id))
   return new Map([...(await resolveTools(chosen, { ...machine, manifestDir })), ...own])
 }
 
-async function readToolsFile(path: string): Promise<{ file: ToolsFile; dir: string }> {
+async function readToolsFile(
+  path: string,
+  shipped: readonly string[],
+): Promise<{ file: ToolsFile; dir: string }> {
   const name = basename(path)
   const missing = (cause: unknown) => {
     throw new OrienError('setup_failed', `the tool manifest ${name} cannot be read`, {}, { cause })
@@ -43,5 +40,8 @@ async function readToolsFile(path: string): Promise<{ file: ToolsFile; dir: stri
   const { size } = await stat(real).catch(missing)
   if (size > NODE_LIMITS.manifestBytes)
     throw new OrienError('setup_failed', `${name} is larger than a manifest`)
-  return { file: readManifest(await readFile(real, 'utf8').catch(missing), name), dir: dirname(real) }
+  return {
+    file: readManifest(await readFile(real, 'utf8').catch(missing), name, shipped),
+    dir: dirname(real),
+  }
 }

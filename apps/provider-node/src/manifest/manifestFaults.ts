@@ -5,12 +5,21 @@ import { templatePieces } from '../argv/template.ts'
 /** What a schema cannot say about one tool: the place inside the file, and what is wrong there. */
 export type ManifestFault = { path: (string | number)[]; message: string }
 
-/** Mistakes across fields: a name that leads nowhere, or is given twice, or to the wrong kind of argument. */
-export function manifestFaults({ builtin, tools }: ToolsFile): ManifestFault[] {
+/**
+ * Mistakes across fields: a name that leads nowhere, or is given twice, or to the wrong kind of argument.
+ *
+ * @param shipped ids of the tools that come with the node
+ */
+export function manifestFaults({ builtin, tools }: ToolsFile, shipped: readonly string[]): ManifestFault[] {
   const faults: ManifestFault[] = []
   const seen = new Set<string>()
   builtin.forEach((id, index) => {
     if (seen.has(id)) faults.push({ path: ['builtin', index], message: 'is named twice' })
+    if (!shipped.includes(id))
+      faults.push({
+        path: ['builtin', index],
+        message: `no tool ${id} comes with the node (${shipped.join(', ')} do)`,
+      })
     seen.add(id)
   })
   tools.forEach((tool, index) => {

@@ -52,7 +52,9 @@ describe('tools that come with the node', () => {
     await writeFile(path, 'builtin: [run_build, blender_render]\n')
     await expect(loadTools(path, machine)).rejects.toMatchObject({
       code: 'validation_failed',
-      message: expect.stringMatching(/no tool blender_render .*execute_script, run_build, render_scene/),
+      message: expect.stringMatching(
+        /^builtin\.yaml:1:22 builtin\[1\]: no tool blender_render .*execute_script, run_build, render_scene/,
+      ),
     })
   })
 

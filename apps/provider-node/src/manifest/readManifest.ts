@@ -31,9 +31,10 @@ const nameOf = (path: readonly PropertyKey[]) =>
  * Reads the text of `orien.tools.yaml`.
  *
  * @param name how the file is called in messages
+ * @param shipped ids of the tools that come with the node, which `builtin` may name
  * @throws OrienError `validation_failed`; each issue's path is `file:line:column field`
  */
-export function readManifest(text: string, name: string): ToolsFile {
+export function readManifest(text: string, name: string, shipped: readonly string[] = []): ToolsFile {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, merge: false })
   const place = placeOf(document, lines)
@@ -55,7 +56,7 @@ export function readManifest(text: string, name: string): ToolsFile {
   }
   refuse(
     name,
-    manifestFaults(parsed.data).map(({ path, message }) => ({ path: at(path), message })),
+    manifestFaults(parsed.data, shipped).map(({ path, message }) => ({ path: at(path), message })),
   )
   return parsed.data
 }
