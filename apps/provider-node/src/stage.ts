@@ -57,16 +57,19 @@ export type ToolStage = {
   close(): Promise<void>
 }
 
+/** What goes on of an earlier process: executions with output still to be delivered, and sessions. */
+export type Earlier = { keptOutput: ReadonlySet<string>; goesOn: (sessionId: string) => boolean }
+
 /**
  * Loads the tools, proves the sandbox and sweeps what an earlier process left.
  *
- * @param keptOutput executions whose output is still to be delivered
+ * @param earlier what goes on of an earlier process
  * @throws OrienError `sandbox_unavailable` when this machine cannot hold a stranger's work, and what `loadTools` throws
  */
 export async function openStage(
   dataDir: string,
   options: StageOptions,
-  keptOutput: ReadonlySet<string>,
+  earlier: Earlier,
 ): Promise<ToolStage> {
   const readTools = () =>
     loadTools(options.manifestFile ?? defaultManifest(dataDir), {
@@ -81,6 +84,7 @@ export async function openStage(
     rootDir: join(dataDir, 'workspaces'),
     sizeBytes: () => Math.max(...[...tools.values()].map((tool) => tool.manifest.limits.diskBytes)),
     maxFiles: LIMITS.filesListed,
+    goesOn: earlier.goesOn,
     beforeRemoval: (dir) => driver.release(dir),
   })
   return {
@@ -91,7 +95,7 @@ export async function openStage(
     offered,
     readTools,
     workspaces,
-    spools: await openSpools(join(dataDir, 'output'), keptOutput),
+    spools: await openSpools(join(dataDir, 'output'), earlier.keptOutput),
     scheduler: createScheduler(options.concurrency),
     close: async () => {
       await driver.close()

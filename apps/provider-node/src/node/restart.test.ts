@@ -1,4 +1,4 @@
-import { appendFile, readFile } from 'node:fs/promises'
+import { appendFile, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type FromNode, receiptFault, ZERO } from '@orien/protocol'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -106,6 +106,28 @@ describe('a node that was killed', () => {
     ).toMatchObject({
       sequence: 2,
     })
+  })
+
+  test('leaves the files of sessions that go on, and nothing of those that are over', async () => {
+    const [live, over] = [openSession(first.hello.offer), openSession(first.hello.offer)]
+    const write = { tool: 'script', args: { code: `require('fs').writeFileSync('kept', 'of before')` } }
+    for (const session of [live, over]) {
+      coordinator.send({ type: 'dispatch', work: session.work(write) })
+      await coordinator.next('receipt')
+    }
+    await killNode(first.child)
+    // As when it was killed between writing this and removing the workspace.
+    const ended = { t: 'ended', sessionId: over.sessionId }
+    await appendFile(join(dataDir, 'journal', 'journal.jsonl'), `${JSON.stringify(ended)}\n`)
+    await start()
+    const left = await readdir(join(dataDir, 'workspaces'))
+    expect(left.filter((name) => name.endsWith('.json')).length).toBe(1)
+    expect(left.length).toBe(2)
+    const read = { tool: 'script', args: { code: `console.log(require('fs').readFileSync('kept', 'utf8'))` } }
+    const work = live.work(read)
+    coordinator.send({ type: 'dispatch', work })
+    const log = await coordinator.next('log', ({ executionId }) => executionId === work.executionId)
+    expect(Buffer.from(log.data, 'base64').toString()).toBe('of before\n')
   })
 
   test('comes up again over a journal whose last line was cut off', async () => {

@@ -19,7 +19,7 @@ import { type Random, systemRandom } from '../random.ts'
 import { openRuleBook, type RuleBook, type RuleChange } from '../rules/ruleBook.ts'
 import { createHistory, type History } from '../run/history.ts'
 import { type Operator, openSigner, type Signer } from '../signer/client.ts'
-import { openStage, type StageOptions, type ToolStage } from '../stage.ts'
+import { type Earlier, openStage, type StageOptions, type ToolStage } from '../stage.ts'
 import { publishAddress } from './address.ts'
 import { watchDrain } from './drain.ts'
 import { type Providing, provide } from './provide.ts'
@@ -145,8 +145,8 @@ async function load(options: NodeOptions, closers: (() => Promise<void>)[]): Pro
     },
   })
   closers.push(() => journal.close())
-  const keptOutput = new Set(journal.state.pendingReceipts.keys())
-  const stage = await openStage(dataDir, { concurrency: availableParallelism(), ...options }, keptOutput)
+  const stageOptions = { concurrency: availableParallelism(), ...options }
+  const stage = await openStage(dataDir, stageOptions, earlierOf(journal))
   closers.push(stage.close)
   if (stage.downgrade) log.error({ event: 'isolation.downgraded', ...stage.downgrade })
   const rules = await openRuleBook(dataDir)
@@ -161,6 +161,15 @@ async function load(options: NodeOptions, closers: (() => Promise<void>)[]): Pro
   closers.push(tracing.stop)
   const history = createHistory()
   return { provider, keys, signer, journal, stage, rules, earnings, history, tracing }
+}
+
+/** The journal knows a session from its first run; one with files and no run yet goes on until it is idle for long. */
+function earlierOf({ state }: Journal): Earlier {
+  const goesOn = (sessionId: string) => {
+    const session = state.sessions.get(sessionId as Id<'session'>)
+    return !session || !(session.ended || session.closed || session.forgotten)
+  }
+  return { keptOutput: new Set(state.pendingReceipts.keys()), goesOn }
 }
 
 /** A crash between a receipt and its line in the book loses the line; the receipt is then not acknowledged either. */

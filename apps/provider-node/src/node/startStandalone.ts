@@ -14,6 +14,8 @@ import { listen, type NodeOptions, withAbsoluteDir } from './startNode.ts'
 import { sandboxesOf } from './status.ts'
 import { VERSION } from './version.ts'
 
+const NOTHING_EARLIER = { keptOutput: new Set<string>(), goesOn: () => false }
+
 /** Nobody to sign for, and nobody to sign to. */
 const ALONE = { sessions: 0, unacknowledgedReceipts: 0, refusedReceipts: 0, isLinked: false }
 
@@ -38,7 +40,11 @@ export async function startStandalone(
   }
   try {
     const apiToken = await loadOrMakeApiToken(dataDir, random)
-    const stage = await openStage(dataDir, { concurrency: availableParallelism(), ...options }, new Set())
+    const stage = await openStage(
+      dataDir,
+      { concurrency: availableParallelism(), ...options },
+      NOTHING_EARLIER,
+    )
     closers.push(stage.close)
     if (stage.downgrade) log.error({ event: 'isolation.downgraded', ...stage.downgrade })
     const outputs = new Map<string, Spool>()

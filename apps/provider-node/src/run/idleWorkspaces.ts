@@ -11,7 +11,7 @@ export type WatchedWorkspaces = Workspaces & {
 
 /** A session that its coordinator has forgotten must not keep its files here for ever. */
 export function watchWorkspaces(workspaces: Workspaces, clock: Clock): WatchedWorkspaces {
-  const usedAtMs = new Map<string, number>()
+  const usedAtMs = new Map(workspaces.kept.map((sessionId) => [sessionId, clock.monotonicMs()]))
   const touch = (sessionId: string) => {
     if (!usedAtMs.has(sessionId) && usedAtMs.size >= NODE_LIMITS.sessions)
       throw new OrienError('workspace_full', 'the node has no room for another session')
@@ -22,6 +22,7 @@ export function watchWorkspaces(workspaces: Workspaces, clock: Clock): WatchedWo
     await workspaces.destroy(sessionId)
   }
   return {
+    kept: workspaces.kept,
     open: async (sessionId) => {
       touch(sessionId)
       return workspaces.open(sessionId)

@@ -31,6 +31,8 @@ export type OpenedFile = {
  * Refusals are OrienErrors `workspace_path_refused`, `workspace_full` and `not_found`.
  */
 export type Workspaces = {
+  /** Sessions whose workspaces were taken over from an earlier node. */
+  readonly kept: readonly string[]
   /** Makes it if it is not there. @returns its host directory */
   open(sessionId: string): Promise<string>
   list(sessionId: string): Promise<WorkspaceFile[]>

@@ -8,7 +8,7 @@ import { childOf, type Directory, enter, guarded, inParent, openDirectory, openP
 
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 /** Uploads under way; skipped by `list`, so that half a file is never seen. */
-const UPLOAD_PREFIX = '.orien-upload-'
+export const UPLOAD_PREFIX = '.orien-upload-'
 /** Deeper than any name that could be asked for. */
 const MAX_DEPTH = LIMITS.fileNameBytes / 2
 const READ_BYTES = 65_536

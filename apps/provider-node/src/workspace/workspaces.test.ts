@@ -11,6 +11,7 @@ import {
   readFile,
   rename,
   rm,
+  stat,
   symlink,
   unlink,
   writeFile,
@@ -250,4 +251,38 @@ describe.each([
     await next.close()
     workspaces = await openWorkspaces(options())
   })
+
+  it('that a killed node left goes on for its session, with its files, bounds and owner, and no half upload', async () => {
+    await write(workspaces, 'ses_1', 'deep/left', Buffer.from('over'))
+    const half = await workspaces.write('ses_1', 'deep/half', 2 * MEBIBYTE)
+    await half.write(Buffer.alloc(2 * MEBIBYTE))
+    const over = await workspaces.open('ses_2')
+    const next = await openWorkspaces({ ...options(), goesOn: (session) => session === 'ses_1' })
+    expect(next.kept).toEqual(['ses_1'])
+    expect(await next.open('ses_1')).toBe(dir)
+    expect(String(await read(next, 'ses_1', 'deep/left'))).toBe('over')
+    expect(await readdir(join(dir, 'deep'))).toEqual(['left'])
+    expect(existsSync(over)).toBe(false)
+    await expect(next.write('ses_1', 'large', 5 * MEBIBYTE)).rejects.toMatchObject({ code: 'workspace_full' })
+    await (await next.write('ses_1', 'fits', MEBIBYTE)).abort()
+    expect((await stat(await next.open('ses_3'))).uid === (await stat(dir)).uid).toBe(
+      process.getuid?.() !== 0,
+    )
+    await next.close()
+    expect(await readdir(options().rootDir)).toEqual([])
+    await half.abort()
+    workspaces = await openWorkspaces(options())
+  })
+
+  it.each(['not JSON', '{"v":1,"sessionId":"ses_1","sizeBytes":1}', '{}'])(
+    'whose record says %j belongs to nobody, and is removed',
+    async (text) => {
+      await writeFile(`${dir}.json`, text)
+      const next = await openWorkspaces({ ...options(), goesOn: () => true })
+      expect(next.kept).toEqual([])
+      expect(await readdir(options().rootDir)).toEqual([])
+      await next.close()
+      workspaces = await openWorkspaces(options())
+    },
+  )
 })

@@ -8,13 +8,16 @@ import type { Workspaces, WorkspaceUpload } from '../run/workspaces.ts'
 import { createSlotUids, randomName } from '../sandbox/names.ts'
 import { mountsBelow, unmount } from '../sandbox/reach.ts'
 import { listFiles, readFileOf, writeFileOf } from './files.ts'
+import { findKept, removeRecord, type WorkspaceClass, writeRecord } from './records.ts'
 
 const run = promisify(execFile)
 
 /** See {@link openWorkspaces}. */
 export type WorkspacesOptions = {
-  /** A directory of this node alone; everything in it is removed at start. */
+  /** A directory of this node alone; everything in it is removed at start but what `goesOn`. */
   rootDir: string
+  /** Whether a session of an earlier node still goes on; none does unless told. */
+  goesOn?: (sessionId: string) => boolean
   /** Bytes and files of one session. A function is asked anew for each session. */
   sizeBytes: number | (() => number)
   maxFiles: number
@@ -23,9 +26,6 @@ export type WorkspacesOptions = {
   /** Called with a workspace's directory before it is removed: sandboxes may still show it. */
   beforeRemoval?: (dir: string) => Promise<void>
 }
-
-/** `tmpfs`: the kernel bounds bytes and files. `directory`: only transfers are bounded, and a tool by its own limits. */
-type WorkspaceClass = 'tmpfs' | 'directory'
 
 /** The sessions' workspaces, and which class of them this machine gives. */
 export type SessionWorkspaces = Workspaces & {
@@ -64,6 +64,12 @@ async function openUp(dir: string): Promise<void> {
 }
 
 async function remove(dir: string): Promise<void> {
+  await removeDirectory(dir)
+  // Last, so that a node that dies before it still knows whose this was.
+  await removeRecord(dir)
+}
+
+async function removeDirectory(dir: string): Promise<void> {
   const isMounted = mountsBelow(join(dir, '..')).includes(dir)
   if (isMounted) {
     await unmount(dir)
@@ -75,10 +81,12 @@ async function remove(dir: string): Promise<void> {
   })
 }
 
-async function sweep(rootDir: string): Promise<void> {
-  await mkdir(rootDir, { recursive: true, mode: 0o711 })
-  for (const mount of mountsBelow(rootDir)) await unmount(mount)
-  for (const name of await readdir(rootDir)) await remove(join(rootDir, name))
+async function sweep(rootDir: string, kept: ReadonlySet<string>): Promise<void> {
+  for (const mount of mountsBelow(rootDir)) if (!kept.has(mount)) await unmount(mount)
+  for (const name of await readdir(rootDir)) {
+    const path = join(rootDir, name)
+    if (!kept.has(path) && !kept.has(path.replace(/\.json$/, ''))) await remove(path)
+  }
 }
 
 async function usageOf(
@@ -129,11 +137,15 @@ async function probe(options: WorkspacesOptions, nextUid: () => number): Promise
   return mounted ? 'tmpfs' : 'directory'
 }
 
-function makePlace(options: WorkspacesOptions, workspaceClass: WorkspaceClass, uid: number): Place {
+function makePlace(
+  options: WorkspacesOptions,
+  { sessionId, workspaceClass, uid }: { sessionId: string; workspaceClass: WorkspaceClass; uid: number },
+): Place {
   const { rootDir, maxFiles } = options
   const dir = join(rootDir, randomName())
   const sizeBytes = sizeOf(options)
   const make = async () => {
+    await writeRecord(dir, { v: 1, sessionId, sizeBytes, workspaceClass })
     await mkdir(dir, { mode: 0o700 })
     if (workspaceClass === 'tmpfs') await mountTmpfs(dir, { sizeBytes, maxFiles }, uid)
     else if (process.getuid?.() === 0) await chown(dir, uid, uid)
@@ -142,17 +154,31 @@ function makePlace(options: WorkspacesOptions, workspaceClass: WorkspaceClass, u
 }
 
 /**
- * Workspaces below one directory, each for one session, gone with it. What an earlier node left there is removed first.
+ * Workspaces below one directory, each for one session, gone with it. Of what an earlier node left there, those of
+ * sessions that go on are taken over, and the rest is removed.
  * Its files are reached by descriptors alone: no link, FIFO or device in it is ever followed or opened.
  */
 export async function openWorkspaces(options: WorkspacesOptions): Promise<SessionWorkspaces> {
-  const nextUid = createSlotUids()
-  await sweep(options.rootDir)
-  const workspaceClass = await probe(options, nextUid)
-  const places = new Map<string, Place>()
+  const { rootDir, goesOn = () => false } = options
+  const anyUid = createSlotUids()
+  await mkdir(rootDir, { recursive: true, mode: 0o711 })
+  const workspaceClass = await probe(options, anyUid)
+  const kept = await findKept(rootDir, workspaceClass, goesOn)
+  await sweep(rootDir, new Set(kept.map(({ dir }) => dir)))
+  const takenUids = new Set(kept.map(({ uid }) => uid))
+  const nextUid = (): number => {
+    const uid = anyUid()
+    return takenUids.has(uid) ? nextUid() : uid
+  }
+  const places = new Map<string, Place>(
+    kept.map(({ sessionId, dir, sizeBytes }) => [
+      sessionId,
+      { dir, sizeBytes, ready: Promise.resolve(), uploads: new Set() },
+    ]),
+  )
 
   const placeOf = async (sessionId: string): Promise<Place> => {
-    const place = places.get(sessionId) ?? makePlace(options, workspaceClass, nextUid())
+    const place = places.get(sessionId) ?? makePlace(options, { sessionId, workspaceClass, uid: nextUid() })
     if (!places.has(sessionId)) {
       places.set(sessionId, place)
       place.ready.catch(() => places.delete(sessionId))
@@ -174,6 +200,7 @@ export async function openWorkspaces(options: WorkspacesOptions): Promise<Sessio
     placeOf(sessionId).then(({ dir, uploads }) => usageOf(dir, workspaceClass, uploads))
   return {
     workspaceClass,
+    kept: kept.map(({ sessionId }) => sessionId),
     open,
     usage,
     destroy,
