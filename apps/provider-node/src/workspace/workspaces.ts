@@ -153,12 +153,8 @@ function makePlace(
   return { dir, sizeBytes, ready: make(), uploads: new Set() }
 }
 
-/**
- * Workspaces below one directory, each for one session, gone with it. Of what an earlier node left there, those of
- * sessions that go on are taken over, and the rest is removed.
- * Its files are reached by descriptors alone: no link, FIFO or device in it is ever followed or opened.
- */
-export async function openWorkspaces(options: WorkspacesOptions): Promise<SessionWorkspaces> {
+/** What of an earlier node goes on; the rest is removed. */
+async function takeOver(options: WorkspacesOptions) {
   const { rootDir, goesOn = () => false } = options
   const anyUid = createSlotUids()
   await mkdir(rootDir, { recursive: true, mode: 0o711 })
@@ -176,6 +172,17 @@ export async function openWorkspaces(options: WorkspacesOptions): Promise<Sessio
       { dir, sizeBytes, ready: Promise.resolve(), uploads: new Set() },
     ]),
   )
+  return { workspaceClass, places, nextUid }
+}
+
+/**
+ * Workspaces below one directory, each for one session, gone with it. Of what an earlier node left there, those of
+ * sessions that go on are taken over, and the rest is removed.
+ * Its files are reached by descriptors alone: no link, FIFO or device in it is ever followed or opened.
+ */
+export async function openWorkspaces(options: WorkspacesOptions): Promise<SessionWorkspaces> {
+  const { workspaceClass, places, nextUid } = await takeOver(options)
+  const kept = [...places.keys()]
 
   const placeOf = async (sessionId: string): Promise<Place> => {
     const place = places.get(sessionId) ?? makePlace(options, { sessionId, workspaceClass, uid: nextUid() })
@@ -200,7 +207,7 @@ export async function openWorkspaces(options: WorkspacesOptions): Promise<Sessio
     placeOf(sessionId).then(({ dir, uploads }) => usageOf(dir, workspaceClass, uploads))
   return {
     workspaceClass,
-    kept: kept.map(({ sessionId }) => sessionId),
+    kept,
     open,
     usage,
     destroy,
