@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as after } from 'node:timers/promises'
 import { type CgroupBases, findHierarchies, leafOf, makeBases } from './cgroupBases.ts'
 import { openCounters } from './cgroupCounters.ts'
+import { openLimits } from './cgroupLimits.ts'
 import type { Limits } from './driver.ts'
 import { SANDBOX_LIMITS } from './limits.ts'
 import { randomName } from './names.ts'
@@ -47,22 +48,6 @@ function attempt(action: () => void): boolean {
 
 const write = (dir: string, file: string, value: number): void => writeFileSync(join(dir, file), `${value}`)
 
-function limit({ memory, pids, memoryVersion }: CgroupBases, processes: number, memoryBytes: number): void {
-  // The helper itself is one process and a few pages of the group.
-  write(pids, 'pids.max', processes + 1)
-  if (memoryVersion === 2) {
-    write(memory, 'memory.max', memoryBytes)
-    attempt(() => write(memory, 'memory.swap.max', 0))
-    return
-  }
-  // The sum with swap may never be below the memory alone, so one of the two writes comes too early.
-  const limitSum = () => attempt(() => write(memory, 'memory.memsw.limit_in_bytes', memoryBytes))
-  limitSum()
-  write(memory, 'memory.limit_in_bytes', memoryBytes)
-  limitSum()
-  attempt(() => write(memory, 'memory.swappiness', 0))
-}
-
 /** A group reports `populated` for some milliseconds after its last process died, and rmdir says EBUSY until then. */
 async function removeDirs(dirs: readonly string[]): Promise<void> {
   const giveUpAt = performance.now() + SANDBOX_LIMITS.drainMs
@@ -101,7 +86,7 @@ function createSlot(bases: CgroupBases): SlotCgroup {
   for (const dir of dirs) mkdirSync(dir)
   const counters = openCounters(own)
   const before = { cpuMicros: 0, residueBytes: 0, oomKills: 0 }
-  let limited = { processes: 0, memoryBytes: 0 }
+  const bounds = openLimits(own)
   return {
     // Not in this turn of the loop: entering a group can make the kernel wait for a millisecond and more.
     join: async (pid) => {
@@ -115,10 +100,7 @@ function createSlot(bases: CgroupBases): SlotCgroup {
       return before.residueBytes
     },
     limit: ({ processes, memoryBytes: toolBytes }) => {
-      const memoryBytes = toolBytes + before.residueBytes
-      if (limited.processes === processes && limited.memoryBytes === memoryBytes) return
-      limit(own, processes, memoryBytes)
-      limited = { processes, memoryBytes }
+      bounds.set({ processes, memoryBytes: toolBytes + before.residueBytes })
     },
     read: () => {
       const cpuMicros = counters.cpuMicros()
@@ -133,6 +115,7 @@ function createSlot(bases: CgroupBases): SlotCgroup {
     },
     remove: () => {
       counters.close()
+      bounds.close()
       return removeDirs(dirs)
     },
   }

@@ -1,6 +1,7 @@
-import { closeSync, existsSync, openSync, readSync, writeSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CgroupBases } from './cgroupBases.ts'
+import { keep, NOTHING } from './keptFile.ts'
 
 /** What the kernel has counted for one group since it was made, but for the peak. */
 export type CgroupCounters = {
@@ -13,35 +14,6 @@ export type CgroupCounters = {
   /** @returns false where the kernel cannot */
   resetPeak(): boolean
   close(): void
-}
-
-const READ_BYTES = 4_096
-const text = Buffer.alloc(READ_BYTES)
-
-/** A file of the kernel that stays open: opening it anew for each of a thousand runs a second costs more than the rest. */
-type Kept = { read(): string; write(value: string): boolean; close(): void }
-
-const NOTHING: Kept = { read: () => '', write: () => false, close: () => {} }
-
-function keep(path: string, flags: 'r' | 'r+'): Kept {
-  let fd: number
-  try {
-    fd = openSync(path, flags)
-  } catch {
-    return flags === 'r' ? NOTHING : keep(path, 'r')
-  }
-  return {
-    read: () => text.toString('latin1', 0, readSync(fd, text, 0, READ_BYTES, 0)),
-    write: (value) => {
-      try {
-        writeSync(fd, value)
-        return flags === 'r+'
-      } catch {
-        return false
-      }
-    },
-    close: () => closeSync(fd),
-  }
 }
 
 function fieldOf(lines: string, field: string): number {
