@@ -4,7 +4,7 @@ import type { CgroupBases } from './cgroupBases.ts'
 import { keep } from './keptFile.ts'
 
 /** What bounds one group, written only where it differs from what is there. */
-export type CgroupLimits = {
+type CgroupLimits = {
   /** @throws OrienError `sandbox_unavailable` when the kernel does not take it: nothing may run unbounded */
   set(limits: { processes: number; memoryBytes: number }): void
   close(): void

@@ -4,7 +4,7 @@ const READ_BYTES = 4_096
 const text = Buffer.alloc(READ_BYTES)
 
 /** A file of the kernel that stays open: opening it anew for each of a thousand runs a second costs more than the rest. */
-export type Kept = { read(): string; write(value: string): boolean; close(): void }
+type Kept = { read(): string; write(value: string): boolean; close(): void }
 
 /** A file that is not there. */
 export const NOTHING: Kept = { read: () => '', write: () => false, close: () => {} }

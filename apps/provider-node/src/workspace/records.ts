@@ -15,7 +15,7 @@ const record = z.strictObject({
   workspaceClass: z.enum(['tmpfs', 'directory']),
 })
 /** See {@link record}. */
-export type WorkspaceRecord = z.output<typeof record>
+type WorkspaceRecord = z.output<typeof record>
 
 const EXTENSION = '.json'
 const pathOf = (dir: string) => `${dir}${EXTENSION}`
@@ -44,7 +44,7 @@ async function removeUploads(dir: string): Promise<void> {
 }
 
 /** A workspace that an earlier node made, whole and as it would be made today. */
-export type Kept = WorkspaceRecord & { dir: string; uid: number }
+type Kept = WorkspaceRecord & { dir: string; uid: number }
 
 /** Finds the workspaces of sessions that go on. Of two for one session neither is kept: nobody knows which one counts. */
 export async function findKept(
