@@ -34,6 +34,7 @@ import { collectClaims } from './settlement/claim.ts'
 import { type ClaimDesk, createClaimDesk } from './settlement/claimDesk.ts'
 import { relayOnce } from './settlement/relayer.ts'
 import type { RelayerChain } from './settlement/sign.ts'
+import { createChannelWatcher } from './settlement/watchChannels.ts'
 import { signatureEngine } from './signatures.ts'
 
 /** A running coordinator. */
@@ -104,7 +105,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   await listen(app, config)
   const leadership = createLeadership(pool)
   relayer = startRelayer(ctx, { client, profile, signer }, { leadership, desk })
-  const sweeper = startLoop(ctx, { job: 'sweep', everyMs: config.sweepEveryMs }, () => sweep(ctx))
+  const sweeper = startSweeper(ctx)
   const { baseUrl: url } = config
   log.info({ event: 'coordinator.ready', url, chainId: terms.chainId, signatures: signatureEngine })
   return {
@@ -149,6 +150,15 @@ function wakerOf(claims: Patience, wakeRelayer: () => void): () => void {
   }
 }
 
+/** What a silence means depends on how long we have been listening. */
+function startSweeper(ctx: Context): Loop {
+  const { clock, config } = ctx
+  const startedMs = clock.monotonicMs()
+  return startLoop(ctx, { job: 'sweep', everyMs: config.sweepEveryMs }, () =>
+    sweep(ctx, clock.monotonicMs() - startedMs),
+  )
+}
+
 /** How often the chain is looked at while something is under way. */
 const RELAY_EVERY_MS = 250
 /** How often the leader says that it finishes its passes. */
@@ -160,10 +170,12 @@ function startRelayer(
   { leadership, desk }: { leadership: Leadership; desk: ClaimDesk },
 ): Loop {
   const refusals = createPatience(ctx.clock)
+  const watcher = createChannelWatcher(ctx, chain)
   let beatAtMs = Number.NEGATIVE_INFINITY
   return startLoop(ctx, { job: 'relayer', everyMs: RELAY_EVERY_MS }, async () => {
     if (!(await leadership.isLeader())) return false
     await collectClaims(ctx, desk)
+    await watcher.look()
     const hasMoved = await relayOnce(ctx, chain, refusals)
     if (ctx.clock.monotonicMs() - beatAtMs < BEAT_EVERY_MS) return hasMoved
     await touchRelayer(ctx.db.read)

@@ -17,6 +17,8 @@ export type Config = {
   requestsPerMinute: number
   /** How long a run may stay unreported beyond its deadline. */
   leaseMs: number
+  /** Silence after which a provider counts as gone, and agents get their money back; a minute and a half when absent. */
+  providerGoneMs?: number | undefined
   /** How often the sweeps run. */
   sweepEveryMs: number
   logLevel: string

@@ -61,7 +61,7 @@ export type NodeRequest = Requests extends infer R
 
 /** What is asked of the relayer: one transaction, planned in the transaction that needs it. */
 export type PlannedTransaction = {
-  kind: 'open' | 'top_up' | 'close' | 'close_batch' | 'set_operator'
+  kind: 'open' | 'top_up' | 'close' | 'close_batch' | 'request_close' | 'set_operator'
   /** With the kind, names it once: planning it again changes nothing. */
   reference: string
   sessionId?: string

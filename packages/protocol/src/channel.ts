@@ -53,6 +53,14 @@ export const depositAuthorization = z.strictObject({
 /** See {@link depositAuthorization}. */
 export type DepositAuthorization = z.output<typeof depositAuthorization>
 
+/**
+ * A request to close the channel, signed ahead by payer or authorised signer: whoever relays it can only give the payer
+ * its money back. `deadline` in Unix seconds.
+ */
+export const exitAuthorization = z.strictObject({ nonce: bytes32, deadline: z.int().positive(), signature })
+/** See {@link exitAuthorization}. */
+export type ExitAuthorization = z.output<typeof exitAuthorization>
+
 /** `keccak256(abi.encode(payer, payee, token, salt, authorizedSigner, escrow, chainId))`. */
 export function channelId(terms: ChannelTerms): Hex {
   return hashWords([

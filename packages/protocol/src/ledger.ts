@@ -22,6 +22,7 @@ export type Posting = { account: AccountName; amountMicros: bigint }
 export type TransferKind =
   | 'deposit'
   | 'capture'
+  | 'correction'
   | 'settlement'
   | 'payout'
   | 'refund'
@@ -50,6 +51,17 @@ export function planCapture(sessionId: string, cost: UsdcMicros): Transfer {
   return transfer('capture', [
     { account: `sessions:${sessionId}:budget`, amountMicros: -cost },
     { account: `sessions:${sessionId}:payable`, amountMicros: cost },
+  ])
+}
+
+/**
+ * The chain paid another sum than the receipts: nothing, when the provider never claimed, or what it claimed by itself.
+ * The chain is right; the difference goes back to the budget, or comes out of it.
+ */
+export function planCorrection(sessionId: string, spent: UsdcMicros, settled: UsdcMicros): Transfer {
+  return transfer('correction', [
+    { account: `sessions:${sessionId}:payable`, amountMicros: settled - spent },
+    { account: `sessions:${sessionId}:budget`, amountMicros: spent - settled },
   ])
 }
 

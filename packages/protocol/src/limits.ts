@@ -67,6 +67,8 @@ export const LIMITS = {
   maximumRateMicros: 1_000_000_000_000n,
   /** Life of an EIP-3009 authorisation that the SDK signs. */
   depositValidityMs: 600_000,
+  /** How long the way out that an agent signs ahead can be relayed. */
+  exitValidityMs: 30 * 86_400_000,
   /** A provider is offline after this long without a heartbeat. */
   heartbeatTimeoutMs: 15_000,
   /** How often a node sends one. */

@@ -173,7 +173,7 @@ export type FileView = z.output<typeof fileView>
 /** Money that moved, or is moving. */
 export const paymentView = z.strictObject({
   id: paymentId,
-  operation: z.enum(['deposit', 'topUp', 'settle', 'authorise_operator']),
+  operation: z.enum(['deposit', 'topUp', 'settle', 'requestClose', 'authorise_operator']),
   sessionId: sessionId.optional(),
   amountMicros: usdcMicros,
   status: transactionStatus,

@@ -54,6 +54,7 @@ export {
 } from './escrow/readBatch.ts'
 export { type ChannelReading, type ChannelState, readChannel } from './escrow/readChannel.ts'
 export { readCloseGrace } from './escrow/readCloseGrace.ts'
+export { type CloseRequested, readCloseRequests } from './escrow/readCloseRequests.ts'
 export { type EscrowReading, readEscrowTerms } from './escrow/readEscrowTerms.ts'
 export { type Holdings, readHoldings } from './escrow/readHoldings.ts'
 export { readOperator } from './escrow/readOperator.ts'

@@ -167,6 +167,10 @@ export const sessions = pgTable(
       .notNull()
       .default('none'),
     deposit: jsonb('deposit'),
+    /** The agent's request to close, signed ahead. */
+    exit: jsonb('exit'),
+    /** A close was requested on the chain: after the grace period the payer gets back what nobody has claimed. */
+    closeRequestedAt: at('close_requested_at'),
     createdAt: at('created_at').notNull().defaultNow(),
     startedAt: at('started_at'),
     endedAt: at('ended_at'),
@@ -360,7 +364,9 @@ export const transactions = pgTable(
   'transactions',
   {
     id: text('id').primaryKey(),
-    kind: text('kind', { enum: ['open', 'top_up', 'close', 'close_batch', 'set_operator'] }).notNull(),
+    kind: text('kind', {
+      enum: ['open', 'top_up', 'close', 'close_batch', 'request_close', 'set_operator'],
+    }).notNull(),
     /** The transaction that this one is part of, and shares its fate with: a close's batch. */
     carrierId: text('carrier_id'),
     /** Once per kind: a session, a top-up's nonce, a provider or a batch. */

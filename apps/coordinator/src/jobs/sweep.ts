@@ -6,6 +6,7 @@ import { foldAccounts } from '../ledger/store.ts'
 import { beginEnd, completeIfDrained } from '../session/end.ts'
 import { openChannel } from '../session/openChannel.ts'
 import { lockSession, selectDisputedActive, selectDrained } from '../session/store.ts'
+import { leaveGone, refundDue } from '../settlement/exits.ts'
 import { tellLost } from '../telemetry/tellExecution.ts'
 
 const BATCH = 500
@@ -15,8 +16,13 @@ const RESEND_AFTER_MS = 10_000
 /** A silence of more than this many sweeps is an outage, of the database or of every coordinator. */
 const MISSED_SWEEPS = 3
 
-/** Everything that time does: leases end, deposits left behind are sent, old output goes, balances are folded. */
-export async function sweep(ctx: Context): Promise<boolean> {
+/**
+ * Everything that time does: leases end, deposits left behind are sent, providers that are gone are left, old output
+ * goes, balances are folded.
+ *
+ * @param upMs how long this process has been listening to nodes
+ */
+export async function sweep(ctx: Context, upMs = 0): Promise<boolean> {
   await keepLeases(ctx.db.read, { toleratedMs: MISSED_SWEEPS * ctx.config.sweepEveryMs })
   const expired = await expireLeases(ctx.db.pool, BATCH)
   for (const { session, execution, sequence, drained } of expired) {
@@ -27,6 +33,8 @@ export async function sweep(ctx: Context): Promise<boolean> {
   }
   for (const sessionId of await selectUnopened(ctx.db.read)) await openChannel(ctx, sessionId)
   await finishEnds(ctx)
+  await leaveGone(ctx, upMs)
+  await refundDue(ctx)
   // The row is the truth: whatever a node should have in hand and does not, it is sent again.
   for (const providerId of ctx.nodes.online()) {
     await ctx.dispatcher.send({ providerId, pendingForMs: RESEND_AFTER_MS })

@@ -23,7 +23,7 @@ export async function beginEnd(
   ctx: Context,
   unit: Unit,
   row: SessionRow,
-  cause: 'requested' | 'dispute',
+  cause: 'requested' | 'dispute' | 'provider_gone' | 'close_requested',
 ): Promise<SessionRow> {
   const next = sessionTransition(row.status as SessionStatus, { type: 'end_requested' })
   if (!next.ok) return row

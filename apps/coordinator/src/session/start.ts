@@ -3,9 +3,11 @@ import {
   channelId,
   type DepositAuthorization,
   depositDigest,
+  type ExitAuthorization,
   type Hex,
   OrienError,
   openNonce,
+  requestCloseDigest,
   type SessionAction,
   type SessionView,
   sessionTransition,
@@ -51,6 +53,7 @@ export async function startSession(
   if (!terms) throw new OrienError('internal_error')
   checkDeposit(ctx, terms, body.deposit, row.budgetMicros)
   checkSessionKey(terms, body.voucher)
+  if (body.exit) checkExit(terms, body.exit)
   const started = await updateSession(unit.tx, id, {
     status: next.status,
     payer: body.payer,
@@ -58,6 +61,7 @@ export async function startSession(
     channelId: channelId(terms),
     deposit: { ...body.deposit, valueMicros: body.deposit.valueMicros.toString() },
     voucherSignature: body.voucher.signature,
+    exit: body.exit ?? null,
     startedAt: ctx.clock.now(),
   })
   if (!isReplacing) {
@@ -103,4 +107,11 @@ function checkSessionKey(terms: ChannelTerms, voucher: Voucher): void {
   if (voucher.cumulativeMicros !== ZERO)
     throw new OrienError('voucher_invalid', 'The first voucher is over zero')
   checkVoucher(terms, voucher, ZERO)
+}
+
+/** @throws OrienError `signature_invalid` unless the session key signed the way out of this channel */
+function checkExit(terms: ChannelTerms, { nonce, deadline, signature }: ExitAuthorization): void {
+  const digest = requestCloseDigest(terms, channelId(terms), BigInt(nonce), deadline)
+  if (recoverSigner(digest, signature) !== terms.authorizedSigner)
+    throw new OrienError('signature_invalid', 'The exit is not signed by the session key for this channel')
 }

@@ -45,7 +45,8 @@ function paymentOf(row: SessionRow, chain: ChainTerms): PaymentTerms {
 function settlementOf(row: SessionRow, closing: TransactionRow | undefined): SettlementView | undefined {
   if (row.status !== 'completed' && row.status !== 'settled') return undefined
   if (!closing && row.channelStatus !== 'open' && row.channelStatus !== 'opening') return undefined
-  const claim = micros(row.spentMicros)
+  // What was not claimed is not paid: the chain may have closed the channel at another sum than the receipts'.
+  const claim = micros(closing?.amountMicros ?? row.spentMicros)
   const deposit = row.depositMicros > 0n ? row.depositMicros : row.budgetMicros
   return {
     status: closing ? (closing.status as TransactionStatus) : 'awaiting_claim',

@@ -56,8 +56,8 @@ export async function makeBill(ctx: Context, caller: Caller, id: Id<'session'>):
           settlement: {
             txHash: closing.txHash as Hex,
             blockNumber: Number(closing.blockNumber),
-            ...splitCumulative(consumedMicros),
-            refundedMicros: micros(session.depositMicros - consumedMicros),
+            ...splitCumulative(micros(closing.amountMicros)),
+            refundedMicros: micros(session.depositMicros - closing.amountMicros),
           },
         }
       : {}),

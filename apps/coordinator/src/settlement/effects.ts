@@ -49,6 +49,8 @@ export async function applySuccess(
       return settleSessions(ctx, unit, [{ row, closed }])
     case 'close_batch':
       return
+    case 'request_close':
+      return closeRequested(ctx, unit, row)
     case 'set_operator':
       await updateProvider(unit.tx, row.providerId ?? '', { isOperatorAuthorised: true })
   }
@@ -108,7 +110,25 @@ export async function applyFailure(ctx: Context, unit: Unit, row: TransactionRow
   })
   if (row.kind === 'open') return depositFailed(ctx, unit, row)
   // The claim is asked for again: a signature that expired while the chain was away is the usual cause.
-  if (row.kind === 'close') await updateSession(unit.tx, row.sessionId ?? '', { channelStatus: 'open' })
+  if (row.kind === 'close') await reopenSession(ctx, unit, row)
+  // Somebody asked before us, or closed it: what the chain says of it is noticed by whoever watches channels.
+  if (row.kind === 'request_close' && row.error === 'ClosePending') await closeRequested(ctx, unit, row)
+}
+
+async function reopenSession(ctx: Context, unit: Unit, row: TransactionRow): Promise<void> {
+  // The payer has taken its request back, or the chain's clock is behind ours: the wait begins anew.
+  const isEarly = row.error === 'CloseNotReady'
+  await updateSession(unit.tx, row.sessionId ?? '', {
+    channelStatus: 'open',
+    ...(isEarly ? { closeRequestedAt: ctx.clock.now() } : {}),
+  })
+}
+
+/** The grace period runs: from now on, whoever has a claim makes it. */
+async function closeRequested(ctx: Context, unit: Unit, row: TransactionRow): Promise<void> {
+  const session = await sessionOf(unit, row)
+  if (!session.closeRequestedAt)
+    await updateSession(unit.tx, session.id, { closeRequestedAt: ctx.clock.now() })
 }
 
 async function depositFailed(ctx: Context, unit: Unit, row: TransactionRow): Promise<void> {

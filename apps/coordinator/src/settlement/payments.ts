@@ -72,6 +72,7 @@ const OPERATIONS = {
   top_up: 'topUp',
   close: 'settle',
   close_batch: 'settle',
+  request_close: 'requestClose',
   set_operator: 'authorise_operator',
 } as const
 

@@ -2,10 +2,12 @@ import {
   type Hex,
   type Id,
   micros,
+  planCorrection,
   planSettlement,
   type SessionStatus,
   sessionTransition,
   splitCumulative,
+  type Transfer,
 } from '@orien/protocol'
 import type { BatchOutcome } from '@orien/rails'
 import type { Context } from '../context.ts'
@@ -41,9 +43,8 @@ export function readClosings(
       refused.push({ row, error: error ?? outcome.refusedProviders[0]?.error ?? 'Unknown' })
       continue
     }
-    const paid = outcome.paid.find(({ channelId }) => channelId === id)
-    const { payeeMicros: providerMicros = 0n, platformMicros = 0n, reserveMicros = 0n } = paid ?? {}
-    const shares = { providerMicros, platformMicros, reserveMicros }
+    // Of all claims: the shares are those of the sum, however many payments it took.
+    const shares = splitCumulative(micros(closed.settledMicros))
     closings.push({ row, closed: { ...shares, refundMicros: closed.refundMicros } })
   }
   return { closings, refused }
@@ -98,13 +99,9 @@ export async function settleSessions(
   })
   await insertTransfers(
     unit.tx,
-    sound.flatMap(({ row, session }) => {
-      const { id: sessionId, rail, providerId } = session
-      const amounts = {
-        depositMicros: micros(session.depositMicros),
-        spentMicros: micros(session.spentMicros),
-      }
-      const transfers = planSettlement({ rail, sessionId, providerId, ...amounts })
+    sound.flatMap(({ row, session, closed }) => {
+      const { id: sessionId } = session
+      const transfers = planPostings(session, closed)
       return transfers.map((transfer) => ({ sessionId, reference: row.id, transfer }))
     }),
   )
@@ -121,6 +118,7 @@ export async function settleSessions(
     sound.map(({ row }) => row.id),
     { status: 'final' },
   )
+  await noteOtherSums(ctx, unit, sound)
   unit.after(() => {
     for (const { session } of sound)
       ctx.nodes.send(session.providerId, {
@@ -130,15 +128,29 @@ export async function settleSessions(
   })
 }
 
-/** Why a session cannot be settled by what the chain says; the contract computes the same split as we do. */
+const settledBy = ({ providerMicros, platformMicros, reserveMicros }: ClosedChannel) =>
+  micros(providerMicros + platformMicros + reserveMicros)
+
+function planPostings(session: SessionRow, closed: ClosedChannel): readonly Transfer[] {
+  const { id: sessionId, rail, providerId } = session
+  const settledMicros = settledBy(closed)
+  const spentMicros = micros(session.spentMicros)
+  const depositMicros = micros(session.depositMicros)
+  const correction =
+    settledMicros === spentMicros ? [] : [planCorrection(sessionId, spentMicros, settledMicros)]
+  const settlement = { rail, sessionId, providerId, depositMicros, spentMicros: settledMicros }
+  return [...correction, ...planSettlement(settlement)]
+}
+
+/** Why a session cannot be settled by what the chain says. */
 function faultOf(session: SessionRow, closed: ClosedChannel): string | null {
-  const shares = splitCumulative(micros(session.spentMicros))
-  const isAsPlanned =
+  const settledMicros = settledBy(closed)
+  const shares = splitCumulative(settledMicros)
+  const isWhole =
     closed.providerMicros === shares.providerMicros &&
     closed.platformMicros === shares.platformMicros &&
-    closed.reserveMicros === shares.reserveMicros &&
-    closed.refundMicros === session.depositMicros - session.spentMicros
-  if (!isAsPlanned) return 'the chain settled it differently from the ledger'
+    closed.refundMicros === session.depositMicros - settledMicros
+  if (!isWhole) return 'shares and refund are not those of the deposit'
   const next = sessionTransition(session.status as SessionStatus, { type: 'settled' })
   return next.ok ? null : `a session that is ${session.status} cannot be settled`
 }
@@ -151,5 +163,21 @@ function settledFacts(row: TransactionRow, closed: ClosedChannel) {
     platformMicros: closed.platformMicros.toString(),
     reserveMicros: closed.reserveMicros.toString(),
     refundedMicros: closed.refundMicros.toString(),
+  }
+}
+
+/** A close that paid something else than it was planned for says so. */
+async function noteOtherSums(
+  ctx: Context,
+  unit: Unit,
+  settled: readonly (FinalClose & { session: SessionRow })[],
+): Promise<void> {
+  for (const { row, closed, session } of settled) {
+    const amountMicros = settledBy(closed)
+    if (amountMicros !== row.amountMicros)
+      await moveParts(unit.tx, [row.id], { status: 'final', amountMicros })
+    if (amountMicros === session.spentMicros) continue
+    const facts = { earnedMicros: `${session.spentMicros}`, settledMicros: `${amountMicros}` }
+    ctx.log.warn({ event: 'settlement.other_sum', sessionId: session.id, ...facts })
   }
 }

@@ -1,5 +1,19 @@
 import type { Hex, TransactionStatus } from '@orien/protocol'
-import { and, asc, desc, eq, gt, inArray, isNull, lt, lte, max, notInArray, sql } from 'drizzle-orm'
+import {
+  and,
+  asc,
+  desc,
+  eq,
+  gt,
+  inArray,
+  isNotNull,
+  isNull,
+  lt,
+  lte,
+  max,
+  notInArray,
+  sql,
+} from 'drizzle-orm'
 import type pg from 'pg'
 import type { PlannedTransaction } from '../context.ts'
 import type { Executor } from '../db/executor.ts'
@@ -121,6 +135,10 @@ export async function selectUnclaimed(
         eq(sessions.channelStatus, 'open'),
         inArray(sessions.providerId, [...of.providerIds]),
         of.except.length > 0 ? notInArray(sessions.id, [...of.except]) : undefined,
+        // One that the chain has just refused waits; one whose channel is closed is settled by what the chain says.
+        sql`not exists (select 1 from ${transactions} t where t.session_id = ${sessions.id} and t.kind = 'close'
+          and t.status = 'failed' and (t.error = 'ChannelFinalized'
+            or t.error is not null and t.updated_at > clock_timestamp() - interval '10 seconds'))`,
       ),
     )
     .as('waiting')
@@ -300,4 +318,80 @@ function closingOf(row: SettlementRecord): LedgerSettlement['closing'] {
   const { opened_block: openedBlock, closed_block: closedBlock } = row
   if (!escrow || !channelId || !txHash || openedBlock === null || closedBlock === null) return null
   return { escrow, channelId, txHash, openedBlock, closedBlock }
+}
+
+/** Sessions with an open channel and a signed way out, of whose provider nobody has heard for so long. */
+export async function selectAbandoned(
+  db: Executor,
+  { goneMs, online, limit }: { goneMs: number; online: readonly string[]; limit: number },
+): Promise<string[]> {
+  const rows = await db
+    .select({ id: sessions.id })
+    .from(sessions)
+    .innerJoin(providers, eq(providers.id, sessions.providerId))
+    .where(
+      and(
+        inArray(sessions.status, ['active', 'ending', 'completed']),
+        eq(sessions.channelStatus, 'open'),
+        isNotNull(sessions.exit),
+        isNull(sessions.closeRequestedAt),
+        sql`coalesce(${providers.lastSeenAt}, 'epoch') < clock_timestamp() - make_interval(secs => ${goneMs / 1_000})`,
+        online.length > 0 ? notInArray(sessions.providerId, [...online]) : undefined,
+        sql`not exists (select 1 from ${transactions} t where t.kind = 'request_close'
+          and t.reference = ${sessions.id} and t.status <> 'failed')`,
+      ),
+    )
+    .limit(limit)
+  return rows.map(({ id }) => id)
+}
+
+/** Sessions whose channel is open, and whose close was requested on the chain. */
+export async function selectExiting(db: Executor, limit: number) {
+  return db
+    .select({ id: sessions.id, closeRequestedAt: sessions.closeRequestedAt })
+    .from(sessions)
+    .where(
+      and(
+        inArray(sessions.status, ['ending', 'completed']),
+        eq(sessions.channelStatus, 'open'),
+        isNotNull(sessions.closeRequestedAt),
+      ),
+    )
+    .orderBy(asc(sessions.closeRequestedAt))
+    .limit(limit)
+}
+
+export async function selectByChannel(db: Executor, channelId: string): Promise<string | undefined> {
+  const [row] = await db.select({ id: sessions.id }).from(sessions).where(eq(sessions.channelId, channelId))
+  return row?.id
+}
+
+/** Sessions whose last close failed because the channel was closed before it. */
+export async function selectClosedElsewhere(db: Executor, limit: number) {
+  const { rows } = await db.execute<{ session_id: string; channel_id: Hex; opened_block: string }>(sql`
+    select s.id as session_id, s.channel_id, opening.block_number::text as opened_block from sessions s
+      join transactions opening on opening.session_id = s.id and opening.kind = 'open' and opening.status = 'final'
+      where s.status = 'completed' and s.channel_status = 'open' and exists (select 1 from transactions t
+        where t.session_id = s.id and t.status = 'failed' and t.error = 'ChannelFinalized')
+      limit ${limit}`)
+  return rows.map((row) => ({
+    sessionId: row.session_id,
+    channelId: row.channel_id,
+    openedBlock: BigInt(row.opened_block),
+  }))
+}
+
+/** Remembers the transaction by which somebody else closed a channel. */
+export async function insertForeignClose(
+  tx: Executor,
+  close: Pick<
+    TransactionRow,
+    'id' | 'sessionId' | 'amountMicros' | 'to' | 'txHash' | 'blockNumber' | 'detail'
+  >,
+): Promise<TransactionRow> {
+  const [row] = await tx
+    .insert(transactions)
+    .values({ ...close, kind: 'close', reference: close.sessionId ?? '', data: '0x', status: 'final' })
+    .returning()
+  return row as TransactionRow
 }

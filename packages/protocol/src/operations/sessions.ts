@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { address, bytes32, sha256Schema } from '../bytes.ts'
-import { depositAuthorization, voucher } from '../channel.ts'
+import { depositAuthorization, exitAuthorization, voucher } from '../channel.ts'
 import { providerId, sessionId } from '../ids.ts'
 import { LIMITS } from '../limits.ts'
 import { usdcMicros } from '../money.ts'
@@ -84,6 +84,8 @@ export const sessionAction = z.discriminatedUnion('action', [
     deposit: depositAuthorization,
     /** A voucher over zero: proves that the session key is a plain key, and lets the channel be closed at any time. */
     voucher,
+    /** The agent's way out, signed ahead: relayed when the provider is gone. Without it the agent has to send its own. */
+    exit: exitAuthorization.optional(),
   }),
   z.strictObject({ action: z.literal('voucher'), voucher }),
   z.strictObject({

@@ -3,6 +3,7 @@ import {
   type DepositAuthorization,
   getProvider,
   getSession,
+  LIMITS,
   OrienError,
   openNonce,
   openSession,
@@ -70,10 +71,13 @@ async function start(state: SessionState, budgetMicros: UsdcMicros, signal?: Abo
   const deposit = await depositFor(state, budgetMicros)
   // The zero voucher proves a plain key, and lets the provider close the channel at any time.
   const voucher = key.signVoucher(channel, ZERO)
+  // Follows from the deposit: the same authorisation again makes the same request.
+  const exitSeconds = deposit.validBefore + LIMITS.exitValidityMs / 1_000
+  const exit = key.signExit(channel, deposit.nonce, exitSeconds)
   const { payer, authorizedSigner } = channel
   state.view = await context.http.call(
     actOnSession,
-    { params: { id: state.id }, body: { action: 'start', payer, authorizedSigner, deposit, voucher } },
+    { params: { id: state.id }, body: { action: 'start', payer, authorizedSigner, deposit, voucher, exit } },
     // One key and one body for this deposit: every repetition within the call re-sends the same authorisation.
     { idempotencyKey: deriveIdempotencyKey(state.id, { start: deposit.signature }), signal },
   )

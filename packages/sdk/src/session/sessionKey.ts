@@ -1,6 +1,7 @@
 import {
   type ChannelTerms,
   channelId,
+  type ExitAuthorization,
   fromHex,
   type Hex,
   keccak,
@@ -9,12 +10,15 @@ import {
   voucherDigest,
 } from '@orien/protocol'
 import type { OrienAccount } from '../account.ts'
+import { signRequestClose } from '../channel/signClaim.ts'
 import { addressOfKey, signDigest } from '../keys/secp256k1.ts'
 
-/** Signs the vouchers of one session, and nothing else. */
+/** Signs the vouchers of one session and the way out of its channel, and nothing else. */
 export type SessionKey = {
   address: Hex
   signVoucher: (terms: ChannelTerms, cumulativeMicros: UsdcMicros) => Voucher
+  /** The way out of the channel: anyone may relay it until the deadline (Unix seconds), and only the payer gets money by it. */
+  signExit: (terms: ChannelTerms, nonce: Hex, deadline: number) => ExitAuthorization
 }
 
 /** What a wallet is asked to sign to make a session's key. Fixed: another text would be another key. */
@@ -42,5 +46,9 @@ export async function deriveSessionKey(account: OrienAccount, sessionId: string)
       cumulativeMicros,
       signature: signDigest(privateKey, voucherDigest(terms, channelId(terms), cumulativeMicros)),
     }),
+    signExit: (terms, nonce, deadline) => {
+      const request = { channelId: channelId(terms), nonce: BigInt(nonce), deadline }
+      return { nonce, deadline, signature: signRequestClose(privateKey, terms, request) }
+    },
   }
 }

@@ -1,0 +1,76 @@
+import { type Hex, micros, splitCumulative } from '@orien/protocol'
+import { readCloseRequests, readHead, readSettlement } from '@orien/rails'
+import type { Context } from '../context.ts'
+import { beginEnd } from '../session/end.ts'
+import { lockSession, updateSession } from '../session/store.ts'
+import { settleSessions } from './settle.ts'
+import type { RelayerChain } from './sign.ts'
+import { insertForeignClose, selectByChannel, selectClosedElsewhere } from './store.ts'
+
+/** How often the chain is asked for what others did to our channels. */
+const LOOK_EVERY_MS = 5_000
+/** Blocks before the start that are looked through: nodes bound how many can be asked for at once. */
+const LOOK_BACK_BLOCKS = 1_000n
+const BATCH = 50
+
+/** What others do to channels: closes that are requested, and channels that are closed without us. */
+export type ChannelWatcher = { look: () => Promise<void> }
+
+export function createChannelWatcher(ctx: Context, chain: RelayerChain): ChannelWatcher {
+  let seenBlock: bigint | null = null
+  let lookedAtMs = Number.NEGATIVE_INFINITY
+  return {
+    look: async () => {
+      if (ctx.clock.monotonicMs() - lookedAtMs < LOOK_EVERY_MS) return
+      lookedAtMs = ctx.clock.monotonicMs()
+      const head = await readHead(chain.client, chain.profile)
+      if (head.status === 'unreachable') return
+      const { latestBlock, finalBlock } = head
+      const first = latestBlock > LOOK_BACK_BLOCKS ? latestBlock - LOOK_BACK_BLOCKS : 0n
+      const fromBlock = seenBlock === null || seenBlock < first ? first : seenBlock
+      const range = { fromBlock, toBlock: latestBlock }
+      const reading = await readCloseRequests(chain.client, ctx.chain.escrow, range)
+      if (reading.status === 'unreachable') return
+      // By its signature or by hand: a close that is asked for takes no new work from here on.
+      for (const { channelId, requestedAt } of reading.requests)
+        await noteRequest(ctx, channelId, new Date(requestedAt * 1_000))
+      // Blocks that are not final may be others the next time.
+      seenBlock = finalBlock < 0n ? 0n : finalBlock
+      await adoptCloses(ctx, chain, finalBlock)
+    },
+  }
+}
+
+async function noteRequest(ctx: Context, channelId: Hex, closeRequestedAt: Date): Promise<void> {
+  const id = await selectByChannel(ctx.db.read, channelId)
+  if (!id) return
+  await ctx.db.write(async (unit) => {
+    const row = await lockSession(unit.tx, id)
+    if (!row || row.closeRequestedAt) return
+    const requested = await updateSession(unit.tx, id, { closeRequestedAt })
+    ctx.log.info({ event: 'session.close_requested', sessionId: id })
+    await beginEnd(ctx, unit, requested, 'close_requested')
+  })
+}
+
+/** Settles sessions whose channels somebody else has closed, by what the chain says of it. */
+async function adoptCloses(ctx: Context, { client }: RelayerChain, finalBlock: bigint): Promise<void> {
+  const { escrow } = ctx.chain
+  for (const { sessionId, channelId, openedBlock } of await selectClosedElsewhere(ctx.db.read, BATCH)) {
+    const reading = await readSettlement(client, escrow, channelId, { fromBlock: openedBlock })
+    if (reading.status !== 'settled' || reading.settlement.blockNumber > finalBlock) continue
+    const { txHash, blockNumber, refundMicros, payeeMicros, platformMicros, reserveMicros } =
+      reading.settlement
+    const amountMicros = payeeMicros + platformMicros + reserveMicros
+    await ctx.db.write(async (unit) => {
+      const session = await lockSession(unit.tx, sessionId)
+      if (session?.status !== 'completed' || session.channelStatus !== 'open') return
+      const id = ctx.random.id('payment')
+      const facts = { id, sessionId, amountMicros, to: escrow, txHash, blockNumber, detail: { channelId } }
+      const row = await insertForeignClose(unit.tx, facts)
+      const closed = { ...splitCumulative(micros(amountMicros)), refundMicros }
+      await settleSessions(ctx, unit, [{ row, closed }])
+    })
+    ctx.log.warn({ event: 'settlement.closed_elsewhere', sessionId, txHash })
+  }
+}

@@ -1,0 +1,25 @@
+import { orienEscrowAbi } from '@orien/contracts'
+import type { Address, Hex } from 'viem'
+import { askValue, type Unreachable } from '../chain/ask.ts'
+import type { ChainClient } from '../chain/connect.ts'
+import type { BlockRange } from './readSettlement.ts'
+
+/** A close that payer or session key asked for; `requestedAt` in Unix seconds. */
+export type CloseRequested = { channelId: Hex; requestedAt: number }
+
+/** Reads from the events which closes were requested in some blocks. */
+export async function readCloseRequests(
+  client: ChainClient,
+  escrow: Address,
+  { fromBlock, toBlock }: BlockRange,
+): Promise<{ status: 'read'; requests: CloseRequested[] } | Unreachable> {
+  const range = { fromBlock, toBlock: toBlock ?? ('latest' as const) }
+  const filter = { address: escrow, abi: orienEscrowAbi, strict: true, ...range } as const
+  const answer = await askValue(client.getContractEvents({ ...filter, eventName: 'CloseRequested' }))
+  if (answer.status === 'unreachable') return answer
+  const requests = answer.value.map(({ args }) => ({
+    channelId: args.channelId,
+    requestedAt: Number(args.closeRequestedAt),
+  }))
+  return { status: 'read', requests }
+}

@@ -1,0 +1,128 @@
+import { auditLedger, createPool } from '@orien/coordinator'
+import { channelId, type Hex, micros } from '@orien/protocol'
+import { chains, connectChain, readBalance, readChannel } from '@orien/rails'
+import { createTestClient, createWalletClient, http, parseAbi } from 'viem'
+import { foundry } from 'viem/chains'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { type ScriptedNode, startScriptedNode } from '../harness/scriptedNode.ts'
+import { createAgent, type Stack, startStack, type TestAgent } from '../harness/stack.ts'
+
+const GRACE_SECONDS = 900
+const BUDGET = 500_000n
+/** So long after a provider's last word its agents leave. */
+const GONE_MS = 3_000
+
+let stack: Stack
+let node: ScriptedNode
+let agent: TestAgent
+
+beforeAll(async () => {
+  stack = await startStack({ providerGoneMs: GONE_MS, sweepEveryMs: 200 })
+})
+afterAll(() => stack.stop())
+beforeEach(async () => {
+  node = await startScriptedNode(stack)
+  agent = await createAgent(stack, 5_000_000n)
+})
+afterEach(() => node.close())
+
+const client = () => connectChain(chains.local, stack.chain.rpcUrl)
+const balance = async () => {
+  const reading = await readBalance(client(), stack.chain.usdc, agent.account.address)
+  return reading.status === 'read' ? reading.micros : null
+}
+const anvil = () => createTestClient({ mode: 'anvil', chain: foundry, transport: http(stack.chain.rpcUrl) })
+
+/** The agent's session with one run of so many milliseconds that has its receipt, and its channel. */
+async function used(effectiveMs: number) {
+  const session = await agent.orien.openSession({ providerId: node.providerId, budgetMicros: micros(BUDGET) })
+  const run = await session.execute({ tool: 'block', args: {}, maxCostMicros: micros(20_000n) })
+  const work = await node.dispatchOf(run.id)
+  await node.finish(work, effectiveMs)
+  await run.wait()
+  return { session, channel: channelId(work.channel) }
+}
+
+const phaseOf = async (channel: Hex) => {
+  const reading = await readChannel(client(), stack.chain.escrow, channel)
+  return reading.status === 'found' ? reading.channel.phase : reading.status
+}
+const untilPhase = (channel: Hex, phase: string) =>
+  expect.poll(() => phaseOf(channel), { timeout: 30_000 }).toBe(phase)
+
+async function pass(seconds: number): Promise<void> {
+  await anvil().increaseTime({ seconds })
+  await anvil().mine({ blocks: 1 })
+}
+
+async function drifts(): Promise<string[]> {
+  const pool = createPool({ url: stack.database.url, connections: 1 })
+  const found = await auditLedger(pool)
+  await pool.end()
+  return found.filter(({ violations }) => violations > 0).map(({ check }) => check)
+}
+
+test('an agent whose provider is gone has all that was not claimed back after the grace period, and does nothing for it', async () => {
+  const { session, channel } = await used(50)
+  const before = await balance()
+  node.close()
+  await untilPhase(channel, 'closing')
+  expect((await session.state()).status).toBe('completed')
+  await pass(GRACE_SECONDS + 1)
+  const view = await session.settled()
+  expect(view).toMatchObject({ status: 'settled', consumedMicros: 500n })
+  expect(view.settlement).toMatchObject({ status: 'final', claimMicros: 0n, refundedMicros: BUDGET })
+  expect(await balance()).toBe((before ?? 0n) + BUDGET)
+  expect(await drifts()).toEqual([])
+})
+
+test('a run that nobody accounts for does not hold up the refund', async () => {
+  const session = await agent.orien.openSession({ providerId: node.providerId, budgetMicros: micros(BUDGET) })
+  const run = await session.execute({ tool: 'block', args: {}, maxCostMicros: micros(20_000n) })
+  const work = await node.dispatchOf(run.id)
+  node.close()
+  await untilPhase(channelId(work.channel), 'closing')
+  await pass(GRACE_SECONDS + 1)
+  const view = await session.settled()
+  expect(view.settlement).toMatchObject({ claimMicros: 0n, refundedMicros: BUDGET })
+  expect(await drifts()).toEqual([])
+})
+
+test('a close that the agent forces on the chain ends its session, which is paid by its receipts in time', async () => {
+  const { session, channel } = await used(50)
+  await stack.chain.fund(agent.account.address)
+  const wallet = createWalletClient({
+    account: agent.account,
+    chain: foundry,
+    transport: http(stack.chain.rpcUrl),
+  })
+  await wallet.writeContract({
+    address: stack.chain.escrow,
+    abi: parseAbi(['function requestClose(bytes32 channelId)']),
+    functionName: 'requestClose',
+    args: [channel],
+  })
+  const view = await session.settled()
+  expect(view.settlement).toMatchObject({ status: 'final', claimMicros: 500n, refundedMicros: BUDGET - 500n })
+  expect(await drifts()).toEqual([])
+})
+
+test('a channel that somebody else has closed is settled by what the chain says', async () => {
+  const { session, channel } = await used(50)
+  await stack.chain.fund(node.owner.address)
+  const wallet = createWalletClient({
+    account: node.owner,
+    chain: foundry,
+    transport: http(stack.chain.rpcUrl),
+  })
+  await wallet.writeContract({
+    address: stack.chain.escrow,
+    abi: parseAbi(['function close(bytes32 channelId, uint128 cumulativeAmount, bytes signature)']),
+    functionName: 'close',
+    args: [channel, 0n, '0x'],
+  })
+  await session.end()
+  const view = await session.settled()
+  expect(view.settlement).toMatchObject({ status: 'final', claimMicros: 0n, refundedMicros: BUDGET })
+  expect(await drifts()).toEqual([])
+})
