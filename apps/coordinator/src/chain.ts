@@ -11,6 +11,7 @@ import {
   readHoldings,
   readOperator,
   readTokenDomain,
+  rpcUrls,
   type Signer,
   simulateCall,
 } from '@orien/rails'
@@ -58,7 +59,8 @@ export async function openChain(
     tokenName: domain.name,
     tokenVersion: domain.version,
     closeGraceMs: Number(grace.seconds) * 1_000,
-    rpcUrl,
+    // What others are shown is one address.
+    rpcUrl: rpcUrls(rpcUrl)[0] ?? rpcUrl,
   }
   return { client, terms, rail: createRail(client, profile, terms, signer) }
 }

@@ -1,4 +1,5 @@
 import { OrienError } from '@orien/protocol'
+import { rpcUrls } from '@orien/rails'
 import { z } from 'zod'
 
 /** Where the coordinator's files are, what it listens on and how it behaves. */
@@ -45,7 +46,11 @@ const environment = z.object({
     })
     .optional(),
   ORIEN_NATIVE_DECIMALS: z.coerce.number().int().min(0).max(36).optional(),
-  ORIEN_RPC_URL: z.url().optional(),
+  /** One or several, with commas between them. */
+  ORIEN_RPC_URL: z
+    .string()
+    .refine((list) => rpcUrls(list).length > 0 && rpcUrls(list).every((url) => URL.canParse(url)), 'must be URLs')
+    .optional(),
   OTEL_EXPORTER_OTLP_ENDPOINT: z.url().optional(),
 })
 

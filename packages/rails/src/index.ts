@@ -8,7 +8,7 @@ export {
   type OtherChain,
   otherChain,
 } from './chain/chains.ts'
-export { type ChainClient, connectChain } from './chain/connect.ts'
+export { type ChainClient, connectChain, rpcUrls } from './chain/connect.ts'
 export { CHAIN_LIMITS } from './chain/limits.ts'
 export { type GasReading, readChainId, readGasBalance } from './chain/readGas.ts'
 export { finalBlockAt, type Head, readHead } from './chain/readHead.ts'

@@ -16,7 +16,6 @@ import {
   uniqueIndex,
 } from 'drizzle-orm/pg-core'
 
-/** An amount in micro-USDC. */
 const money = (name: string) => bigint(name, { mode: 'bigint' })
 const at = (name: string) => timestamp(name, { withTimezone: true, mode: 'date', precision: 3 })
 const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
@@ -167,9 +166,8 @@ export const sessions = pgTable(
       .notNull()
       .default('none'),
     deposit: jsonb('deposit'),
-    /** The agent's request to close, signed ahead. */
+    /** The agent's request to close, signed ahead; and when, by the chain, one was made. */
     exit: jsonb('exit'),
-    /** A close was requested on the chain: after the grace period the payer gets back what nobody has claimed. */
     closeRequestedAt: at('close_requested_at'),
     createdAt: at('created_at').notNull().defaultNow(),
     startedAt: at('started_at'),
@@ -218,7 +216,6 @@ export const executions = pgTable(
     requestedMicros: money('requested_micros'),
     /** `[hold, deadlineMs]` of the grants before the present one: the node may not have heard of that. */
     earlierGrants: jsonb('earlier_grants').notNull().default([]),
-    /** The voucher that was highest when the grant was made. */
     voucherMicros: money('voucher_micros').notNull(),
     voucherSignature: text('voucher_signature').notNull(),
     costMicros: money('cost_micros').notNull().default(sql`0`),
@@ -298,7 +295,6 @@ export const ledgerTransfers = pgTable(
   {
     id: bigserial('id', { mode: 'bigint' }).primaryKey(),
     kind: text('kind').notNull(),
-    /** What the transfer is for, once per kind: an execution, a session or a transaction. */
     reference: text('reference').notNull(),
     sessionId: text('session_id').notNull(),
     createdAt: at('created_at').notNull().defaultNow(),
@@ -343,7 +339,6 @@ export const events = pgTable(
   (table) => [primaryKey({ columns: [table.sessionId, table.sequence] })],
 )
 
-/** Output of runs. */
 export const logChunks = pgTable(
   'log_chunks',
   {
@@ -374,7 +369,6 @@ export const transactions = pgTable(
     sessionId: text('session_id'),
     providerId: text('provider_id'),
     amountMicros: money('amount_micros').notNull().default(sql`0`),
-    /** What the call needs besides the session: signatures, nonces. */
     detail: jsonb('detail').notNull(),
     status: text('status').notNull(),
     to: text('to').notNull(),
@@ -398,7 +392,6 @@ export const transactions = pgTable(
   ],
 )
 
-/** What the coordinator remembers of itself: when it was last alive, which chain it settles on, its keys' ids. */
 export const facts = pgTable('facts', {
   name: text('name').primaryKey(),
   value: jsonb('value').notNull(),

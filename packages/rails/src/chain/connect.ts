@@ -1,17 +1,32 @@
 import { createPublicClient, HttpRequestError, type HttpTransport, http, type PublicClient } from 'viem'
 import type { ChainProfile } from './chains.ts'
+import { failover } from './failover.ts'
 import { CHAIN_LIMITS } from './limits.ts'
 
 /** A connection for reading a chain and for sending it signed bytes; holds no key. */
 export type ChainClient = PublicClient
 
 /**
- * Prepares a connection; nothing is sent yet. Requests end after 5 s and are not repeated: whoever asks knows
- * whether asking again is harmless.
+ * Prepares a connection; nothing is sent yet. Requests end after 5 s and are not repeated with the same node: whoever
+ * asks knows whether asking again is harmless.
+ *
+ * @param rpcUrl of one node, or of several with commas between them: one that is silent or behind is left for the next
+ * @example
+ * const client = connectChain(chains.arc, 'https://rpc.one.example,https://rpc.two.example')
  */
 export function connectChain(profile: ChainProfile, rpcUrl: string): ChainClient {
-  const transport = answering(http(rpcUrl, { timeout: CHAIN_LIMITS.requestMs, retryCount: 0 }), rpcUrl)
-  return createPublicClient({ chain: profile.chain, transport, cacheTime: 0 })
+  const settings = { timeout: CHAIN_LIMITS.requestMs, retryCount: 0 }
+  const transports = rpcUrls(rpcUrl).map((url) => answering(http(url, settings), url))
+  // Where there are several, the next one is asked; viem itself asks no second time.
+  return createPublicClient({ chain: profile.chain, transport: failover(transports), cacheTime: 0 })
+}
+
+/** The addresses in a list, the first one first. */
+export function rpcUrls(list: string): string[] {
+  return list
+    .split(',')
+    .map((url) => url.trim())
+    .filter((url) => url !== '')
 }
 
 /** viem takes an empty answer, as a gateway may give, for a result; null is one, undefined is not. */

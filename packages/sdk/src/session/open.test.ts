@@ -211,7 +211,7 @@ describe('a session key', () => {
 
   it('shows its private half to nobody', async () => {
     const key = await deriveSessionKey(agent, 'ses_1')
-    expect(Object.keys(key).sort()).toEqual(['address', 'signVoucher'])
+    expect(Object.keys(key).sort()).toEqual(['address', 'signExit', 'signVoucher'])
   })
 })
 
