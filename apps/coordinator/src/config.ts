@@ -49,7 +49,10 @@ const environment = z.object({
   /** One or several, with commas between them. */
   ORIEN_RPC_URL: z
     .string()
-    .refine((list) => rpcUrls(list).length > 0 && rpcUrls(list).every((url) => URL.canParse(url)), 'must be URLs')
+    .refine(
+      (list) => rpcUrls(list).length > 0 && rpcUrls(list).every((url) => URL.canParse(url)),
+      'must be URLs',
+    )
     .optional(),
   OTEL_EXPORTER_OTLP_ENDPOINT: z.url().optional(),
 })
