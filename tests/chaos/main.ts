@@ -11,6 +11,12 @@ import { allPoints } from './points.ts'
 import { nameOfPoint, type Outcome, runRound } from './round.ts'
 import { startWorld } from './world.ts'
 
+function verdictOf({ faults, hasStruck, isChainBroken }: Outcome): string {
+  if (isChainBroken) return 'chain broke'
+  if (faults.length > 0) return 'FAILED'
+  return hasStruck ? 'ok' : 'not reached'
+}
+
 const config = readConfig()
 const numbered = allPoints().map((point, number) => ({ point, number }))
 const chosen =
@@ -42,13 +48,13 @@ for (const { point, number, setting: wanted } of ordered) {
     setting = wanted
   }
   const outcome = await runRound(world, point, `s${config.seed}p${number}`)
-  const verdict = outcome.faults.length > 0 ? 'FAILED' : outcome.hasStruck ? 'ok' : 'not reached'
+  const verdict = verdictOf(outcome)
   console.log(
     `${verdict.padEnd(12)}${String(number).padStart(4)}  ${Math.round(outcome.durationMs)} ms  ${nameOfPoint(point)}`,
   )
-  if (!outcome.hasStruck) unreached += 1
+  if (!outcome.hasStruck || outcome.isChainBroken) unreached += 1
   if (outcome.faults.length === 0) continue
-  failed.push({ number, outcome })
+  if (!outcome.isChainBroken) failed.push({ number, outcome })
   for (const line of [...outcome.faults, ...outcome.errors.map((error) => `  agent: ${error}`)])
     console.log(`    ${line}`)
   console.log(`    again: npm run chaos -- --seed ${config.seed} --point ${number}   logs: ${world.dir}`)

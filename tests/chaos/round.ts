@@ -1,4 +1,5 @@
 import { createAgent } from './agent.ts'
+import { hasLostABlock } from './chainHistory.ts'
 import { findFaults } from './checks.ts'
 import { nameOfFault, strike } from './faults.ts'
 import type { Point } from './points.ts'
@@ -9,6 +10,8 @@ export type Outcome = {
   /** False when the round was over before the point was reached. */
   hasStruck: boolean
   faults: string[]
+  /** The chain's stand-in lost a block of its own: what was found says nothing of the product. */
+  isChainBroken: boolean
   errors: string[]
   durationMs: number
 }
@@ -34,5 +37,7 @@ export async function runRound(world: World, point: Point, name: string): Promis
   }
   world.tap.disarm()
   const durationMs = performance.now() - startedMs
-  return { point, hasStruck: world.tap.hasStruck(), faults, errors: agent.acknowledged.errors, durationMs }
+  const isChainBroken = faults.length > 0 && (await hasLostABlock(world).catch(() => false))
+  const { errors } = agent.acknowledged
+  return { point, hasStruck: world.tap.hasStruck(), faults, isChainBroken, errors, durationMs }
 }
