@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import type { Hex } from '@orien/protocol'
 import { micros, splitCumulative } from '@orien/protocol'
 import { loadClaims, loadProvider } from '@orien/provider-node'
-import { Orien } from '@orien/sdk'
+import { type KeptChannel, Orien } from '@orien/sdk'
 import { privateKeyToAccount } from 'viem/accounts'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { channelRecord, keptChannelsOf } from '../../apps/orien/src/agent/keptChannels.ts'
+import { channelRecord, keptChannelsOf, readKeptChannel } from '../../apps/orien/src/agent/keptChannels.ts'
 import { startRpcProxy } from '../harness/rpcProxy.ts'
 import { type ExitPlace, openPlace, orien } from './place.ts'
 
@@ -248,6 +248,17 @@ test('an agent that has nothing but its key finds every channel of its wallet on
   expect(found.result.channels.map(({ phase }) => phase)).toEqual(['closed', 'closed', 'closed', 'closed'])
   const none = await orien(['exit', '--key-file', keyFile, ...rpc])
   expect(none).toMatchObject({ code: 1, error: 'not_found' })
+})
+
+test('of all that is kept, what is closed and what was never deposited is no failure', async () => {
+  const channel = await readKeptChannel(join(`${agent.keyFile}.channels`, `${sessions[0]}.json`))
+  const sessionId = `ses_${'0'.repeat(26)}` as KeptChannel['sessionId']
+  const never = { ...channel.channel, salt: `0x${'77'.repeat(32)}` as Hex }
+  await channelRecord(keptChannelsOf(agent.keyFile)).keep({ sessionId, channel: never })
+  const all = await orien<Exits>(['exit', '--key-file', agent.keyFile, ...rpc])
+  expect(all.code, all.stderr).toBe(0)
+  expect(all.result.channels.filter((one) => one.phase === 'closed')).toHaveLength(sessions.length)
+  expect(all.stderr).toContain('5 sessions closed or never deposited')
 })
 
 test('when both have left, the escrow holds nothing and every micro-USDC is where the receipts say', async () => {

@@ -13,7 +13,7 @@ import { type ScriptedNode, startScriptedNode } from '../harness/scriptedNode.ts
 import { createAgent, type Stack, startStack } from '../harness/stack.ts'
 
 // Each audit is a command in a process of its own.
-vi.setConfig({ testTimeout: 60_000 })
+vi.setConfig({ testTimeout: 180_000 })
 
 const BUDGET = 1_000_000n
 

@@ -5,11 +5,14 @@ import { auditLedger, createPool } from '@orien/coordinator'
 import { getProvider, getSolvency, micros, refundSession } from '@orien/protocol'
 import { createPublicClient, http, toHex } from 'viem'
 import { mnemonicToAccount } from 'viem/accounts'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { spawnOrien } from '../../apps/orien/src/commands/fixtures/spawnOrien.ts'
 import { fiatTokenAbi } from '../../packages/contracts/src/index.ts'
 import { type ScriptedNode, scriptedTool, startScriptedNode } from '../harness/scriptedNode.ts'
 import { createAgent, type Stack, startStack, type TestAgent } from '../harness/stack.ts'
+
+// Whole sessions with their settlements, and commands in processes of their own.
+vi.setConfig({ testTimeout: 180_000 })
 
 let stack: Stack
 let node: ScriptedNode
@@ -131,4 +134,4 @@ test('what the reserve owes is paid once, also when the record of the payment is
   expect(rows).toEqual([{ left: '0' }])
   await pool.end()
   rmSync(dir, { recursive: true, force: true })
-}, 180_000)
+})

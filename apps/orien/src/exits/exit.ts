@@ -5,7 +5,7 @@ import { addressOfKey } from '@orien/sdk'
 import { readKeyFile } from '../agent/keyFile.ts'
 import type { Handler, Shell } from '../commands/bind.ts'
 import { interruptible } from '../commands/interrupt.ts'
-import { exactUsdc } from '../terminal/amounts.ts'
+import { counted, exactUsdc } from '../terminal/amounts.ts'
 import { connectExit, type ExitChain } from './connectExit.ts'
 import { type ExitReport, exitChannel, reportExit } from './exitChannel.ts'
 import { type Exit, findExits } from './findExits.ts'
@@ -36,11 +36,16 @@ export const exit: Handler<Options> = async (shell, options, [target]) => {
     for (const one of exits) {
       const outcome = await attempt(one, exits.length > 1, (given) => act(given))
       outcomes.push(outcome)
-      if (!shell.terminal.isJson) for (const line of outcomeLines(outcome)) shell.terminal.print(line)
+      const isShown = exits.length === 1 || !isOver(outcome)
+      if (isShown && !shell.terminal.isJson)
+        for (const line of outcomeLines(outcome)) shell.terminal.print(line)
     }
     const done = options.wait ? await waitAll(shell, { exits, outcomes, act, signal }) : outcomes
     if (shell.terminal.isJson) shell.terminal.printJson({ channels: done })
-    return done.some((outcome) => 'error' in outcome) ? 1 : 0
+    const over = exits.length === 1 ? [] : outcomes.filter(isOver)
+    if (over.length > 0)
+      shell.terminal.say(`${counted(over.length, 'session')} closed or never deposited: nothing to do`)
+    return done.some((outcome) => 'error' in outcome && !isOver(outcome)) ? 1 : 0
   })
 }
 
@@ -55,6 +60,12 @@ async function leaving(chain: ExitChain, keyFile: string, gasKeyFile?: string): 
   const key = await readKeyFile(keyFile)
   const gasPayer = signerFromPrivateKey(gasKeyFile === undefined ? key : await readKeyFile(gasKeyFile))
   return ({ channel }) => exitChannel({ ...chain, gasPayer }, channel, key)
+}
+
+/** Nothing of it is left in the escrow, or ever was: most sessions end without a deposit or by the coordinator. */
+function isOver(outcome: Outcome): boolean {
+  if ('error' in outcome) return outcome.error.code === 'not_found'
+  return outcome.phase === 'closed' && outcome.transactions.length === 0 && outcome.creditMicros === 0n
 }
 
 /** Of several channels, one that cannot be left keeps nobody in the others. */
