@@ -22,7 +22,7 @@ export async function selectFigures(db: Executor): Promise<StoredFigures> {
     open_transactions as (
       select kind, status, count(*) as count,
         extract(epoch from clock_timestamp() - min(created_at))::float as "oldestSeconds"
-        from transactions where status not in ('final', 'failed') group by kind, status),
+        from transactions where status not in ('final', 'failed') and carrier_id is null group by kind, status),
     classes as (
       select case
           when account like 'sessions:%' or account like 'providers:%' or account like 'agents:%'
