@@ -83,6 +83,7 @@ function nodesOf(providers: readonly TestProvider[], told: ToNode[]): Nodes {
 const RAIL: Rail = {
   isOperator: async () => true,
   balanceOf: async () => 1n << 70n,
+  isTransferred: async () => false,
   simulate: async () => ({ ok: true }),
   now: async () => 1_767_225_600,
   holdings: async () => ({ blockNumber: 0n, escrowMicros: 0n, reserveMicros: 0n }),

@@ -11,6 +11,7 @@ import {
   readHoldings,
   readOperator,
   readTokenDomain,
+  readTransfer,
   rpcUrls,
   type Signer,
   simulateCall,
@@ -98,6 +99,11 @@ function createRail(client: ChainClient, profile: ChainProfile, terms: ChainTerm
       const reading = await readBalance(client, terms.token, wallet)
       if (reading.status === 'unreachable') throw unavailable(reading.detail)
       return reading.micros
+    },
+    isTransferred: async (holder, nonce) => {
+      const reading = await readTransfer(client, terms.token, holder, nonce)
+      if (reading.status === 'unreachable') throw unavailable(reading.detail)
+      return reading.status === 'used'
     },
     simulate: async (call) => {
       const trial = await simulateCall(client, call, signer.address)

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { Tracing } from '@orien/tracing'
 import type pg from 'pg'
 import type { Context } from './context.ts'
+import { loadCustodyKey } from './custody/key.ts'
 import { createDatabase } from './db/executor.ts'
 import { createBus } from './events/bus.ts'
 import { createFeeds } from './events/feed.ts'
@@ -36,6 +37,7 @@ export function composeContext({ pool, tracing, onPlanned, ...given }: Surroundi
     feeds,
     outbox: createOutbox(given.random, onPlanned),
     key: loadCoordinatorKey(join(given.config.dataDir, 'coordinator.key'), given.random),
+    custody: loadCustodyKey(join(given.config.dataDir, 'custody.key'), given.random),
   }
   const observed = { ...base, ...openTelemetry({ ...base, pool, tracing }) }
   return { ...observed, dispatcher: createDispatcher(observed) }

@@ -3,6 +3,7 @@ import type { Tracing } from '@orien/tracing'
 import type { Logger } from 'pino'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
+import type { CustodyKey } from './custody/key.ts'
 import type { Database, Unit } from './db/executor.ts'
 import type { HealthProbe } from './db/health.ts'
 import type { Bus } from './events/bus.ts'
@@ -61,11 +62,20 @@ export type NodeRequest = Requests extends infer R
 
 /** What is asked of the relayer: one transaction, planned in the transaction that needs it. */
 export type PlannedTransaction = {
-  kind: 'open' | 'top_up' | 'close' | 'close_batch' | 'request_close' | 'set_operator'
+  kind:
+    | 'open'
+    | 'top_up'
+    | 'close'
+    | 'close_batch'
+    | 'request_close'
+    | 'set_operator'
+    | 'custody_deposit'
+    | 'withdrawal'
   /** With the kind, names it once: planning it again changes nothing. */
   reference: string
   sessionId?: string
   providerId?: string
+  agentId?: string
   amountMicros: bigint
   to: Hex
   data: Hex
@@ -98,6 +108,7 @@ export type Context = {
   chain: ChainTerms
   rail: Rail
   key: CoordinatorKey
+  custody: CustodyKey
   log: Logger
   metrics: Metrics
   figures: FigureReader
@@ -111,6 +122,8 @@ export type Rail = {
   /** @throws OrienError `chain_unavailable` */
   isOperator: (owner: Hex, operator: Hex) => Promise<boolean>
   balanceOf: (wallet: Hex) => Promise<bigint>
+  /** Whether the token has seen a holder's signed transfer by its nonce: carried out, or cancelled by the holder. */
+  isTransferred: (holder: Hex, nonce: Hex) => Promise<boolean>
   /** Runs a call without sending it. */
   simulate: (call: { to: Hex; data: Hex }) => Promise<{ ok: true } | { ok: false; error: string }>
   /** Unix seconds of the latest block. */

@@ -45,7 +45,7 @@ export type CoordinatorKey = {
 
 /** Loads the key from a file of mode 0600, made at the first start. */
 export function loadCoordinatorKey(file: string, random: Random): CoordinatorKey {
-  const seed = readSeed(file) ?? makeSeed(file, random)
+  const seed = loadSecret(file, random)
   const privateKey = createPrivateKey({
     key: Buffer.concat([PRIVATE_PREFIX, seed]),
     format: 'der',
@@ -65,6 +65,11 @@ export function loadCoordinatorKey(file: string, random: Random): CoordinatorKey
         signBytes,
       ),
   }
+}
+
+/** 32 secret bytes from a file of mode 0600, drawn at the first start. */
+export function loadSecret(file: string, random: Random): Buffer {
+  return readSeed(file) ?? makeSeed(file, random)
 }
 
 function readSeed(file: string): Buffer | null {

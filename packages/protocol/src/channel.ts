@@ -216,24 +216,36 @@ export type DepositTerms = {
   nonce: Hex
 }
 
-/** The digest of EIP-3009's `ReceiveWithAuthorization`, which only the escrow itself can redeem. */
-export function depositDigest(terms: DepositTerms): Hex {
-  const type =
-    'ReceiveWithAuthorization(address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce)'
+function authorizationDigest(
+  name: 'ReceiveWithAuthorization' | 'TransferWithAuthorization',
+  to: Hex,
+  terms: Omit<DepositTerms, 'escrow'>,
+): Hex {
+  const fields = 'address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce'
   const domain: TypedDomain = {
     name: terms.tokenName,
     version: terms.tokenVersion,
     chainId: terms.chainId,
     verifyingContract: terms.token,
   }
-  return typedDigest(domain, type, [
+  return typedDigest(domain, `${name}(${fields})`, [
     addressWord(terms.from),
-    addressWord(terms.escrow),
+    addressWord(to),
     uintWord(terms.valueMicros),
     uintWord(BigInt(terms.validAfter)),
     uintWord(BigInt(terms.validBefore)),
     bytes32Word(terms.nonce),
   ])
+}
+
+/** The digest of EIP-3009's `ReceiveWithAuthorization`, which only the escrow itself can redeem. */
+export function depositDigest({ escrow, ...terms }: DepositTerms): Hex {
+  return authorizationDigest('ReceiveWithAuthorization', escrow, terms)
+}
+
+/** The digest of EIP-3009's `TransferWithAuthorization`: anyone may submit it, to this one receiver, once. */
+export function transferDigest({ to, ...terms }: Omit<DepositTerms, 'escrow'> & { to: Hex }): Hex {
+  return authorizationDigest('TransferWithAuthorization', to, terms)
 }
 
 /** Half of secp256k1's order: a signature with a larger s has a twin and is refused (EIP-2). */

@@ -44,6 +44,11 @@ export const ERRORS = {
     'Ask for a new challenge and sign it within five minutes.',
   ),
   payment_required: row(402, 'Payment is required', 'Start the session with a signed deposit.'),
+  custodial_cap_exceeded: row(
+    422,
+    'The custodial balance would pass its cap',
+    'Deposit less, or pay from the wallet: sessions of a wallet have no such cap.',
+  ),
   budget_exhausted: row(402, 'The budget is used up', 'Top the session up or open a new one.'),
   voucher_required: row(
     402,

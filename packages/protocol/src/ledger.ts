@@ -7,6 +7,8 @@ export type AccountName =
   | `agents:${string}:available`
   /** What the reserve owes an agent. */
   | `agents:${string}:refunds`
+  | `agents:${string}:committed`
+  | `agents:${string}:withdrawing`
   | `sessions:${string}:budget`
   | `sessions:${string}:payable`
   | `providers:${string}:earnings`
@@ -28,6 +30,7 @@ export type TransferKind =
   | 'refund'
   | 'reserve_refund'
   | 'reserve_payout'
+  | CustodyMove
 
 /** A transfer to be written as it is. */
 export type Transfer = { kind: TransferKind; postings: readonly Posting[] }
@@ -99,5 +102,39 @@ export function planReserveRefund(agentId: string, amount: UsdcMicros): Transfer
   return transfer('reserve_refund', [
     { account: 'platform:reserve', amountMicros: -amount },
     { account: `agents:${agentId}:refunds`, amountMicros: amount },
+  ])
+}
+
+type Pocket = 'available' | 'committed' | 'withdrawing' | 'in' | 'out'
+
+/** Where a custodial balance's money goes, by what happens to it; `in` and `out` are the custody wallet's. */
+const CUSTODY_MOVES = {
+  custody_deposit: ['in', 'available'],
+  /** A session was opened on it. */
+  custody_commit: ['available', 'committed'],
+  /** Its channel is open: what was committed is in the escrow. */
+  custody_fund: ['committed', 'out'],
+  /** Its channel never was. */
+  custody_release: ['committed', 'available'],
+  custody_refund: ['in', 'available'],
+  custody_withdraw: ['available', 'withdrawing'],
+  custody_paid: ['withdrawing', 'out'],
+} as const satisfies Record<string, readonly [Pocket, Pocket]>
+/** See {@link planCustody}. */
+export type CustodyMove = keyof typeof CUSTODY_MOVES
+
+/** What happens to an agent's custodial balance. */
+export function planCustody(move: CustodyMove, agentId: string, amount: UsdcMicros): Transfer {
+  const [from, to] = CUSTODY_MOVES[move]
+  const accounts = {
+    available: `agents:${agentId}:available`,
+    committed: `agents:${agentId}:committed`,
+    withdrawing: `agents:${agentId}:withdrawing`,
+    in: 'rails:custody:inbound',
+    out: 'rails:custody:outbound',
+  } as const
+  return transfer(move, [
+    { account: accounts[from], amountMicros: -amount },
+    { account: accounts[to], amountMicros: amount },
   ])
 }

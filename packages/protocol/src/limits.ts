@@ -63,6 +63,8 @@ export const LIMITS = {
   tolerancePerMille: 10,
   /** A deposit below this is not relayed: its gas would cost more than it buys. */
   minimumDepositMicros: 10_000n,
+  /** What a coordinator keeps for one agent at most, all of its deposited balance together: 100 USDC. */
+  custodialBalanceMicros: 100_000_000n,
   /** The highest price of an effective minute: a million USDC. */
   maximumRateMicros: 1_000_000_000_000n,
   /** Life of an EIP-3009 authorisation that the SDK signs. */

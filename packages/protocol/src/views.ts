@@ -96,6 +96,8 @@ export const sessionView = z.strictObject({
   providerId,
   status: sessionStatus,
   rail: z.literal('escrow'),
+  /** Paid from the agent's balance at the coordinator, which holds the session key: no voucher is asked for. */
+  custodial: z.boolean().optional(),
   mission: z.string().optional(),
   rateMicrosPerMinute: usdcMicros,
   budgetMicros: usdcMicros,
@@ -173,7 +175,15 @@ export type FileView = z.output<typeof fileView>
 /** Money that moved, or is moving. */
 export const paymentView = z.strictObject({
   id: paymentId,
-  operation: z.enum(['deposit', 'topUp', 'settle', 'requestClose', 'authorise_operator']),
+  operation: z.enum([
+    'deposit',
+    'topUp',
+    'settle',
+    'requestClose',
+    'authorise_operator',
+    'custodialDeposit',
+    'withdraw',
+  ]),
   sessionId: sessionId.optional(),
   amountMicros: usdcMicros,
   status: transactionStatus,
@@ -182,6 +192,33 @@ export const paymentView = z.strictObject({
 })
 /** See {@link paymentView}. */
 export type PaymentView = z.output<typeof paymentView>
+
+/**
+ * Money that the coordinator keeps for an agent which pays by API key. Custodial: unlike a session that is paid from
+ * the wallet, it comes back only by the coordinator, and is capped for that.
+ */
+export const balanceView = z.strictObject({
+  custodial: z.literal(true),
+  /** Free for new sessions and withdrawals. */
+  availableMicros: usdcMicros,
+  /** Set aside for sessions whose channel is not open yet. */
+  committedMicros: usdcMicros,
+  /** On its way back to the wallet. */
+  withdrawingMicros: usdcMicros,
+  /** In the channels of its sessions; what they do not use comes back here. Counts towards the cap. */
+  inSessionsMicros: usdcMicros,
+  capMicros: usdcMicros,
+  /** Where deposits go: sign an EIP-3009 `TransferWithAuthorization` of this token to this address. */
+  deposit: z.strictObject({
+    chainId: z.int().positive(),
+    token: address,
+    tokenName: z.string(),
+    tokenVersion: z.string(),
+    to: address,
+  }),
+})
+/** See {@link balanceView}. */
+export type BalanceView = z.output<typeof balanceView>
 
 /** One line of a provider's statement. */
 export const earningView = z.strictObject({

@@ -33,6 +33,7 @@ export {
   type SignedCloseRequest,
 } from './escrow/encodeExit.ts'
 export { encodeSetOperatorWithAuthorization } from './escrow/encodeSetOperator.ts'
+export { encodeTransferWithAuthorization } from './escrow/encodeTransfer.ts'
 export { type EscrowTerms, escrowDeployment } from './escrow/escrowDeployment.ts'
 export { type FoundChannel, findChannels } from './escrow/findChannels.ts'
 export {
@@ -66,6 +67,7 @@ export {
   type SettlementReading,
 } from './escrow/readSettlement.ts'
 export { readTokenDomain, type TokenDomainReading } from './escrow/readTokenDomain.ts'
+export { readTransfer } from './escrow/readTransfer.ts'
 export { type CallError, explainRevert, type Simulation, simulateCall } from './escrow/simulateCall.ts'
 export { localAccounts } from './localChain/accounts.ts'
 export { localUsdc } from './localChain/deployUsdc.ts'

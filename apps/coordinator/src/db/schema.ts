@@ -141,6 +141,8 @@ export const sessions = pgTable(
     spentMicros: money('spent_micros').notNull().default(sql`0`),
     heldMicros: money('held_micros').notNull().default(sql`0`),
     authorisedMicros: money('authorised_micros').notNull().default(sql`0`),
+    /** Paid from its agent's custodial balance, with a key of the coordinator. */
+    isCustodial: boolean('is_custodial').notNull().default(false),
     /** The size of grants of runs that may take long; null: one grant a run. */
     stepMicros: money('step_micros'),
     /** What is on the chain, and final there. */
@@ -212,7 +214,6 @@ export const executions = pgTable(
     deadlineMs: integer('deadline_ms').notNull(),
     /** The hold may be raised to this while the run goes on; null for a run with one grant. */
     mostMicros: money('most_micros'),
-    /** The cumulative voucher that its agent was asked for last, until the hold is raised. */
     requestedMicros: money('requested_micros'),
     /** `[hold, deadlineMs]` of the grants before the present one: the node may not have heard of that. */
     earlierGrants: jsonb('earlier_grants').notNull().default([]),
@@ -360,14 +361,24 @@ export const transactions = pgTable(
   {
     id: text('id').primaryKey(),
     kind: text('kind', {
-      enum: ['open', 'top_up', 'close', 'close_batch', 'request_close', 'set_operator'],
+      enum: [
+        'open',
+        'top_up',
+        'close',
+        'close_batch',
+        'request_close',
+        'set_operator',
+        'custody_deposit',
+        'withdrawal',
+      ],
     }).notNull(),
     /** The transaction that this one is part of, and shares its fate with: a close's batch. */
     carrierId: text('carrier_id'),
-    /** Once per kind: a session, a top-up's nonce, a provider or a batch. */
+    /** Once per kind: a session, a top-up's nonce, a provider, a batch or a transfer's nonce. */
     reference: text('reference').notNull(),
     sessionId: text('session_id'),
     providerId: text('provider_id'),
+    agentId: text('agent_id'),
     amountMicros: money('amount_micros').notNull().default(sql`0`),
     detail: jsonb('detail').notNull(),
     status: text('status').notNull(),
@@ -389,6 +400,7 @@ export const transactions = pgTable(
     index('transactions_open').on(table.status).where(sql`${table.status} not in ('final', 'failed')`),
     index('transactions_session').on(table.sessionId),
     index('transactions_carrier').on(table.carrierId).where(sql`${table.carrierId} is not null`),
+    index('transactions_agent').on(table.agentId),
   ],
 )
 

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { createKey, listKeys, revokeKey } from '../access/keys.ts'
 import { createChallenge, verifyChallenge } from '../access/signIn.ts'
+import { viewBalance } from '../custody/balance.ts'
 import type { Unit } from '../db/executor.ts'
 import { draftEnrolment } from '../enrolment/draft.ts'
 import { openEnrolment } from '../enrolment/open.ts'
@@ -173,6 +174,7 @@ export function serveMoney(app: FastifyInstance, parts: HttpParts, { recorder }:
   })
   serve(app, parts, api.getMetering, ({ query }, { caller }) => getMetering(ctx, caller, query))
   serveOnce(app, parts, api.pay, (unit, { body }, { caller }) => pay(ctx, unit, caller, body))
+  serve(app, parts, api.getBalance, (_, { caller }) => viewBalance(ctx, ctx.db.read, caller))
   serve(app, parts, api.listPayments, ({ query }, { caller }) => listPayments(ctx, caller, query))
   serve(app, parts, api.getSolvency, createSolvencyReader(ctx))
   serve(app, parts, api.getEarnings, ({ query }, { caller }) => getEarnings(ctx, caller, query))

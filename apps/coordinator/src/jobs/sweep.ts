@@ -1,5 +1,6 @@
 import { deleteExpired } from '../access/store.ts'
 import type { Context } from '../context.ts'
+import { resendWithdrawals } from '../custody/withdraw.ts'
 import { deleteExpiredEnrolments } from '../enrolment/store.ts'
 import { deleteLogsBefore, expireLeases, keepLeases, selectUnopened } from '../execution/store.ts'
 import { foldAccounts } from '../ledger/store.ts'
@@ -35,6 +36,7 @@ export async function sweep(ctx: Context, upMs = 0): Promise<boolean> {
   await finishEnds(ctx)
   await leaveGone(ctx, upMs)
   await refundDue(ctx)
+  await resendWithdrawals(ctx)
   // The row is the truth: whatever a node should have in hand and does not, it is sent again.
   for (const providerId of ctx.nodes.online()) {
     await ctx.dispatcher.send({ providerId, pendingForMs: RESEND_AFTER_MS })

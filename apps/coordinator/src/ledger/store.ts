@@ -119,6 +119,10 @@ const CHECKS: readonly { check: string; query: string }[] = [
       and ended_at < clock_timestamp() - interval '24 hours' order by ended_at`,
   },
   {
+    check: 'no part of a custodial balance is below nothing',
+    query: `select account as example from ledger_entries where account like 'agents:%' group by account having sum(amount_micros) < 0`,
+  },
+  {
     check: 'a settled session has nothing left in it',
     query: `select s.id as example from sessions s join ledger_entries e
       on e.account in ('sessions:' || s.id || ':budget', 'sessions:' || s.id || ':payable')

@@ -1,5 +1,6 @@
 import { OrienError, type SessionStatus, type SessionView, sessionTransition } from '@orien/protocol'
 import type { Caller, Context } from '../context.ts'
+import { releaseBudget } from '../custody/commit.ts'
 import type { Unit } from '../db/executor.ts'
 import { appendEvent } from '../events/append.ts'
 import { lockedSessionRow } from './read.ts'
@@ -41,6 +42,7 @@ async function completeSession(ctx: Context, unit: Unit, row: SessionRow): Promi
   if (!next.ok || row.openExecutions > 0) return row
   const data = { consumedMicros: row.spentMicros.toString() }
   await appendEvent(ctx.bus, unit, row.id, { type: 'session.completed', data })
+  if (row.isCustodial && row.channelStatus === 'none') await releaseBudget(unit, row)
   if (row.channelStatus !== 'none') return updateSession(unit.tx, row.id, { status: next.status })
   await appendEvent(ctx.bus, unit, row.id, {
     type: 'session.settled',

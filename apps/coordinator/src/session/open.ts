@@ -1,5 +1,6 @@
 import {
   deadlineMs,
+  invariant,
   LIMITS,
   micros,
   type OperationInput,
@@ -10,12 +11,14 @@ import {
   type UsdcMicros,
 } from '@orien/protocol'
 import type { Caller, Context } from '../context.ts'
+import { commitBudget, signStart } from '../custody/commit.ts'
 import type { Unit } from '../db/executor.ts'
 import { appendEvent } from '../events/append.ts'
 import { requireRoom } from '../provider/admission.ts'
 import { selectProvider } from '../provider/store.ts'
-import { insertSession, spendFromKey } from './store.ts'
-import { viewSession } from './view.ts'
+import { startSession } from './start.ts'
+import { insertSession, type SessionRow, spendFromKey } from './store.ts'
+import { channelOf, viewSession } from './view.ts'
 
 type Body = OperationInput<typeof operation>['body']
 
@@ -48,6 +51,8 @@ export async function openSession(
       rateMicrosPerMinute: provider.rateMicrosPerMinute.toString(),
     })
   }
+  if (body.custodial && body.stepMicros !== undefined)
+    throw new OrienError('validation_failed', 'Steps are for sessions whose agent signs for them')
   requireLongSteps(body.stepMicros, provider.rateMicrosPerMinute)
   if (caller.kind === 'key' && !(await spendFromKey(unit.tx, caller.credentialId, body.budgetMicros))) {
     throw new OrienError('spend_cap_exceeded', 'The budget would pass the spend cap of this key')
@@ -64,6 +69,7 @@ export async function openSession(
     rateMicrosPerMinute: provider.rateMicrosPerMinute,
     budgetMicros: body.budgetMicros,
     stepMicros: body.stepMicros ?? null,
+    isCustodial: body.custodial ?? false,
     receiptHead: provider.offerHash,
     offer: provider.offer,
     offerHash: provider.offerHash,
@@ -73,7 +79,21 @@ export async function openSession(
   })
   const data = { providerId: provider.id, budgetMicros: body.budgetMicros.toString() }
   await appendEvent(ctx.bus, unit, id, { type: 'session.created', data })
-  return viewSession(row, ctx.chain)
+  return row.isCustodial ? startFromBalance(ctx, unit, caller, row) : viewSession(row, ctx.chain)
+}
+
+/** The same session as a wallet's, its deposit and its keys by the coordinator. */
+async function startFromBalance(
+  ctx: Context,
+  unit: Unit,
+  caller: Caller,
+  row: SessionRow,
+): Promise<SessionView> {
+  await commitBudget(unit, row)
+  const payer = ctx.custody.address
+  const terms = channelOf({ ...row, payer, authorizedSigner: ctx.custody.sessionAddress(row.id) }, ctx.chain)
+  invariant(terms, 'its keys are known')
+  return startSession(ctx, unit, caller, row.id, signStart(ctx, terms, row))
 }
 
 /** @throws OrienError `validation_failed` for a step that is over before its agent could have paid for the next one */

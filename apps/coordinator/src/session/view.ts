@@ -68,6 +68,7 @@ export function viewSession(row: SessionRow, chain: ChainTerms, closing?: Transa
     providerId: row.providerId as Id<'provider'>,
     status: row.status as SessionView['status'],
     rail: 'escrow',
+    ...(row.isCustodial ? { custodial: true } : {}),
     ...(row.mission === null ? {} : { mission: row.mission }),
     rateMicrosPerMinute: micros(row.rateMicrosPerMinute),
     budgetMicros: micros(row.budgetMicros),

@@ -8,6 +8,8 @@ import {
   sessionTransition,
 } from '@orien/protocol'
 import type { Context } from '../context.ts'
+import { releaseBudget } from '../custody/commit.ts'
+import { applyTransfer, fundSession } from '../custody/effects.ts'
 import type { Unit } from '../db/executor.ts'
 import { appendEvent, appendEvents } from '../events/append.ts'
 import { insertTransfer } from '../ledger/store.ts'
@@ -51,6 +53,9 @@ export async function applySuccess(
       return
     case 'request_close':
       return closeRequested(ctx, unit, row)
+    case 'custody_deposit':
+    case 'withdrawal':
+      return applyTransfer(unit, row)
     case 'set_operator':
       await updateProvider(unit.tx, row.providerId ?? '', { isOperatorAuthorised: true })
   }
@@ -70,6 +75,7 @@ async function opened(ctx: Context, unit: Unit, row: TransactionRow): Promise<vo
     { sessionId: session.id, reference: row.id },
     planDeposit(session.rail, session.id, amount),
   )
+  await fundSession(unit, session, amount)
   await updateSession(unit.tx, session.id, { channelStatus: 'open', depositMicros: amount })
   const data = { depositMicros: amount.toString(), txHash: row.txHash }
   await appendEvent(ctx.bus, unit, session.id, { type: 'deposit.final', data })
@@ -135,6 +141,7 @@ async function depositFailed(ctx: Context, unit: Unit, row: TransactionRow): Pro
   const session = await sessionOf(unit, row)
   const next = sessionTransition(session.status as SessionStatus, { type: 'deposit_failed' })
   if (!next.ok) return
+  if (session.isCustodial) await releaseBudget(unit, session)
   await endLeases(unit.tx, session.id)
   await updateSession(unit.tx, session.id, {
     status: next.status,

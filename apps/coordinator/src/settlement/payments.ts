@@ -15,6 +15,9 @@ import {
   type pay as payOperation,
 } from '@orien/protocol'
 import type { Caller, Context } from '../context.ts'
+import { viewBalance } from '../custody/balance.ts'
+import { depositToBalance } from '../custody/deposit.ts'
+import { withdrawBalance } from '../custody/withdraw.ts'
 import type { Unit } from '../db/executor.ts'
 import { providerRow } from '../provider/read.ts'
 import { endSession } from '../session/end.ts'
@@ -34,16 +37,18 @@ export async function pay(
 ): Promise<OperationOutput<typeof payOperation>> {
   switch (body.operation) {
     case 'deposit':
+      if (body.sessionId === undefined) {
+        await depositToBalance(ctx, unit, caller, body)
+        return { operation: 'deposit', balance: await viewBalance(ctx, unit.tx, caller) }
+      }
       return { operation: 'deposit', session: await topUpSession(ctx, unit, caller, body.sessionId, body) }
     case 'settle':
       return { operation: 'settle', session: await endSession(ctx, unit, caller, body.sessionId) }
     case 'quote':
       return quote(ctx, body)
     case 'withdraw':
-      throw new OrienError(
-        'unsupported_operation',
-        'The escrow rail pays providers directly on the chain: there is no balance here to withdraw',
-      )
+      await withdrawBalance(ctx, unit, caller, body.amountMicros)
+      return { operation: 'withdraw', balance: await viewBalance(ctx, unit.tx, caller) }
     case 'reinvest':
       throw new OrienError('unsupported_operation', 'No conversion rail is configured')
   }
@@ -74,6 +79,8 @@ const OPERATIONS = {
   close_batch: 'settle',
   request_close: 'requestClose',
   set_operator: 'authorise_operator',
+  custody_deposit: 'custodialDeposit',
+  withdrawal: 'withdraw',
 } as const
 
 function viewPayment(row: TransactionRow): PaymentView {

@@ -3,6 +3,7 @@ import {
   type Id,
   micros,
   planCorrection,
+  planCustody,
   planSettlement,
   type SessionStatus,
   sessionTransition,
@@ -100,8 +101,11 @@ export async function settleSessions(
   await insertTransfers(
     unit.tx,
     sound.flatMap(({ row, session, closed }) => {
-      const { id: sessionId } = session
-      const transfers = planPostings(session, closed)
+      const { id: sessionId, agentId } = session
+      // What the chain refunds of a custodial session has come to the custody wallet, and is its agent's again.
+      const refundMicros = micros(session.isCustodial ? closed.refundMicros : 0n)
+      const returned = refundMicros > 0n ? [planCustody('custody_refund', agentId, refundMicros)] : []
+      const transfers = [...planPostings(session, closed), ...returned]
       return transfers.map((transfer) => ({ sessionId, reference: row.id, transfer }))
     }),
   )

@@ -12,6 +12,7 @@ import {
   lte,
   max,
   notInArray,
+  or,
   sql,
 } from 'drizzle-orm'
 import type pg from 'pg'
@@ -173,10 +174,10 @@ export async function selectPayments(
   const rows = await db
     .select({ transaction: transactions })
     .from(transactions)
-    .innerJoin(sessions, eq(sessions.id, transactions.sessionId))
+    .leftJoin(sessions, eq(sessions.id, transactions.sessionId))
     .where(
       and(
-        eq(sessions.agentId, filter.agentId),
+        or(eq(sessions.agentId, filter.agentId), eq(transactions.agentId, filter.agentId)),
         filter.cursor ? lt(transactions.id, filter.cursor) : undefined,
         filter.sessionId ? eq(sessions.id, filter.sessionId) : undefined,
       ),

@@ -5,7 +5,7 @@ import { executionId, providerId, sessionId } from '../ids.ts'
 import { toolId } from '../manifest.ts'
 import { usdcMicros } from '../money.ts'
 import { durationMsSchema, instant } from '../time.ts'
-import { earningView, page, paymentView, sessionView } from '../views.ts'
+import { balanceView, earningView, page, paymentView, sessionView } from '../views.ts'
 import { operation, pageQuery } from './operation.ts'
 
 /** `POST /api/metering` */
@@ -77,7 +77,8 @@ export const getMetering = operation({
 export const paymentRequest = z.discriminatedUnion('operation', [
   z.strictObject({
     operation: z.literal('deposit'),
-    sessionId,
+    /** Without a session it goes into the custodial balance, and `topUpSalt` is the nonce of the transfer. */
+    sessionId: sessionId.optional(),
     additionalMicros: usdcMicros.refine((amount) => amount > 0n, 'must be above zero'),
     topUpSalt: bytes32,
     deposit: depositAuthorization,
@@ -107,7 +108,12 @@ export const pay = operation({
   idempotent: true,
   body: paymentRequest,
   output: z.discriminatedUnion('operation', [
-    z.strictObject({ operation: z.enum(['deposit', 'settle']), session: sessionView }),
+    z.strictObject({
+      operation: z.enum(['deposit', 'settle', 'withdraw']),
+      session: sessionView.optional(),
+      /** Of a custodial deposit or withdrawal: the balance as it is now. */
+      balance: balanceView.optional(),
+    }),
     z.strictObject({
       operation: z.literal('quote'),
       rateMicrosPerMinute: usdcMicros,
@@ -123,7 +129,10 @@ export const pay = operation({
     'unsupported_operation',
     'session_not_active',
     'deposit_refused',
+    'signature_invalid',
     'insufficient_funds',
+    'custodial_cap_exceeded',
+    'chain_unavailable',
     'tool_not_offered',
   ],
 })
@@ -138,6 +147,18 @@ export const listPayments = operation({
   actor: 'agent',
   query: z.strictObject({ ...pageQuery, sessionId: sessionId.optional() }),
   output: page(paymentView),
+})
+
+/** `GET /api/balance` */
+export const getBalance = operation({
+  id: 'getBalance',
+  method: 'GET',
+  path: '/api/balance',
+  tag: 'payments',
+  summary:
+    'The custodial balance of the signed-in agent: what sessions opened with `custodial` are paid from',
+  actor: 'agent',
+  output: balanceView,
 })
 
 /** `GET /api/earnings` */

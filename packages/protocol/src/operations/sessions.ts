@@ -46,6 +46,8 @@ export const openSession = operation({
     rail: z.literal('escrow').default('escrow'),
     /** Runs that may take long are granted in steps of this: `voucher.requested` asks for the next one. */
     stepMicros: usdcMicros.optional(),
+    /** Paid from the balance at the coordinator, which then signs: no deposit, no vouchers, nothing to start. */
+    custodial: z.boolean().optional(),
     maxRateMicros: usdcMicros.optional(),
     mission: z.string().max(LIMITS.missionChars).optional(),
   }),
@@ -59,6 +61,7 @@ export const openSession = operation({
     'provider_not_authorised',
     'rate_too_high',
     'spend_cap_exceeded',
+    'insufficient_funds',
   ],
 })
 
