@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { auditLedger, createPool } from '@orien/coordinator'
 import { actOnSession, type Dispatch, execute, micros, type SessionEventRecord } from '@orien/protocol'
-import { Orien, type Session } from '@orien/sdk'
+import { Orien, type Session, verifyBillText } from '@orien/sdk'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { systemClock } from '../../apps/coordinator/src/clock.ts'
 import { deriveSessionKey } from '../../packages/sdk/src/session/sessionKey.ts'
@@ -124,6 +124,8 @@ test('a long run is granted one step, asked for the next at its half, and goes o
     consumedMicros: 50_000n,
     authorisedMicros: 60_000n,
   })
+  // Each step is in the sum that the last voucher authorised, and the bill says so to a stranger.
+  expect(await verifyBillText(await session.bill())).toMatchObject({ verdict: 'consistent' })
   expect((await asked(session)).map(({ requiredCumulativeMicros }) => requiredCumulativeMicros)).toEqual([
     '40000',
     '60000',

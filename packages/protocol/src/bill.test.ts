@@ -38,6 +38,19 @@ describe('a true bill', () => {
     expect(verdictOf(empty, factsOf(empty)).verdict).toBe('verified')
   })
 
+  it('of a run that is as long as its tool may be is verified, of a longer one it is rejected', () => {
+    const longest = makeBill(cast, [60_000])
+    expect(verdictOf(longest, factsOf(longest)).verdict).toBe('verified')
+    const { sequence, hash } = { sequence: 0, hash: jwsHash(good.offer) }
+    const head = { sequence, hash, cumulativeMicros: ZERO }
+    const grant = { holdMicros: micros(700_000n), deadlineMs: 70_000 }
+    const receipt = { ...nextReceipt(cast, head, 60_001), ...grant }
+    const jws = signReceipt(receipt, cast.node.publicKey, cast.node.sign)
+    const countersignature = countersign(cast, jwsHash(jws))
+    const longer = { ...good, receipts: [jws], countersignature, consumedMicros: receipt.costMicros }
+    expect(verdictOf(longer, undefined)).toEqual(rejectedAt('receipts[0].binding'))
+  })
+
   it('survives printing and parsing unchanged', () => {
     const parsed = parseBill(printBill(good))
     expect(parsed).toEqual({ ok: true, bill: good })

@@ -4,7 +4,6 @@ import {
   bigserial,
   boolean,
   check,
-  customType,
   date,
   index,
   integer,
@@ -12,13 +11,9 @@ import {
   pgTable,
   primaryKey,
   text,
-  timestamp,
   uniqueIndex,
 } from 'drizzle-orm/pg-core'
-
-const money = (name: string) => bigint(name, { mode: 'bigint' })
-const at = (name: string) => timestamp(name, { withTimezone: true, mode: 'date', precision: 3 })
-const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
+import { at, bytea, money, TRANSACTION_KINDS } from './columns.ts'
 
 export const agents = pgTable('agents', {
   id: text('id').primaryKey(),
@@ -360,18 +355,7 @@ export const transactions = pgTable(
   'transactions',
   {
     id: text('id').primaryKey(),
-    kind: text('kind', {
-      enum: [
-        'open',
-        'top_up',
-        'close',
-        'close_batch',
-        'request_close',
-        'set_operator',
-        'custody_deposit',
-        'withdrawal',
-      ],
-    }).notNull(),
+    kind: text('kind', { enum: TRANSACTION_KINDS }).notNull(),
     /** The transaction that this one is part of, and shares its fate with: a close's batch. */
     carrierId: text('carrier_id'),
     /** Once per kind: a session, a top-up's nonce, a provider, a batch or a transfer's nonce. */
