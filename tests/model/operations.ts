@@ -15,7 +15,7 @@ export type Lie =
   | 'impossible'
   | 'earlier'
 /** How much of its grant a run has used up, seen from its half. */
-export type Used = 'early' | 'half' | 'late'
+type Used = 'early' | 'half' | 'late'
 export type Effort = 'rejected' | 'nothing' | 'one' | 'half' | 'all'
 
 /** One thing that somebody does. Sessions and runs are named by turn, so that every history can be carried out. */

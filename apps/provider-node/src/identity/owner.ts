@@ -11,7 +11,7 @@ import type { LocalAccount } from 'viem/accounts'
 import type { Provider } from './providerFile.ts'
 
 /** What an owner is asked to sign, once for each node. */
-export type OwnerRequest = {
+type OwnerRequest = {
   registration: Registration
   operatorTerms: OperatorTerms
   chain: Provider['chain']
