@@ -146,10 +146,11 @@ test('a quote says what a tool costs and how long a budget lasts; what is not of
     durationMs: 60_000,
     budgetLastsMs: 30_000,
   })
-  for (const operation of ['withdraw', 'reinvest'] as const) {
-    await expect(agent.orien.call(pay, { body: { operation } })).rejects.toMatchObject({
-      code: 'unsupported_operation',
-    })
+  for (const [operation, code] of [
+    ['withdraw', 'insufficient_funds'],
+    ['reinvest', 'unsupported_operation'],
+  ] as const) {
+    await expect(agent.orien.call(pay, { body: { operation } })).rejects.toMatchObject({ code })
   }
 })
 

@@ -179,7 +179,7 @@ describe('the command, as an agent uses it', () => {
 test('the audit finds no drift, and compares every settlement with the chain', async () => {
   const { code, stdout, stderr } = await orien('reconcile', '--data-dir', dataDir)
   expect({ code, verdict: stdout.trimEnd().split('\n').at(-1) }).toEqual({ code: 0, verdict: 'no drift' })
-  expect(stderr).toMatch(/^[1-9]\d* settlements compared with the chain\n$/)
+  expect(stderr).toMatch(/^[1-9]\d* channels and [1-9]\d* settlements compared with the chain\n$/)
 })
 
 test('the audit names a settlement that the chain does not have, and a ledger that does not add up', async () => {
