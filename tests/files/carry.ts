@@ -42,12 +42,7 @@ export async function carry(
   const pids = [place.pid(), node.pid()] as const
   const before = pids.map((pid) => residentBytes(pid, 'VmRSS'))
   for (const pid of pids) resetPeak(pid)
-  const { stdout } = await promisify(execFile)(process.execPath, [
-    // An agent that carries files is told to keep its young objects few; V8 would take as much again for them.
-    '--max-semi-space-size=8',
-    program,
-    JSON.stringify(given),
-  ])
+  const { stdout } = await promisify(execFile)(process.execPath, [program, JSON.stringify(given)])
   const [coordinatorGrownBytes = 0, nodeGrownBytes = 0] = pids.map(
     (pid, index) => residentBytes(pid, 'VmHWM') - (before[index] ?? 0),
   )
