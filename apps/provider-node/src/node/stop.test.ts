@@ -128,6 +128,7 @@ describe('what stays on the disk', () => {
         channel: session.channel,
         voucher: session.voucher(100_000n),
         earnedMicros: receipt.cumulativeMicros,
+        openRuns: 0,
         closed: false,
       },
     ])
