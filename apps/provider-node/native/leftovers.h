@@ -114,17 +114,37 @@ static int empty_ipc(void) {
   return remove_objects(__NR_shmctl, 14, 15, 0) && remove_objects(__NR_msgctl, 12, 13, 0) && remove_objects(__NR_semctl, 19, 20, 1);
 }
 
-/* Of this network namespace alone: sockets in use, and TCP addresses that the kernel holds back for a while. */
-static int has_sockets(void) {
+/* In milliseconds, far above what the kernel takes to forget a closed socket on a busy machine. */
+enum { FORGETTING_MS = 500, NETWORK_EMPTY = 0, NETWORK_FORGETTING = 1, NETWORK_HELD = 2 };
+
+/*
+ * Of this network namespace alone. The kernel counts a closed socket until every processor has forgotten it, which
+ * takes some milliseconds: bubblewrap's own, with which it brought the network up, is still counted after a first
+ * short run. What holds a TCP address back, open or for a while after its end, is given up at once.
+ */
+static int look_at_network(void) {
   char text[NET_BYTES];
   i64 fd = sys4(__NR_openat, AT_FDCWD, "/proc/net/sockstat", O_RDONLY | O_CLOEXEC, 0);
   i64 n = fd < 0 ? fd : sys3(__NR_read, fd, text, NET_BYTES - 1);
   if (fd >= 0) sys1(__NR_close, fd);
-  if (n <= 0) return 1;
+  if (n <= 0) return NETWORK_HELD;
   text[n] = 0;
-  if (!starts_with(text, "sockets: used 0\n")) return 1;
-  for (const char *at = text; *at; at++) if (starts_with(at, " tw ")) return !starts_with(at, " tw 0 ");
-  return 1;
+  int is_free = 0;
+  for (const char *at = text; *at; at++) {
+    if (starts_with(at, "\nTCP: inuse ") && !starts_with(at, "\nTCP: inuse 0 ")) return NETWORK_HELD;
+    if (starts_with(at, " tw ") && !(is_free = starts_with(at, " tw 0 "))) return NETWORK_HELD;
+  }
+  if (!is_free) return NETWORK_HELD;
+  return starts_with(text, "sockets: used 0\n") ? NETWORK_EMPTY : NETWORK_FORGETTING;
+}
+
+static int has_sockets(void) {
+  struct timespec millisecond = {0, (i64)MILLISECOND_NS};
+  for (int waited_ms = 0;; waited_ms++) {
+    int network = look_at_network();
+    if (network != NETWORK_FORGETTING || waited_ms == FORGETTING_MS) return network != NETWORK_EMPTY;
+    sys2(__NR_nanosleep, &millisecond, 0);
+  }
 }
 
 static int take_leftovers_away(void) {

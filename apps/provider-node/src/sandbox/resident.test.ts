@@ -47,6 +47,14 @@ describe.each([
     return facts.exitCode
   }
 
+  it('serves the second run too, however soon after its set-up the first one ended', async () => {
+    for (let i = 0; i < 20; i++) {
+      const before = bench.driver.counts()
+      for (let run = 0; run < 2; run++) await bench.run(['fail', '0'], { manifestHash: `tool ${i}` })
+      expect(bench.driver.counts()).toMatchObject({ made: before.made + 1, reused: before.reused + 1 })
+    }
+  })
+
   it('holds no process of the run before', async () => {
     const daemon = `require('child_process').spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { detached: true, stdio: 'ignore' }).unref()`
     const pids = `console.log(require('fs').readdirSync('/proc').filter((name) => +name).length)`
