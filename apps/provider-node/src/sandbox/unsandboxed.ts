@@ -1,21 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { invariant, OrienError } from '@orien/protocol'
 import { checkCommandLine } from './commandLine.ts'
-import type { Driver, Isolation, OutputChunk, Run, RunFacts, RunSpec, Stop } from './driver.ts'
+import type { Driver, Isolation, OutputChunk, Run, RunFacts, RunSpec } from './driver.ts'
+import { SANDBOX_LIMITS } from './limits.ts'
 import { createOutputSink, type OutputSink } from './output.ts'
-
-const NS_PER_MICRO = 1_000n
-const NS_PER_MS = 1_000_000
+import { RunTimer } from './runTimer.ts'
 
 type Bare = {
+  timer: RunTimer
   /** Absent until the process is there. */
   child?: ChildProcess
-  startNs?: bigint
-  stop: Stop
-  stopNs?: bigint
-  deadlineMs: number
-  timer?: NodeJS.Timeout
   detail?: string
 }
 
@@ -29,26 +25,6 @@ function killGroup({ child }: Bare): void {
   }
 }
 
-function end(run: Bare, stop: Stop): void {
-  if (run.stop !== 'exit') return
-  run.stop = stop
-  run.stopNs = process.hrtime.bigint()
-  killGroup(run)
-}
-
-function watchTime(run: Bare, spec: RunSpec): void {
-  if (run.startNs === undefined) return
-  const usedMs = Number(process.hrtime.bigint() - run.startNs) / NS_PER_MS
-  const leftMs = Math.min(spec.limits.timeMs, run.deadlineMs) - usedMs
-  clearTimeout(run.timer)
-  if (leftMs <= 0) {
-    end(run, run.deadlineMs < spec.limits.timeMs ? 'deadline' : 'time_limit')
-    return
-  }
-  // Node's timers keep another clock and may fire early: the rest is waited for, never given away.
-  run.timer = setTimeout(() => watchTime(run, spec), Math.ceil(leftMs))
-}
-
 async function pump(
   stream: Readable,
   name: OutputChunk['stream'],
@@ -56,29 +32,37 @@ async function pump(
   run: Bare,
 ): Promise<void> {
   for await (const bytes of stream) {
-    if (!(await sink.deliver({ stream: name, bytes }))) end(run, 'output_limit')
+    if (!(await sink.deliver({ stream: name, bytes }))) run.timer.end('output_limit')
   }
 }
 
-function conclude(run: Bare, spec: RunSpec, sink: OutputSink): RunFacts {
-  const { child, startNs, stopNs } = run
-  const deadNs = process.hrtime.bigint()
-  const cutMicros = Math.floor(Math.min(spec.limits.timeMs, run.deadlineMs) * 1_000)
-  const failed = run.stop === 'sandbox_error'
-  const ran = !failed && startNs !== undefined
+function conclude({ timer, child, detail }: Bare, sink: OutputSink): RunFacts {
+  const { stop } = timer
+  const failed = stop === 'sandbox_error'
   return {
-    stop: run.stop,
+    stop,
     exitCode: failed ? null : (child?.exitCode ?? null),
     signal: child?.signalCode ?? null,
-    effectiveMicros: ran ? Math.min(Number(((stopNs ?? deadNs) - startNs) / NS_PER_MICRO), cutMicros) : 0,
-    lifeMs: ran ? Math.ceil(Number(deadNs - startNs) / 1e6) : 0,
+    ...timer.facts(stop),
     // Node does not tell what a child used; nothing is invented.
     cpuMicros: 0,
     maxRssBytes: 0,
     sources: { wall: 'node', cpu: 'node', memory: 'node' },
-    ...(failed ? { detail: run.detail ?? 'the tool could not be started' } : {}),
+    ...(failed ? { detail: detail ?? 'the tool could not be started' } : {}),
     ...sink.finish(),
   }
+}
+
+/**
+ * Ends an output that nothing comes from any more. What left the tool's group may hold it open for as long as it
+ * likes, and a run does not wait for that.
+ */
+function endWhenStill(output: Socket, seenBytes = -1): void {
+  if (output.closed) return
+  const isStill = output.bytesRead === seenBytes && output.readableLength === 0
+  if (isStill) output.destroy()
+  // Behind the reading of what came while the node itself was held up.
+  else setTimeout(() => setImmediate(endWhenStill, output, output.bytesRead), SANDBOX_LIMITS.backstopMs)
 }
 
 async function converse(run: Bare, child: ChildProcess, spec: RunSpec, sink: OutputSink): Promise<void> {
@@ -86,55 +70,54 @@ async function converse(run: Bare, child: ChildProcess, spec: RunSpec, sink: Out
     child.once('close', () => resolve())
     child.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') run.detail = 'the executable, or the loader that it names, is not there'
-      end(run, 'sandbox_error')
+      run.timer.end('sandbox_error')
       resolve()
     })
   })
-  child.once('exit', () => killGroup(run))
-  invariant(child.stdout && child.stderr && child.stdin, 'spawn made every pipe')
-  child.stdin.on('error', () => {}).end(spec.stdin ?? new Uint8Array())
-  const pumps = [pump(child.stdout, 'stdout', sink, run), pump(child.stderr, 'stderr', sink, run)]
-  await Promise.all([...pumps, closed]).catch(() => end(run, 'sandbox_error'))
-  clearTimeout(run.timer)
+  const { stdin, stdout, stderr } = child
+  invariant(stdin && stdout && stderr, 'spawn made every pipe')
+  child.once('exit', () => {
+    killGroup(run)
+    for (const stream of [stdout, stderr]) endWhenStill(stream as Socket)
+  })
+  stdin.on('error', () => {}).end(spec.stdin ?? new Uint8Array())
+  const pumps = [pump(stdout, 'stdout', sink, run), pump(stderr, 'stderr', sink, run)]
+  await Promise.all([...pumps, closed]).catch(() => {
+    if (child.exitCode === null && child.signalCode === null) run.timer.end('sandbox_error')
+  })
+  run.timer.close()
 }
 
 async function conduct(run: Bare, spec: RunSpec, sink: OutputSink, onStarted: () => void): Promise<RunFacts> {
   // Whoever asked for the run may still take it back.
   await new Promise((resolve) => setImmediate(resolve))
-  if (run.stop !== 'exit') return conclude(run, spec, sink)
+  if (run.timer.stop !== 'exit') return conclude(run, sink)
   try {
     checkCommandLine(spec)
     const [command = '', ...args] = spec.argv
     const options = { cwd: spec.workspaceDir, env: { ...spec.env }, detached: true }
     const child = spawn(command, args, { ...options, stdio: 'pipe' })
     run.child = child
-    run.startNs = process.hrtime.bigint()
-    child.once('spawn', () => {
-      watchTime(run, spec)
-      onStarted()
-    })
+    run.timer.begin()
+    child.once('spawn', onStarted)
     await converse(run, child, spec, sink)
   } catch (error) {
     run.detail = error instanceof OrienError ? error.message : 'the tool could not be started'
-    end(run, 'sandbox_error')
+    run.timer.end('sandbox_error')
   }
-  return conclude(run, spec, sink)
+  return conclude(run, sink)
 }
 
 /** Starts a process with a time limit and an output limit, and no other. */
 export function startProcess(spec: RunSpec, onOutput: Parameters<Driver['run']>[1]): Run {
-  const run: Bare = { stop: 'exit', deadlineMs: spec.deadlineMs }
+  const run: Bare = { timer: new RunTimer(spec, () => killGroup(run)) }
   const started = Promise.withResolvers<void>()
   const sink = createOutputSink(spec.limits.outputBytes, onOutput)
   return {
     started: started.promise,
     finished: conduct(run, spec, sink, started.resolve),
-    kill: (stop) => end(run, stop),
-    extend: (deadlineMs) => {
-      if (deadlineMs <= run.deadlineMs) return
-      run.deadlineMs = deadlineMs
-      watchTime(run, spec)
-    },
+    kill: (stop) => run.timer.end(stop),
+    extend: (deadlineMs) => run.timer.extend(deadlineMs),
   }
 }
 
