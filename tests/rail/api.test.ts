@@ -19,6 +19,7 @@ import {
 import { Orien } from '@orien/sdk'
 import { privateKeyToAccount } from 'viem/accounts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { query } from '../../apps/coordinator/src/db/embedded/fixtures/faults.ts'
 import { type ScriptedNode, startScriptedNode } from '../harness/scriptedNode.ts'
 import { createAgent, type Stack, startStack, type TestAgent } from '../harness/stack.ts'
 
@@ -178,6 +179,34 @@ test('a provider’s statement has every run with its receipt and the transactio
   )
   const others = await agent.orien.call(getEarnings, { query: { limit: 100 } })
   expect(others.items).toEqual([])
+})
+
+test('a statement that is read a line at a time has each line once, however many were recorded at one time', async () => {
+  const session = await agent.orien.openSession({
+    providerId: node.providerId,
+    budgetMicros: micros(500_000n),
+  })
+  const ids: string[] = []
+  for (const effectiveMs of [10, 20, 30, 40]) {
+    const run = await session.execute({ tool: 'block', args: {}, maxCostMicros: micros(20_000n) })
+    await node.finish(await node.dispatchOf(run.id), effectiveMs)
+    await run.wait()
+    ids.push(run.id)
+  }
+  // As one commit of a group has them, and finer than a date in JavaScript.
+  const sql = `UPDATE receipts SET recorded_at = '2026-01-01 00:00:00.000999Z' WHERE session_id = '${session.id}'`
+  await query(stack.database.url, sql)
+  const owner = new Orien({ baseUrl: stack.url, account: node.owner })
+  const read: string[] = []
+  let cursor: string | undefined
+  do {
+    const page = await owner.call(getEarnings, { query: { limit: 1, providerId: node.providerId, cursor } })
+    read.push(...page.items.map((line) => line.executionId))
+    cursor = page.nextCursor
+  } while (cursor)
+  expect(read.filter((id) => ids.includes(id))).toEqual(ids.toSorted())
+  expect(new Set(read).size).toBe(read.length)
+  await session.end()
 })
 
 test('local USDC is handed out in development; health and metrics tell what is going on', async () => {

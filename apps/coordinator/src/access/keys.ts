@@ -12,6 +12,7 @@ import {
 } from '@orien/protocol'
 import type { Caller, Context } from '../context.ts'
 import type { Unit } from '../db/executor.ts'
+import { cutPage } from '../page.ts'
 import { type CredentialRow, insertCredential, revokeCredential, selectKeys } from './store.ts'
 
 function viewKey(row: CredentialRow): OperationOutput<typeof listOperation>['items'][number] {
@@ -59,9 +60,8 @@ export async function listKeys(
   query: OperationInput<typeof listOperation>['query'],
 ): Promise<OperationOutput<typeof listOperation>> {
   const rows = await selectKeys(ctx.db.read, { ...query, agentId: caller.agentId, limit: query.limit + 1 })
-  const shown = rows.slice(0, query.limit)
-  const last = shown.at(-1)
-  return { items: shown.map(viewKey), ...(rows.length > query.limit && last ? { nextCursor: last.id } : {}) }
+  const { shown, next } = cutPage(rows, query.limit, (row) => row.id)
+  return { items: shown.map(viewKey), ...next }
 }
 
 /** @throws OrienError `not_found`, `forbidden` */

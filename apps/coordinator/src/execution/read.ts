@@ -6,6 +6,7 @@ import {
   OrienError,
 } from '@orien/protocol'
 import type { Caller, Context } from '../context.ts'
+import { cutPage } from '../page.ts'
 import { sessionRow } from '../session/read.ts'
 import { type Joined, selectExecution, selectExecutions } from './store.ts'
 import { viewExecution, viewResult } from './view.ts'
@@ -31,10 +32,9 @@ export async function listExecutions(
 ): Promise<OperationOutput<typeof listOperation>> {
   await sessionRow(ctx, caller, params.id)
   const rows = await selectExecutions(ctx.db.read, { ...query, sessionId: params.id, limit: query.limit + 1 })
-  const shown = rows.slice(0, query.limit)
-  const last = shown.at(-1)
+  const { shown, next } = cutPage(rows, query.limit, ({ execution }) => execution.id)
   return {
     items: shown.map(viewExecution),
-    ...(rows.length > query.limit && last ? { nextCursor: last.execution.id } : {}),
+    ...next,
   }
 }

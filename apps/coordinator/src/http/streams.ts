@@ -54,10 +54,9 @@ export function serveStreams(app: FastifyInstance, parts: HttpParts): void {
   })
   app.get('/api/earnings.csv', async (request, reply) => {
     const caller = await authorise(parts, request)
-    const csv = await earningsCsv(parts.ctx, caller)
     return reply
       .type('text/csv; charset=utf-8')
       .header('content-disposition', 'attachment; filename="earnings.csv"')
-      .send(csv)
+      .send(Readable.from(earningsCsv(parts.ctx, caller)))
   })
 }

@@ -6,6 +6,7 @@ import {
   type getMetering as operation,
 } from '@orien/protocol'
 import type { Caller, Context } from '../context.ts'
+import { cutPage } from '../page.ts'
 import { sessionRow } from '../session/read.ts'
 import { selectReceipts } from './store.ts'
 
@@ -22,8 +23,7 @@ export async function getMetering(
   const session = await sessionRow(ctx, caller, query.sessionId)
   const after = query.cursor && /^\d{1,9}$/.test(query.cursor) ? Number(query.cursor) : undefined
   const rows = await selectReceipts(ctx.db.read, { sessionId: session.id, limit: query.limit + 1, after })
-  const shown = rows.slice(0, query.limit)
-  const last = shown.at(-1)
+  const { shown, next } = cutPage(rows, query.limit, ({ receipt }) => String(receipt.sequence))
   return {
     sessionId: query.sessionId,
     consumedMicros: micros(session.spentMicros),
@@ -43,6 +43,6 @@ export async function getMetering(
       countersignature: receipt.countersignature,
       recordedAt: receipt.recordedAt.toISOString(),
     })),
-    ...(rows.length > query.limit && last ? { nextCursor: String(last.receipt.sequence) } : {}),
+    ...next,
   }
 }

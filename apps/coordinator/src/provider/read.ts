@@ -8,6 +8,7 @@ import {
   type ProviderView,
 } from '@orien/protocol'
 import type { Caller, Context } from '../context.ts'
+import { cutPage } from '../page.ts'
 import { readReputations } from '../reputation/read.ts'
 import { type ProviderRow, selectProvider, selectProviders } from './store.ts'
 import { viewProvider } from './view.ts'
@@ -26,15 +27,14 @@ export async function listProviders(
     only: online === 'true' ? open : undefined,
     except: online === 'false' ? open : undefined,
   })
-  const shown = rows.slice(0, limit)
+  const { shown, next } = cutPage(rows, limit, (row) => row.id)
   const tracks = await readReputations(
     ctx,
     shown.map((row) => row.id),
   )
-  const last = shown.at(-1)
   return {
     items: shown.map((row) => viewProvider(row, ctx.nodes, tracks.get(row.id))),
-    ...(rows.length > limit && last ? { nextCursor: last.id } : {}),
+    ...next,
   }
 }
 

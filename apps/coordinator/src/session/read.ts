@@ -7,6 +7,7 @@ import {
 } from '@orien/protocol'
 import type { Caller, Context } from '../context.ts'
 import type { Executor } from '../db/executor.ts'
+import { cutPage } from '../page.ts'
 import { lockSession, type SessionRow, selectSession, selectSessions } from './store.ts'
 import { viewSessions } from './view.ts'
 
@@ -48,10 +49,9 @@ export async function listSessions(
     agentId: caller.agentId,
     limit: query.limit + 1,
   })
-  const shown = rows.slice(0, query.limit)
-  const last = shown.at(-1)
+  const { shown, next } = cutPage(rows, query.limit, (row) => row.id)
   return {
     items: await viewSessions(ctx, shown),
-    ...(rows.length > query.limit && last ? { nextCursor: last.id } : {}),
+    ...next,
   }
 }

@@ -9,6 +9,7 @@ import {
   splitCumulative,
 } from '@orien/protocol'
 import type { Caller, Context } from '../context.ts'
+import { cutPage } from '../page.ts'
 import { type EarningRow, selectEarnings, selectSpentBySession } from './store.ts'
 
 type Statement = OperationOutput<typeof operation>
@@ -34,11 +35,10 @@ export async function getEarnings(
   query: OperationInput<typeof operation>['query'],
 ): Promise<Statement> {
   const { limit, cursor, providerId } = query
-  const after = cursor && !Number.isNaN(Date.parse(cursor)) ? new Date(cursor) : undefined
   const rows = await selectEarnings(ctx.db.read, {
     payout: caller.wallet,
     limit: limit + 1,
-    after,
+    cursor,
     providerId,
   })
   const spent = await selectSpentBySession(ctx.db.read, { payout: caller.wallet, providerId })
@@ -46,39 +46,36 @@ export async function getEarnings(
     spent
       .filter((session) => session.isSettled === isSettled)
       .reduce((sum, session) => sum + splitCumulative(micros(session.spentMicros)).providerMicros, 0n)
-  const shown = rows.slice(0, limit)
-  const last = shown.at(-1)
+  const { shown, next } = cutPage(rows, limit, ({ receipt }) => receipt.executionId)
   return {
     grossMicros: micros(spent.reduce((sum, session) => sum + session.spentMicros, 0n)),
     pendingMicros: micros(share(false)),
     settledMicros: micros(share(true)),
     items: shown.map(viewEarning),
-    ...(rows.length > limit && last ? { nextCursor: last.receipt.recordedAt.toISOString() } : {}),
+    ...next,
   }
 }
 
-const CSV_ROWS = 100_000
+const CSV_PAGE_ROWS = 1_000
+const CSV_HEADER =
+  'recordedAt,sessionId,executionId,tool,effectiveMs,costMicros,costUsdc,receiptHash,settlementTx,settledAt'
 
-/** The same lines as CSV (RFC 4180); amounts in USDC and in micro-USDC. */
-export async function earningsCsv(ctx: Context, caller: Caller): Promise<string> {
-  const rows = await selectEarnings(ctx.db.read, { payout: caller.wallet, limit: CSV_ROWS })
-  const header =
-    'recordedAt,sessionId,executionId,tool,effectiveMs,costMicros,costUsdc,receiptHash,settlementTx,settledAt'
-  const lines = rows
-    .map(viewEarning)
-    .map((line) =>
-      [
-        line.recordedAt,
-        line.sessionId,
-        line.executionId,
-        line.tool,
-        line.effectiveMs,
-        line.costMicros,
-        formatUsdc(line.costMicros),
-        line.receiptHash,
-        line.settlementTx ?? '',
-        line.settledAt ?? '',
-      ].join(','),
-    )
-  return `${[header, ...lines].join('\r\n')}\r\n`
+function csvLine(line: Statement['items'][number]): string {
+  const { recordedAt, sessionId, executionId, tool, effectiveMs, costMicros, receiptHash } = line
+  const amounts = [effectiveMs, costMicros, formatUsdc(costMicros)]
+  const settled = [line.settlementTx ?? '', line.settledAt ?? '']
+  return [recordedAt, sessionId, executionId, tool, ...amounts, receiptHash, ...settled].join(',')
+}
+
+/** All lines of the statement as CSV (RFC 4180), however many, a page at a time; amounts in micro-USDC and in USDC. */
+export async function* earningsCsv(ctx: Context, caller: Caller): AsyncGenerator<string> {
+  yield `${CSV_HEADER}\r\n`
+  let cursor: string | undefined
+  do {
+    const filter = { payout: caller.wallet, limit: CSV_PAGE_ROWS + 1, cursor }
+    const rows = await selectEarnings(ctx.db.read, filter)
+    const { shown, next } = cutPage(rows, CSV_PAGE_ROWS, ({ receipt }) => receipt.executionId)
+    if (shown.length > 0) yield `${shown.map((row) => csvLine(viewEarning(row))).join('\r\n')}\r\n`
+    cursor = next.nextCursor
+  } while (cursor)
 }

@@ -19,6 +19,7 @@ import { viewBalance } from '../custody/balance.ts'
 import { depositToBalance } from '../custody/deposit.ts'
 import { withdrawBalance } from '../custody/withdraw.ts'
 import type { Unit } from '../db/executor.ts'
+import { cutPage } from '../page.ts'
 import { providerRow } from '../provider/read.ts'
 import { endSession } from '../session/end.ts'
 import { topUpSession } from '../session/topUp.ts'
@@ -106,10 +107,9 @@ export async function listPayments(
     agentId: caller.agentId,
     limit: query.limit + 1,
   })
-  const shown = rows.slice(0, query.limit)
-  const last = shown.at(-1)
+  const { shown, next } = cutPage(rows, query.limit, (row) => row.id)
   return {
     items: shown.map(viewPayment),
-    ...(rows.length > query.limit && last ? { nextCursor: last.id } : {}),
+    ...next,
   }
 }

@@ -196,8 +196,11 @@ export type EarningRow = {
 
 export async function selectEarnings(
   db: Executor,
-  filter: { payout: string; limit: number; after?: Date | undefined; providerId?: string | undefined },
+  filter: { payout: string; limit: number; cursor?: string | undefined; providerId?: string | undefined },
 ): Promise<EarningRow[]> {
+  // Many receipts are recorded at one time: the time alone would leave some of them between two pages.
+  const behind = sql`(${receipts.recordedAt}, ${receipts.executionId}) > (
+    SELECT recorded_at, execution_id FROM receipts WHERE execution_id = ${filter.cursor})`
   return db
     .select({ receipt: receipts, execution: executions, session: sessions, closing: transactions })
     .from(receipts)
@@ -216,7 +219,7 @@ export async function selectEarnings(
       and(
         eq(providers.payout, filter.payout),
         filter.providerId ? eq(providers.id, filter.providerId) : undefined,
-        filter.after ? gt(receipts.recordedAt, filter.after) : undefined,
+        filter.cursor ? behind : undefined,
       ),
     )
     .orderBy(asc(receipts.recordedAt), asc(receipts.executionId))
