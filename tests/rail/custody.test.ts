@@ -16,6 +16,7 @@ import { chains, connectChain, readBalance, sendCall, signerFromPrivateKey } fro
 import { Orien } from '@orien/sdk'
 import { generatePrivateKey } from 'viem/accounts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { authorizationTypes } from '../../packages/contracts/src/index.ts'
 import { manageProcess } from '../harness/processes.ts'
 import { type ScriptedNode, startScriptedNode } from '../harness/scriptedNode.ts'
 import { createAgent, type Stack, startStack, type TestAgent } from '../harness/stack.ts'
@@ -62,16 +63,7 @@ async function transferOf(owner: TestAgent, amount: bigint, changes: Changes = {
       chainId: to.chainId,
       verifyingContract: to.token,
     },
-    types: {
-      TransferWithAuthorization: [
-        { name: 'from', type: 'address' },
-        { name: 'to', type: 'address' },
-        { name: 'value', type: 'uint256' },
-        { name: 'validAfter', type: 'uint256' },
-        { name: 'validBefore', type: 'uint256' },
-        { name: 'nonce', type: 'bytes32' },
-      ],
-    },
+    types: authorizationTypes,
     primaryType: 'TransferWithAuthorization',
     message: {
       from: owner.account.address,

@@ -15,6 +15,7 @@ import {
 import { signDigest } from '@orien/sdk'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { authorizationTypes } from '../../packages/contracts/src/index.ts'
 import { type ScriptedNode, startScriptedNode } from '../harness/scriptedNode.ts'
 import { createAgent, type Stack, startStack, type TestAgent } from '../harness/stack.ts'
 
@@ -85,16 +86,7 @@ function signDeposit(
 ): Promise<Hex> {
   return agent.account.signTypedData({
     domain: { name: tokenName, version: tokenVersion, chainId, verifyingContract: token },
-    types: {
-      ReceiveWithAuthorization: [
-        { name: 'from', type: 'address' },
-        { name: 'to', type: 'address' },
-        { name: 'value', type: 'uint256' },
-        { name: 'validAfter', type: 'uint256' },
-        { name: 'validBefore', type: 'uint256' },
-        { name: 'nonce', type: 'bytes32' },
-      ],
-    },
+    types: authorizationTypes,
     primaryType: 'ReceiveWithAuthorization',
     message: {
       ...message,

@@ -1,3 +1,4 @@
+export { authorizationTypes } from './authorizationTypes.ts'
 export { fiatTokenAbi } from './fiatTokenAbi.ts'
 export { orienEscrowAbi, orienEscrowBytecode } from './generated/orienEscrow.ts'
 

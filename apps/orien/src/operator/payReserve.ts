@@ -1,4 +1,4 @@
-import { fiatTokenAbi } from '@orien/contracts'
+import { authorizationTypes, fiatTokenAbi } from '@orien/contracts'
 import type { OwedRefund } from '@orien/coordinator'
 import { type Hex, keccak, OrienError, utf8 } from '@orien/protocol'
 import { type ContractCall, readEscrowTerms, readHead, readTokenDomain } from '@orien/rails'
@@ -8,17 +8,6 @@ import { type ExitChain, type PaidChain, sendExit, unavailable } from '../exits/
 
 /** How long a signed payment can be sent, in seconds. */
 const PAYMENT_LIFE_SECONDS = 3_600
-
-const TYPES = {
-  TransferWithAuthorization: [
-    { name: 'from', type: 'address' },
-    { name: 'to', type: 'address' },
-    { name: 'value', type: 'uint256' },
-    { name: 'validAfter', type: 'uint256' },
-    { name: 'validBefore', type: 'uint256' },
-    { name: 'nonce', type: 'bytes32' },
-  ],
-} as const
 
 /** The token that a refund is paid in, and whose the reserve's account is. */
 export type ReserveTerms = { token: Hex; reserve: Hex }
@@ -96,7 +85,7 @@ async function signPayment(
   const { name, version } = domain
   const signature = await account.signTypedData({
     domain: { name, version, chainId: profile.chain.id, verifyingContract: token },
-    types: TYPES,
+    types: authorizationTypes,
     primaryType: 'TransferWithAuthorization',
     message,
   })

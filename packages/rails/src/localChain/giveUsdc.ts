@@ -1,21 +1,10 @@
-import { fiatTokenAbi } from '@orien/contracts'
+import { fiatTokenAbi, authorizationTypes as types } from '@orien/contracts'
 import { type Address, encodeFunctionData, type Hash, maxUint256 } from 'viem'
 import { foundry } from 'viem/chains'
 import { randomWord } from '../random.ts'
 import { deployerAccount } from './accounts.ts'
 import { localUsdc, localUsdcDomain } from './deployUsdc.ts'
 import { type LocalClients, sendFromNobody } from './rpc.ts'
-
-const types = {
-  TransferWithAuthorization: [
-    { name: 'from', type: 'address' },
-    { name: 'to', type: 'address' },
-    { name: 'value', type: 'uint256' },
-    { name: 'validAfter', type: 'uint256' },
-    { name: 'validBefore', type: 'uint256' },
-    { name: 'nonce', type: 'bytes32' },
-  ],
-} as const
 
 /**
  * Sends micro-USDC of the deployer's by an EIP-3009 authorisation, so that parallel callers, even in other

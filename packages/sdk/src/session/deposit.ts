@@ -1,3 +1,4 @@
+import { authorizationTypes } from '@orien/contracts'
 import {
   type DepositAuthorization,
   type DepositTerms,
@@ -12,17 +13,6 @@ import {
 import type { OrienAccount } from '../account.ts'
 import { recoverSigner } from '../keys/secp256k1.ts'
 
-const TYPES = {
-  ReceiveWithAuthorization: [
-    { name: 'from', type: 'address' },
-    { name: 'to', type: 'address' },
-    { name: 'value', type: 'uint256' },
-    { name: 'validAfter', type: 'uint256' },
-    { name: 'validBefore', type: 'uint256' },
-    { name: 'nonce', type: 'bytes32' },
-  ],
-}
-
 function typedData(terms: DepositTerms) {
   return {
     domain: {
@@ -31,7 +21,7 @@ function typedData(terms: DepositTerms) {
       chainId: terms.chainId,
       verifyingContract: terms.token,
     },
-    types: TYPES,
+    types: { ReceiveWithAuthorization: [...authorizationTypes.ReceiveWithAuthorization] },
     primaryType: 'ReceiveWithAuthorization',
     message: {
       from: terms.from,
