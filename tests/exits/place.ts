@@ -1,5 +1,4 @@
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -66,20 +65,11 @@ export async function openPlace() {
     },
     close: async () => {
       await coordinator.end('SIGKILL')
-      unmountBelow(node.dataDir)
       await node.stop()
       await database.drop()
       await chain.stop()
       rmSync(dir, { recursive: true, force: true })
     },
-  }
-}
-
-/** A node that was killed leaves the workspaces of its sessions for its next start, which never comes here. */
-function unmountBelow(dir: string): void {
-  for (const line of readFileSync('/proc/mounts', 'utf8').split('\n')) {
-    const [, path = ''] = line.split(' ')
-    if (path.startsWith(`${dir}/`)) execFileSync('umount', ['-l', '--', path])
   }
 }
 

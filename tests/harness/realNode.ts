@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setInterval } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { type Hex, type Id, micros, openSession } from '@orien/protocol'
-import { initNode, walletOwner } from '@orien/provider-node'
+import { initNode, removeKeptWorkspaces, walletOwner } from '@orien/provider-node'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { NODE_FLAGS } from '../../apps/orien/src/provider/nodeFlags.ts'
 import { createAgent, type StackPlace } from './stack.ts'
@@ -81,6 +81,7 @@ export async function startRealNode(stack: StackPlace, options: Options = {}): P
     },
     stop: async () => {
       await end('SIGTERM')
+      await removeKeptWorkspaces(dataDir)
       rmSync(dataDir, { recursive: true, force: true })
     },
   }

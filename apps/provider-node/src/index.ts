@@ -16,7 +16,13 @@ export { BUILTIN_MANIFEST, loadTools } from './manifest/loadTools.ts'
 export { composeToolsFile, type Proposal, proposeTools } from './manifest/proposeTools.ts'
 export type { Tool, ToolSet } from './manifest/tools.ts'
 export { type ImportedTools, importMcpTools } from './mcp/importTools.ts'
-export { askNode, changeRulesAtRest, loadRules } from './node/access.ts'
+export {
+  askNode,
+  changeRulesAtRest,
+  countKeptWorkspaces,
+  loadRules,
+  removeKeptWorkspaces,
+} from './node/access.ts'
 export { type NodeOptions, type RunningNode, startNode } from './node/startNode.ts'
 export { type StandaloneNode, startStandalone } from './node/startStandalone.ts'
 export type { RuleChange, RuleLimits, Rules } from './rules/ruleBook.ts'

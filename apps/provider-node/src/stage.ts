@@ -57,13 +57,13 @@ export type ToolStage = {
   close(): Promise<void>
 }
 
-/** What goes on of an earlier process: executions with output still to be delivered, and sessions. */
+/** What outlives a process: executions with output still to be delivered, and sessions. */
 export type Earlier = { keptOutput: ReadonlySet<string>; goesOn: (sessionId: string) => boolean }
 
 /**
  * Loads the tools, proves the sandbox and sweeps what an earlier process left.
  *
- * @param earlier what goes on of an earlier process
+ * @param earlier what goes on of an earlier process, and without this one
  * @throws OrienError `sandbox_unavailable` when this machine cannot hold a stranger's work, and what `loadTools` throws
  */
 export async function openStage(
@@ -81,7 +81,7 @@ export async function openStage(
   const { driver, isolation } = await chooseDriver(dataDir, options)
   const downgrade = await compareIsolation(dataDir, isolation.isolationClass)
   const workspaces = await openWorkspaces({
-    rootDir: join(dataDir, 'workspaces'),
+    rootDir: workspacesDir(dataDir),
     sizeBytes: () => Math.max(...[...tools.values()].map((tool) => tool.manifest.limits.diskBytes)),
     maxFiles: LIMITS.filesListed,
     goesOn: earlier.goesOn,
@@ -103,6 +103,9 @@ export async function openStage(
     },
   }
 }
+
+/** Where the files of sessions are. */
+export const workspacesDir = (dataDir: string): string => join(dataDir, 'workspaces')
 
 /** The owner's own list where there is one, else the tools that come with the node. */
 function defaultManifest(dataDir: string): string {

@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { removeKeptWorkspaces } from '@orien/provider-node'
 import type { Handler } from '../commands/bind.ts'
 import { interruptible } from '../commands/interrupt.ts'
 import type { Mission } from '../mission/mission.ts'
@@ -25,6 +27,8 @@ export const missionCommand: Handler<{ dataDir: string }> = async ({ terminal, s
         await stack.stop()
       }
     } finally {
+      // Of a mission that broke off; where nothing was kept there may be no node's directory either.
+      if (existsSync(pathsIn(dataDir).provider)) await removeKeptWorkspaces(pathsIn(dataDir).provider)
       await rm(dataDir, { recursive: true, force: true })
     }
   })

@@ -1,8 +1,9 @@
 import { once } from 'node:events'
-import { openLogFile, type RunningNode, startNode } from '@orien/provider-node'
+import { countKeptWorkspaces, openLogFile, type RunningNode, startNode } from '@orien/provider-node'
 import { pino } from 'pino'
 import type { Handler } from '../commands/bind.ts'
 import { interruptible } from '../commands/interrupt.ts'
+import { counted } from '../terminal/amounts.ts'
 import { changeOf, type LimitOptions } from './owner/limits.ts'
 
 type Options = LimitOptions & {
@@ -50,12 +51,16 @@ export const startProvider: Handler<Options> = async ({ terminal, settings }, op
         terminal.say('stopping …')
         await node.stop()
       }
-      terminal.say('stopped')
+      const kept = await countKeptWorkspaces(dataDir)
+      terminal.say(kept === 0 ? 'stopped' : `stopped; ${keptText(kept)}`)
       return 0
     },
     // Where a terminal hangs up the node ends with it; a service manager means: read your files again.
     process.stdin.isTTY ? undefined : ['SIGINT', 'SIGTERM'],
   )
+
+const keptText = (sessions: number): string =>
+  `the files of ${counted(sessions, 'session')} stay for the next start (orien provider kill removes them)`
 
 function reloadOnHangUp(node: RunningNode, onFailure: (error: unknown) => void): () => void {
   if (process.stdin.isTTY) return () => {}

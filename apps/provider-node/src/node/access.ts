@@ -4,6 +4,9 @@ import { isErrorCode, OrienError } from '@orien/protocol'
 import { lockDataDir, lockHolder } from '../identity/lockDataDir.ts'
 import { readSecretFile } from '../identity/secretFile.ts'
 import { openRuleBook, type RuleChange, type Rules, readRules } from '../rules/ruleBook.ts'
+import { workspacesDir } from '../stage.ts'
+import { countRecords } from '../workspace/records.ts'
+import { clearWorkspaces } from '../workspace/workspaces.ts'
 import { readAddress } from './address.ts'
 
 /** How long a node may take to answer its owner. */
@@ -56,8 +59,21 @@ export async function askNode(dataDir: string, request: Request): Promise<Record
 /** The rules of a data directory, whether a node runs on it or not. */
 export const loadRules = (dataDir: string): Promise<Rules> => readRules(dataDir)
 
+/** Of how many sessions a node that does not run has kept the files. */
+export const countKeptWorkspaces = (dataDir: string): Promise<number> => countRecords(workspacesDir(dataDir))
+
 /**
- * Changes the rules of a node that does not run; it starts with them.
+ * Removes the files of all sessions from the data directory of a node that does not run.
+ *
+ * @throws OrienError `database_in_use` when a node has been started meanwhile
+ */
+export async function removeKeptWorkspaces(dataDir: string): Promise<void> {
+  const release = await lockDataDir(dataDir)
+  await clearWorkspaces(workspacesDir(dataDir)).finally(release)
+}
+
+/**
+ * Changes the rules of a node that does not run; it starts with them. After a kill no files of strangers stay.
  *
  * @throws OrienError `setup_failed`, `database_in_use` when a node has been started meanwhile
  */
@@ -65,7 +81,9 @@ export async function changeRulesAtRest(dataDir: string, change: RuleChange): Pr
   if (!existsSync(dataDir)) throw new OrienError('setup_failed', 'there is no such data directory')
   const release = await lockDataDir(dataDir)
   try {
-    return await (await openRuleBook(dataDir)).change(change)
+    const rules = await (await openRuleBook(dataDir)).change(change)
+    if (rules.mode === 'killed') await clearWorkspaces(workspacesDir(dataDir))
+    return rules
   } finally {
     await release()
   }

@@ -60,7 +60,10 @@ export type RunningNode = OwnerCalls & {
   live: Promise<void>
   /** The same as `GET /health`. */
   health(): Record<string, unknown>
-  /** Finishes or kills what runs, hands the receipts over and hangs up. */
+  /**
+   * Finishes or kills what runs, hands the receipts over and hangs up. The files of sessions that go on stay for the
+   * next start, unless the owner's rules are `killed`.
+   */
   stop(): Promise<void>
 }
 
@@ -146,11 +149,11 @@ async function load(options: NodeOptions, closers: (() => Promise<void>)[]): Pro
   })
   closers.push(() => journal.close())
   const stageOptions = { concurrency: availableParallelism(), ...options }
-  const stage = await openStage(dataDir, stageOptions, earlierOf(journal))
-  closers.push(stage.close)
-  if (stage.downgrade) log.error({ event: 'isolation.downgraded', ...stage.downgrade })
   const rules = await openRuleBook(dataDir)
   if (options.limits && Object.keys(options.limits).length > 0) await rules.change({ limits: options.limits })
+  const stage = await openStage(dataDir, stageOptions, earlierOf(journal, rules))
+  closers.push(stage.close)
+  if (stage.downgrade) log.error({ event: 'isolation.downgraded', ...stage.downgrade })
   const earnings = await openEarnings(dataDir, log)
   closers.push(earnings.close)
   noteAgain(journal, earnings)
@@ -163,11 +166,16 @@ async function load(options: NodeOptions, closers: (() => Promise<void>)[]): Pro
   return { provider, keys, signer, journal, stage, rules, earnings, history, tracing }
 }
 
-/** The journal knows a session from its first run; one with files and no run yet goes on until it is idle for long. */
-function earlierOf({ state }: Journal): Earlier {
+/**
+ * The journal knows a session from its first run; one with files and no run yet goes on until it is idle for long, or the
+ * node takes no new sessions. After a kill nothing goes on.
+ */
+function earlierOf({ state }: Journal, rules: RuleBook): Earlier {
   const goesOn = (sessionId: string) => {
+    const { mode } = rules.current()
     const session = state.sessions.get(sessionId as Id<'session'>)
-    return !session || !(session.ended || session.closed || session.forgotten)
+    if (!session) return mode === 'open'
+    return mode !== 'killed' && !(session.ended || session.closed || session.forgotten)
   }
   return { keptOutput: new Set(state.pendingReceipts.keys()), goesOn }
 }

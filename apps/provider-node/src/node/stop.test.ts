@@ -1,9 +1,11 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { sha256Hex } from '@orien/protocol'
 import { afterEach, describe, expect, test } from 'vitest'
 import { loadClaims } from '../claims/loadClaims.ts'
 import { createProcessDriver } from '../sandbox/unsandboxed.ts'
 import { startWorld, type World } from '../testing/world.ts'
+import { changeRulesAtRest, countKeptWorkspaces } from './access.ts'
 
 // What is tested is what the node does around a tool; development's driver spares each test the proof of a sandbox.
 const unsandboxed = () => ({ driver: createProcessDriver(), allowUnisolated: true })
@@ -62,6 +64,72 @@ describe('a node that is told to stop', () => {
     const first = await world.run(work)
     await world.restart()
     expect(await world.receipt(work.executionId)).toEqual(first)
+  })
+})
+
+describe('the files of sessions, when their node is told to stop', () => {
+  const KEEPS = script(`require('fs').writeFileSync('kept', 'of before')`)
+  const READS = script(`console.log(require('fs').readFileSync('kept', 'utf8'))`)
+  const workspacesOf = ({ dataDir }: World) => readdir(join(dataDir, 'workspaces'))
+
+  /** What a run of the session prints that looks for the file of an earlier one. */
+  async function look(of: World, session: ReturnType<World['newSession']>): Promise<string> {
+    const { executionId } = await of.run(session.work(READS))
+    return of.output(executionId)
+  }
+
+  test('stay for the next start while the session goes on, and are gone with it', async () => {
+    world = await startWorld({ ...unsandboxed(), timing: QUICK })
+    const [live, over] = [world.newSession(), world.newSession()]
+    for (const session of [live, over]) await world.run(session.work(KEEPS))
+    await world.restart()
+    expect(await countKeptWorkspaces(world.dataDir)).toBe(2)
+    expect(await look(world, live)).toBe('of before\n')
+    world.coordinator.send({ type: 'endSession', sessionId: over.sessionId })
+    // The next answer on this connection says that the end before it was heard.
+    await world.run(live.work(KEEPS))
+    await world.restart()
+    expect(await countKeptWorkspaces(world.dataDir)).toBe(1)
+    expect(await look(world, live)).toBe('of before\n')
+  })
+
+  test('stay in the middle of a drain as well, but not those of a session that never ran anything', async () => {
+    world = await startWorld({ ...unsandboxed(), timing: QUICK })
+    const { coordinator } = world
+    const [used, unused] = [world.newSession(), world.newSession()]
+    await world.run(used.work(KEEPS))
+    const file = {
+      requestId: 1,
+      sessionId: unused.sessionId,
+      name: 'early',
+      bytes: 0,
+      fromByte: 0,
+      toByte: 0,
+    }
+    coordinator.send({ type: 'fileWrite', ...file })
+    coordinator.send({ type: 'fileEnd', requestId: 1, sha256: sha256Hex('') })
+    await coordinator.next('fileEnd')
+    await world.restart()
+    expect(await countKeptWorkspaces(world.dataDir)).toBe(2)
+    await world.node.changeRules({ mode: 'draining' })
+    await world.restart()
+    expect(await countKeptWorkspaces(world.dataDir)).toBe(1)
+    expect(await look(world, used)).toBe('of before\n')
+  })
+
+  test('are gone after a kill, whether the node ran at the time or not', async () => {
+    world = await startWorld({ ...unsandboxed(), timing: QUICK })
+    await world.run(world.newSession().work(KEEPS))
+    await world.node.changeRules({ mode: 'killed' })
+    await world.node.stop()
+    expect(await workspacesOf(world)).toEqual([])
+    await changeRulesAtRest(world.dataDir, { mode: 'open' })
+    await world.restart()
+    await world.run(world.newSession().work(KEEPS))
+    await world.node.stop()
+    expect(await workspacesOf(world)).toHaveLength(2)
+    await changeRulesAtRest(world.dataDir, { mode: 'killed' })
+    expect(await workspacesOf(world)).toEqual([])
   })
 })
 

@@ -41,5 +41,6 @@ export type Workspaces = {
   write(sessionId: string, name: string, bytes: number, shareBytes?: number): Promise<WorkspaceUpload>
   /** Leaves nothing behind; idempotent. */
   destroy(sessionId: string): Promise<void>
+  /** Removes those of sessions that are over; what goes on is left to the next node. */
   close(): Promise<void>
 }

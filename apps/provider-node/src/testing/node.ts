@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,7 +9,7 @@ import { walletOwner } from '../identity/owner.ts'
 import type { Timing } from '../limits.ts'
 import type { NodeOptions } from '../node/startNode.ts'
 import { lendPrograms } from '../sandbox/testing/programs.ts'
-import { openWorkspaces } from '../workspace/workspaces.ts'
+import { clearWorkspaces } from '../workspace/workspaces.ts'
 
 export const RATE = micros(600_000n)
 export const OWNER = privateKeyToAccount(`0x${'11'.repeat(32)}`)
@@ -55,10 +54,8 @@ export function nodeOptions(dataDir: string): NodeOptions {
   }
 }
 
-/** Removes a data directory, with the workspaces that a killed node left mounted in it. */
+/** Removes a data directory, with the workspaces that a node left mounted in it. */
 export async function removeDir(dir: string): Promise<void> {
-  const rootDir = join(dir, 'workspaces')
-  if (existsSync(rootDir))
-    await (await openWorkspaces({ rootDir, sizeBytes: 1_048_576, maxFiles: 1 })).close()
+  await clearWorkspaces(join(dir, 'workspaces'))
   await rm(dir, { recursive: true, force: true })
 }

@@ -34,6 +34,12 @@ async function readRecord(path: string): Promise<WorkspaceRecord | null> {
   }
 }
 
+/** @returns how many sessions have files below a directory */
+export async function countRecords(rootDir: string): Promise<number> {
+  const names = await readdir(rootDir).catch(() => [])
+  return names.filter((name) => name.endsWith(EXTENSION)).length
+}
+
 /** What an upload that was under way has left; no tool runs yet that could change the tree meanwhile. */
 async function removeUploads(dir: string): Promise<void> {
   for (const entry of await readdir(dir, { withFileTypes: true })) {

@@ -18,10 +18,10 @@ import {
 } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { openWorkspaces, type SessionWorkspaces } from './workspaces.ts'
+import { clearWorkspaces, openWorkspaces, type SessionWorkspaces } from './workspaces.ts'
 
 const execute = promisify(execFile)
 const MEBIBYTE = 1_048_576
@@ -269,8 +269,25 @@ describe.each([
       process.getuid?.() !== 0,
     )
     await next.close()
-    expect(await readdir(options().rootDir)).toEqual([])
+    expect((await readdir(options().rootDir)).sort()).toEqual([basename(dir), `${basename(dir)}.json`].sort())
     await half.abort()
+    workspaces = await openWorkspaces(options())
+  })
+
+  it('is left to the next node by one that ends in order, if its session goes on, and cleared away on request', async () => {
+    await write(workspaces, 'ses_1', 'left', Buffer.from('mine'))
+    const goesOn = (session: string) => session === 'ses_1'
+    const first = await openWorkspaces({ ...options(), goesOn })
+    await write(first, 'ses_2', 'over', Buffer.from('gone'))
+    await first.close()
+    const second = await openWorkspaces({ ...options(), goesOn })
+    expect(second.kept).toEqual(['ses_1'])
+    expect(String(await read(second, 'ses_1', 'left'))).toBe('mine')
+    await second.close()
+    await clearWorkspaces(options().rootDir)
+    expect(await readdir(options().rootDir)).toEqual([])
+    expect(readFileSync('/proc/self/mounts', 'utf8')).not.toContain(root)
+    await clearWorkspaces(join(root, 'never made'))
     workspaces = await openWorkspaces(options())
   })
 

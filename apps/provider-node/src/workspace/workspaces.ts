@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { chmod, chown, mkdir, readdir, rm, rmdir, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { invariant } from '@orien/protocol'
 import { inOrder } from '../run/inOrder.ts'
 import type { Workspaces, WorkspaceUpload } from '../run/workspaces.ts'
 import { createSlotUids, randomName } from '../sandbox/names.ts'
@@ -16,7 +16,7 @@ const run = promisify(execFile)
 export type WorkspacesOptions = {
   /** A directory of this node alone; everything in it is removed at start but what `goesOn`. */
   rootDir: string
-  /** Whether a session of an earlier node still goes on; none does unless told. */
+  /** Whether a session goes on without this node, asked at start and at the end; none does unless told. */
   goesOn?: (sessionId: string) => boolean
   /** Bytes and files of one session. A function is asked anew for each session. */
   sizeBytes: number | (() => number)
@@ -177,7 +177,7 @@ async function takeOver(options: WorkspacesOptions) {
 
 /**
  * Workspaces below one directory, each for one session, gone with it. Of what an earlier node left there, those of
- * sessions that go on are taken over, and the rest is removed.
+ * sessions that go on are taken over, and the rest is removed; at the end the next node is left the same.
  * Its files are reached by descriptors alone: no link, FIFO or device in it is ever followed or opened.
  */
 export async function openWorkspaces(options: WorkspacesOptions): Promise<SessionWorkspaces> {
@@ -227,8 +227,13 @@ export async function openWorkspaces(options: WorkspacesOptions): Promise<Sessio
         })
       }),
     close: async () => {
-      await Promise.all([...places.keys()].map(destroy))
-      invariant(places.size === 0, 'every workspace is gone')
+      const { goesOn = () => false } = options
+      await Promise.all([...places.keys()].filter((sessionId) => !goesOn(sessionId)).map(destroy))
     },
   }
+}
+
+/** Removes all that a node which does not run any more has kept for the next one. */
+export async function clearWorkspaces(rootDir: string): Promise<void> {
+  if (existsSync(rootDir)) await sweep(rootDir, new Set())
 }
