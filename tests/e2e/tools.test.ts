@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createPool } from '@orien/coordinator'
-import { micros, readReceipt, type UsdcMicros } from '@orien/protocol'
+import { getMetering, micros, readReceipt, type UsdcMicros } from '@orien/protocol'
 import type { Session } from '@orien/sdk'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type RealNode, startRealNode } from '../harness/realNode.ts'
@@ -122,6 +122,33 @@ print(spent() + (children.ru_utime + children.ru_stime) * 1000 + float(open('orp
   expect(result.cpuMs).toBeGreaterThanOrEqual(Math.floor(burnt) - Math.max(10, burnt * 0.02))
   const overhead = (await script(session, 'python', 'pass')).cpuMs
   expect(result.cpuMs - overhead).toBeLessThanOrEqual(burnt + Math.max(10, burnt * 0.02))
+})
+
+test('what a tool reads and writes, its child included, is told by run, receipt and metering report alike', async () => {
+  const session = await openSession()
+  const code = `
+import os
+with open('three', 'wb') as file: file.write(bytes(3 << 20))
+pid = os.fork()
+if pid == 0:
+    with open('three', 'rb') as file: file.read()
+    os._exit(0)
+os.wait()`
+  const idle = await script(session, 'python', 'import os')
+  const run = await script(session, 'python', code)
+  const more = (side: 'readBytes' | 'writtenBytes') => (run[side] ?? 0) - (idle[side] ?? Number.NaN)
+  for (const side of ['readBytes', 'writtenBytes'] as const) {
+    expect(more(side), side).toBeGreaterThanOrEqual(3 << 20)
+    expect(more(side), side).toBeLessThan((3 << 20) + 16_384)
+  }
+  const { readBytes, writtenBytes } = run
+  expect(readReceipt(run.receipt ?? '')?.receipt).toMatchObject({
+    readBytes,
+    writtenBytes,
+    sources: { io: 'helper' },
+  })
+  const { items } = await agent.orien.call(getMetering, { query: { sessionId: session.id, limit: 10 } })
+  expect(items.find(({ executionId }) => executionId === run.id)).toMatchObject({ readBytes, writtenBytes })
 })
 
 test('a cancelled run ends as cancelled and costs what it used', async () => {

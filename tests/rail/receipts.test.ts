@@ -149,6 +149,7 @@ test('the metering report lists every receipt with its countersignature, and its
   expect(metering.consumedMicros).toBe(2_000n)
   expect(metering.items.reduce((sum, item) => sum + item.costMicros, 0n)).toBe(metering.consumedMicros)
   expect(metering.items[0]).toMatchObject({ sequence: 1, effectiveMs: 200 })
+  expect(metering.items[0]).not.toHaveProperty('readBytes')
 })
 
 test('a late receipt of a run whose lease is over is recorded and paid', async () => {

@@ -38,11 +38,21 @@ static void burn(u64 ms) {
   } while ((u64)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000 + (u64)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1000 < ms);
 }
 
-/* Each burns `ms` of processor time, and is waited for. */
-static void burn_in_children(u64 count, u64 ms) {
+/* Reads and writes each so much, a full pipe at a time. */
+static void move(u64 megabytes) {
+  int ends[2];
+  sys2(__NR_pipe2, ends, 0);
+  for (u64 i = 0; i < megabytes * 16; i++) {
+    sys3(__NR_write, ends[1], chunk, CHUNK_BYTES);
+    sys3(__NR_read, ends[0], chunk, CHUNK_BYTES);
+  }
+}
+
+/* Each does its work, and is waited for. */
+static void work_in_children(void (*work)(u64), u64 count, u64 amount) {
   for (u64 i = 0; i < count; i++)
     if (duplicate_process() == 0) {
-      burn(ms);
+      work(amount);
       quit(0);
     }
   for (int status; sys4(__NR_wait4, -1, &status, 0, 0) > 0;) {}
@@ -71,15 +81,15 @@ static void daemons(u64 count, u64 burn_ms) {
   }
 }
 
-/* One descendant a link: children that nobody ever waits for, whose time only the last reaper can count. */
-static void orphans(u64 count, u64 ms) {
+/* One descendant a link: children that nobody ever waits for, whose work only the last reaper can count. */
+static void work_in_orphans(void (*work)(u64), u64 count, u64 amount) {
   int ends[2];
   char token;
   sys2(__NR_pipe2, ends, 0);
   for (u64 i = 0; i < count; i++)
     if (duplicate_process() == 0) {
       if (duplicate_process() != 0) quit(0);
-      burn(ms);
+      work(amount);
       sys3(__NR_write, ends[1], "x", 1);
       quit(0);
     }
@@ -159,8 +169,11 @@ static int command(int count, char **words) {
   u64 a = count > 2 ? number(words[2]) : 0, b = count > 3 ? number(words[3]) : 0;
   if (same(verb, "try")) return try_all(words + 2);
   if (same(verb, "burn")) return burn(a), 0;
-  if (same(verb, "children")) return burn_in_children(a, b), 0;
-  if (same(verb, "orphans")) return orphans(a, b), 0;
+  if (same(verb, "children")) return work_in_children(burn, a, b), 0;
+  if (same(verb, "orphans")) return work_in_orphans(burn, a, b), 0;
+  if (same(verb, "move")) return move(a), 0;
+  if (same(verb, "move-in-children")) return work_in_children(move, a, b), 0;
+  if (same(verb, "move-in-orphans")) return work_in_orphans(move, a, b), 0;
   if (same(verb, "daemons")) return daemons(a, b), nap(count > 4 ? number(words[4]) : 0), 0;
   if (same(verb, "sleep")) return nap(a), 0;
   if (same(verb, "memory")) return touch_memory(a), nap(b), 0;

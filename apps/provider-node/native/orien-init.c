@@ -8,6 +8,7 @@
  * /proc misses short-lived children.
  */
 #include "frames.h"
+#include "io.h"
 #include "leftovers.h"
 #include "memory.h"
 
@@ -25,12 +26,13 @@ struct request {
 
 struct report {
   u64 start_ns, end_ns, stop_ns, cpu_micros, own_micros, max_rss_bytes, output_bytes;
-  u64 wait_status, stop, disk_full;
+  u64 wait_status, stop, disk_full, read_bytes, written_bytes, has_io;
 };
 
 struct run {
   u64 start_ns, end_ns, stop_ns, limit_ns, deadline_ns, output_left, output_bytes, memory_bytes, look_ns, stop;
   u64 cpu_micros, max_rss_bytes;
+  struct io io_before;
   i64 main_pid, out, err, in;
   int main_status, main_gone, alone, has_input_ended, wants_input;
 };
@@ -134,6 +136,8 @@ static void start(struct run *run, const struct request *request) {
   sys1(__NR_close, failures[0]);
   if (have != sizeof facts[0]) fail(3, have == sizeof facts ? (i64)facts[1] : -EIO);
   run->start_ns = facts[0];
+  /* That was written by the tool's process before it was the tool. */
+  run->io_before.written_bytes += sizeof facts[0];
   send_all(FRAME_STARTED, facts, sizeof facts[0]);
 }
 
@@ -315,10 +319,13 @@ static u64 own_micros(void) {
 }
 
 static void report(const struct run *run, u64 own_before_micros) {
+  struct io io = {0, 0};
+  int has_io = io_of_dead(&io);
   struct report facts = {
       run->start_ns, run->end_ns, run->stop_ns, run->cpu_micros,
       own_micros() - own_before_micros, run->max_rss_bytes, run->output_bytes,
       (u64)(u32)run->main_status, run->stop, disk_is_full("/workspace") || disk_is_full("/tmp"),
+      io.read_bytes - run->io_before.read_bytes, io.written_bytes - run->io_before.written_bytes, (u64)has_io,
   };
   send_all(FRAME_DONE, &facts, sizeof facts);
 }
@@ -338,6 +345,7 @@ static void serve(int children) {
   struct request *request = receive_request();
   u64 own_before_micros = own_micros();
   struct run run = {.limit_ns = request->limit_ns, .deadline_ns = request->deadline_ns, .output_left = request->output_bytes, .memory_bytes = request->memory_bytes};
+  io_of_dead(&run.io_before);
   outgoing_from = outgoing_until = stdin_from = stdin_until = 0;
   start(&run, request);
   while (!run.alone || !drained(&run)) {
@@ -353,8 +361,9 @@ void program(const u64 *stack) {
   learn_page_bytes(stack);
   /* Anywhere else than in a namespace of its own, kill(-1) would hit the whole machine. */
   if (sys0(__NR_getpid) != 1) quit(2);
-  if (sys2(__NR_prctl, PR_SET_DUMPABLE, 0) < 0) quit(2);
   if (sys3(__NR_close_range, CHANNEL + 1, ~0U, 0) < 0) quit(2);
+  open_io();
+  if (sys2(__NR_prctl, PR_SET_DUMPABLE, 0) < 0) quit(2);
   i64 nowhere = sys4(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR, 0);
   for (int fd = 0; fd < CHANNEL; fd++) sys3(__NR_dup3, nowhere, fd, 0);
   sys1(__NR_close, nowhere);

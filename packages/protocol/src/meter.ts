@@ -15,6 +15,28 @@ export const rateMicrosPerMinute = usdcMicros.refine(
 const MINUTE_MS = 60_000n
 
 /**
+ * What a tree of processes moved by read and write calls, in bytes, whatever lay behind the descriptor: `rchar` and
+ * `wchar` of proc(5). What was mapped, sent or received is not in it.
+ */
+export type MovedBytes = { readBytes: number; writtenBytes: number }
+
+/**
+ * The {@link MovedBytes} of a record that may have none.
+ *
+ * @example
+ * movedBytes({ readBytes: null, writtenBytes: null }) // {}
+ */
+export function movedBytes({
+  readBytes,
+  writtenBytes,
+}: {
+  readBytes?: number | null | undefined
+  writtenBytes?: number | null | undefined
+}): Partial<MovedBytes> {
+  return { ...(readBytes == null ? {} : { readBytes }), ...(writtenBytes == null ? {} : { writtenBytes }) }
+}
+
+/**
  * What a run is billed for: its effective time rounded up to a millisecond, at least one, never beyond its deadline.
  *
  * @param effectiveMicros exec of the tool to the death of its last process, in microseconds

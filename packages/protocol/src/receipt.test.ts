@@ -37,6 +37,17 @@ describe('a receipt', () => {
     })
   })
 
+  it('says what its run read and wrote under the signature, and one from before that was counted is still one', () => {
+    const sources = { ...first.sources, io: 'helper' } as const
+    const counted: Receipt = { ...first, readBytes: 4_096, writtenBytes: 0, sources }
+    const sign = (value: Receipt) => signReceipt(value, cast.node.publicKey, cast.node.sign)
+    expect(readReceipt(sign(counted))?.receipt).toEqual(counted)
+    expect(readReceipt(sign(first))?.receipt).not.toHaveProperty('readBytes')
+    const [head, , signature] = sign(counted).split('.')
+    const forged = [head, sign({ ...counted, readBytes: 1 }).split('.')[1], signature].join('.')
+    expect(readReceipt(forged)?.verify(cast.node.publicKey, crypto.verifyEd25519)).toBe(false)
+  })
+
   it('with a field that is not in the schema is no receipt', () => {
     const strange = { ...first, tip: '5' } as Receipt
     expect(() => signReceipt(strange, cast.node.publicKey, cast.node.sign)).toThrow()

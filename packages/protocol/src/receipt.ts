@@ -51,7 +51,18 @@ export const receipt = z.strictObject({
   effectiveMs: z.int().min(0),
   cpuMs: z.int().min(0),
   maxRssBytes: z.int().min(0),
-  sources: z.strictObject({ wall: meterSource, cpu: meterSource, memory: meterSource }),
+  /**
+   * What the whole tree moved by read and write calls, whatever lay behind the descriptor; both absent where the
+   * node's driver does not count it, and in receipts from before it was counted.
+   */
+  readBytes: z.int().min(0).optional(),
+  writtenBytes: z.int().min(0).optional(),
+  sources: z.strictObject({
+    wall: meterSource,
+    cpu: meterSource,
+    memory: meterSource,
+    io: meterSource.optional(),
+  }),
   exitCode: z.int().nullable(),
   status: z.enum(['completed', 'failed']),
   reason: failureReason.optional(),

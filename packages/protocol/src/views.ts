@@ -143,6 +143,9 @@ export const executionView = z.strictObject({
   effectiveMs: z.int().min(0),
   cpuMs: z.int().min(0),
   maxRssBytes: z.int().min(0),
+  /** Moved by read and write calls of the whole tree; absent where the node's driver does not count it. */
+  readBytes: z.int().min(0).optional(),
+  writtenBytes: z.int().min(0).optional(),
   costMicros: usdcMicros,
   /** With `argumentsHash` of the receipt, proves what was asked for. */
   argumentsSalt: bytes32,

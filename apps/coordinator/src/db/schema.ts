@@ -218,6 +218,9 @@ export const executions = pgTable(
     effectiveMs: integer('effective_ms').notNull().default(0),
     cpuMs: integer('cpu_ms').notNull().default(0),
     maxRssBytes: bigint('max_rss_bytes', { mode: 'bigint' }).notNull().default(sql`0`),
+    /** Null where the node did not count them. */
+    readBytes: bigint('read_bytes', { mode: 'number' }),
+    writtenBytes: bigint('written_bytes', { mode: 'number' }),
     exitCode: integer('exit_code'),
     dispute: jsonb('dispute'),
     cancelRequestedAt: at('cancel_requested_at'),

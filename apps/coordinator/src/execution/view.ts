@@ -4,6 +4,7 @@ import {
   type Id,
   LIMITS,
   micros,
+  movedBytes,
   readReceipt,
   type ToolLimits,
 } from '@orien/protocol'
@@ -29,6 +30,7 @@ export function viewExecution({ execution, session, receipt }: Joined): Executio
     effectiveMs: execution.effectiveMs,
     cpuMs: execution.cpuMs,
     maxRssBytes: Number(execution.maxRssBytes),
+    ...movedBytes(execution),
     costMicros: micros(execution.costMicros),
     argumentsSalt: execution.argumentsSalt as Hex,
     ...(receipt ? { receipt: receipt.jws, countersignature: receipt.countersignature } : {}),
@@ -64,6 +66,8 @@ export function acceptedRow(session: Joined['session'], asked: Submission, decid
     effectiveMs: 0,
     cpuMs: 0,
     maxRssBytes: 0n,
+    readBytes: null,
+    writtenBytes: null,
     exitCode: null,
     dispute: null,
     cancelRequestedAt: null,
@@ -82,6 +86,8 @@ export function endedRow(row: Joined, { receipt, jws, countersignature }: RunEnd
     ...{ status, effectiveMs, cpuMs, costMicros, exitCode },
     reason: receipt.reason ?? null,
     maxRssBytes: BigInt(receipt.maxRssBytes),
+    readBytes: receipt.readBytes ?? null,
+    writtenBytes: receipt.writtenBytes ?? null,
     startedAt: new Date(receipt.startedAt),
     endedAt: new Date(receipt.endedAt),
   }

@@ -9,7 +9,8 @@ returns table (
   session text, spent bigint, held bigint, open_runs int, effective_total bigint, chain int, head text, event int,
   is_told boolean, is_start_told boolean, drained boolean,
   -- As it was reported.
-  jws text, tool text, deadline_ms bigint, status text, reason text, cost bigint, effective_ms int, cpu_ms int, max_rss bigint, exit_code int,
+  jws text, tool text, deadline_ms bigint, status text, reason text, cost bigint, effective_ms int, cpu_ms int, max_rss bigint, read_bytes bigint,
+  written_bytes bigint, exit_code int,
   started_at timestamptz, ended_at timestamptz
 )
 language plpgsql stable
@@ -31,11 +32,11 @@ begin
           execution text, session text, provider text, "nodeKey" text, channel text, sequence bigint, previous text,
           hash text, jws text, countersignature text, tool text, manifest text, "grant" bigint, rate bigint, hold bigint,
           "deadlineMs" bigint, status text, reason text, cost bigint, cumulative bigint, "effectiveMs" int, "cpuMs" int,
-          "maxRss" bigint, "exitCode" int, "startedAt" timestamptz, "endedAt" timestamptz, "observedMs" numeric,
+          "maxRss" bigint, "readBytes" bigint, "writtenBytes" bigint, "exitCode" int, "startedAt" timestamptz, "endedAt" timestamptz, "observedMs" numeric,
           "wasStarted" boolean,           "toleranceMs" numeric, "tolerancePerMille" numeric))
         with ordinality as i (execution, session, provider, node_key, channel, sequence, previous, hash, jws,
           countersignature, tool, manifest, grant_claimed, rate, hold, deadline_claimed, status, reason, cost, cumulative,
-          effective_ms, cpu_ms, max_rss, exit_code, started_at, ended_at, observed_ms, was_started, tolerance_ms,
+          effective_ms, cpu_ms, max_rss, read_bytes, written_bytes, exit_code, started_at, ended_at, observed_ms, was_started, tolerance_ms,
           tolerance_per_mille, ordinal)
       left join providers p on p.id = i.provider
       left join receipts k on k.execution_id = i.execution
@@ -46,7 +47,8 @@ begin
   loop
     ordinal := item.ordinal; execution := item.execution; countersignature := item.countersignature; jws := item.jws;
     tool := item.tool; deadline_ms := item.deadline_claimed; status := item.status; reason := item.reason; cost := item.cost;
-    effective_ms := item.effective_ms; cpu_ms := item.cpu_ms; max_rss := item.max_rss; exit_code := item.exit_code;
+    effective_ms := item.effective_ms; cpu_ms := item.cpu_ms; max_rss := item.max_rss;
+    read_bytes := item.read_bytes; written_bytes := item.written_bytes; exit_code := item.exit_code;
     started_at := item.started_at; ended_at := item.ended_at;
     outcome := 'refused'; code := null; detail := ''; is_told := false; is_start_told := false; drained := false;
     if session is distinct from item.session then

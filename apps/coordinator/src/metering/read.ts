@@ -1,6 +1,7 @@
 import {
   type Id,
   micros,
+  movedBytes,
   type OperationInput,
   type OperationOutput,
   type getMetering as operation,
@@ -37,6 +38,7 @@ export async function getMetering(
       effectiveMs: execution.effectiveMs,
       cpuMs: execution.cpuMs,
       maxRssBytes: Number(execution.maxRssBytes),
+      ...movedBytes(execution),
       costMicros: micros(receipt.costMicros),
       cumulativeMicros: micros(receipt.cumulativeMicros),
       receipt: receipt.jws,

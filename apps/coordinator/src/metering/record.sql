@@ -4,7 +4,7 @@
 --
 -- session_ids: of all items
 -- items: [{execution, session, provider, nodeKey, channel, sequence, previous, hash, jws, countersignature, tool, manifest, grant,
---          rate, hold, deadlineMs, status, reason?, cost, cumulative, effectiveMs, cpuMs, maxRss, exitCode, startedAt,
+--          rate, hold, deadlineMs, status, reason?, cost, cumulative, effectiveMs, cpuMs, maxRss, readBytes?, writtenBytes?, exitCode, startedAt,
 --          endedAt, observedMs?, wasStarted, toleranceMs, tolerancePerMille}], amounts as decimal strings
 -- returns, in the same order: [{outcome: accepted | replayed | refused | disputed, code, detail, countersignature,
 --          session, sequence, drained}]; `sequence` is null unless an event was written
@@ -39,6 +39,7 @@ begin
     update executions e set
         status = d.status, reason = d.reason, hold_status = case when d.cost > 0 then 'captured' else 'released' end,
         cost_micros = d.cost, effective_ms = d.effective_ms, cpu_ms = d.cpu_ms, max_rss_bytes = d.max_rss,
+        read_bytes = d.read_bytes, written_bytes = d.written_bytes,
         exit_code = d.exit_code, started_at = d.started_at, ended_at = d.ended_at
       from decided d where e.id = d.execution and d.outcome = 'accepted'
   ), disputed as (

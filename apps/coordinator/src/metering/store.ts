@@ -29,6 +29,8 @@ export type Recording = {
   effectiveMs: number
   cpuMs: number
   maxRss: string
+  readBytes?: number
+  writtenBytes?: number
   exitCode: number | null
   startedAt: string
   endedAt: string

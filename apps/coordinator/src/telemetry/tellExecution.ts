@@ -68,10 +68,11 @@ export function tellExecution(ctx: Teller, receipt: Receipt, code?: string): voi
     metrics.billedSeconds.inc(effectiveMs / 1_000)
     metrics.capturedMicros.inc(sampleOf(receipt.costMicros))
   } else metrics.disputes.inc()
-  const { exitCode, cpuMs, maxRssBytes, logBytes, holdMicros, costMicros } = receipt
+  const { exitCode, cpuMs, maxRssBytes, readBytes, writtenBytes, logBytes, holdMicros, costMicros } = receipt
   log.info({
     ...{ event: 'execution', executionId, sessionId, providerId, tool, isolation },
-    ...{ outcome, status, reason, code, exitCode, effectiveMs, cpuMs, maxRssBytes, logBytes },
+    ...{ outcome, status, reason, code, exitCode, effectiveMs, cpuMs },
+    ...{ maxRssBytes, readBytes, writtenBytes, logBytes },
     ...{ holdMicros: holdMicros.toString(), costMicros: code === undefined ? costMicros.toString() : '0' },
     ...tellPhases(ctx, trail, nowMs),
     traceId: trail.span?.traceparent?.slice(3, 35),

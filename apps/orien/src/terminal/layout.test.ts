@@ -82,6 +82,10 @@ test('an outcome says how the run ended, what was measured and what it cost', ()
   expect(outcomeLine({ status: 'failed', reason: 'nonzero_exit', exitCode: 3, ...measured })).toBe(
     'nonzero_exit 3  412 ms effective, 1.3 s CPU, 3.0 MiB at most  0.004120 USDC',
   )
+  const moved = { readBytes: 5_242_880, writtenBytes: 1_023 }
+  expect(outcomeLine({ status: 'completed', exitCode: 0, ...measured, ...moved })).toBe(
+    'completed  412 ms effective, 1.3 s CPU, 3.0 MiB at most, 5.0 MiB read, 1023 B written  0.004120 USDC',
+  )
   const lost = { effectiveMs: 0, cpuMs: 0, maxRssBytes: 0, costMicros: micros(0n) }
   expect(outcomeLine({ status: 'failed', reason: 'lost', exitCode: null, ...lost })).toBe(
     'lost  0 ms effective, 0 ms CPU  0.000000 USDC',

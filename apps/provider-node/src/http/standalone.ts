@@ -121,6 +121,7 @@ export class Standalone {
       effectiveMs: Math.ceil(facts.effectiveMicros / 1_000),
       cpuMs: Math.ceil(facts.cpuMicros / 1_000),
       maxRssBytes: facts.maxRssBytes,
+      ...facts.io,
       outputs: files.outputs,
       endedAt: now(),
     }

@@ -18,6 +18,8 @@ export type Outcome = Pick<
   | 'effectiveMs'
   | 'cpuMs'
   | 'maxRssBytes'
+  | 'readBytes'
+  | 'writtenBytes'
   | 'sources'
   | 'costMicros'
   | 'inputs'
@@ -100,6 +102,7 @@ export function outcomeOf(
     effectiveMs,
     cpuMs: Math.ceil(facts.cpuMicros / 1_000),
     maxRssBytes: facts.maxRssBytes,
+    ...facts.io,
     sources: facts.sources,
     costMicros: costMicros(terms.rateMicrosPerMinute, effectiveMs),
     ...files,

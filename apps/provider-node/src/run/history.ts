@@ -1,8 +1,8 @@
-import type { ExecutionStatus, FailureReason, Receipt } from '@orien/protocol'
+import type { ExecutionStatus, FailureReason, MovedBytes, Receipt } from '@orien/protocol'
 import { NODE_LIMITS } from '../limits.ts'
 
 /** A run as the owner of the machine may see it: no arguments, no output. */
-export type RunRecord = {
+export type RunRecord = Partial<MovedBytes> & {
   id: string
   sessionId: string
   tool: string

@@ -1,4 +1,4 @@
-import type { Dispatch, Extension, FailureReason } from '@orien/protocol'
+import { type Dispatch, type Extension, type FailureReason, movedBytes } from '@orien/protocol'
 import { admit, type Judge, sumHolds } from '../admission/admit.ts'
 import { type CheckedWork, isRefusal, type Refusal } from '../admission/checkDispatch.ts'
 import { instantOf } from '../clock.ts'
@@ -260,6 +260,6 @@ function lineOf(work: Dispatch, { effectiveMs, costMicros }: Outcome, at: string
 
 function summaryOf(outcome: Outcome, interval: Interval): Partial<RunRecord> {
   const { status, reason, exitCode, effectiveMs, cpuMs, maxRssBytes, outputs } = outcome
-  const figures = { exitCode, effectiveMs, cpuMs, maxRssBytes }
+  const figures = { exitCode, effectiveMs, cpuMs, maxRssBytes, ...movedBytes(outcome) }
   return { status, ...figures, outputs, ...interval, ...(reason ? { reason } : {}) }
 }

@@ -17,7 +17,7 @@ describe.each(SANDBOX_MODES.flatMap((mode) => SOURCES.map((source) => ({ mode, .
 
     it('says where each figure was read', async () => {
       const { sources } = await bench.run(['burn', '20'])
-      expect(sources).toEqual({ wall: 'helper', cpu: source, memory: source })
+      expect(sources).toEqual({ wall: 'helper', cpu: source, memory: source, io: 'helper' })
     })
   },
 )

@@ -1,4 +1,4 @@
-import { invariant } from '@orien/protocol'
+import { invariant, type MovedBytes } from '@orien/protocol'
 import { checkCommandLine } from './commandLine.ts'
 
 /** What the helper is asked to run; the layout of `struct request` in native/orien-init.c. */
@@ -29,6 +29,8 @@ export type HelperReport = {
   waitStatus: number
   stop: (typeof STOPS)[number]
   diskFull: boolean
+  /** Of the whole tree; absent where the kernel does not count it. */
+  io?: MovedBytes
 }
 
 /** One message of the helper. */
@@ -56,7 +58,7 @@ const WANT = 22
 
 const HEADER_BYTES = 8
 const REQUEST_FIELDS = 9
-const REPORT_FIELDS = 10
+const REPORT_FIELDS = 13
 const MAX_FRAME_BYTES = 65_536
 const STOPS = ['none', 'time_limit', 'deadline', 'cancelled', 'output_limit', 'out_of_memory'] as const
 
@@ -126,6 +128,7 @@ function decodeReport(payload: Uint8Array): HelperReport {
     waitStatus: number(7),
     stop: STOPS[number(8)] ?? 'none',
     diskFull: number(9) !== 0,
+    ...(number(12) === 0 ? {} : { io: { readBytes: number(10), writtenBytes: number(11) } }),
   }
 }
 

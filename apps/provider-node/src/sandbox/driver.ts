@@ -2,6 +2,7 @@
  * The port that every sandbox stands behind. A driver knows processes, limits and clocks;
  * it knows nothing of sessions' money, of receipts or of the coordinator.
  */
+import type { MovedBytes } from '@orien/protocol'
 
 /** The drivers there are. `container` and `seatbelt` are unproven: see docs/sandbox.md. */
 export const DRIVER_NAMES = ['bubblewrap', 'container', 'seatbelt', 'process'] as const
@@ -11,7 +12,7 @@ export type DriverName = (typeof DRIVER_NAMES)[number]
 /** What a driver proved about itself by running its canary attacks on this machine, strongest first. */
 type IsolationClass = 'namespaces+cgroups' | 'namespaces' | 'none'
 
-/** Where a figure of the meter was read. `helper`: PID 1 of the sandbox, by getrusage and CLOCK_MONOTONIC. */
+/** Where a figure of the meter was read. `helper`: PID 1 of the sandbox, by getrusage, CLOCK_MONOTONIC and /proc/self/io. */
 type MeterSource = 'cgroup' | 'helper' | 'node'
 
 /**
@@ -97,7 +98,9 @@ export type RunFacts = {
   /** User + system time of the whole tree, orphans included, microseconds. */
   cpuMicros: number
   maxRssBytes: number
-  sources: { wall: MeterSource; cpu: MeterSource; memory: MeterSource }
+  /** Absent where nobody counted it. */
+  io?: MovedBytes
+  sources: { wall: MeterSource; cpu: MeterSource; memory: MeterSource; io?: MeterSource }
   outputBytes: number
   /** SHA-256, hex, over all output in the order it was delivered to `onOutput`. */
   outputSha256: string

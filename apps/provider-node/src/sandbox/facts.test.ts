@@ -115,4 +115,13 @@ describe('where figures come from', () => {
     expect(conclude({})).toMatchObject({ cpuMicros: 5_000, sources: { cpu: 'helper', memory: 'helper' } })
     expect(withoutReport({}).sources).toEqual({ wall: 'node', cpu: 'node', memory: 'node' })
   })
+
+  it('bytes moved are the helper’s even where there is a cgroup, and absent where nobody counted them', () => {
+    const io = { readBytes: 3, writtenBytes: 4 }
+    expect(conclude({ io }, { cgroup: group })).toMatchObject({ io, sources: { io: 'helper' } })
+    for (const facts of [conclude({}), withoutReport({ cgroup: group })]) {
+      expect(facts).not.toHaveProperty('io')
+      expect(facts.sources).not.toHaveProperty('io')
+    }
+  })
 })

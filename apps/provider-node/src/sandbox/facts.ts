@@ -66,10 +66,13 @@ export function concludeRun(evidence: Evidence): Omit<RunFacts, 'outputBytes' | 
         ? (report?.cpuMicros ?? 0)
         : Math.max(0, groupMicros - (report?.ownCpuMicros ?? 0)),
     maxRssBytes: cgroup ? cgroup.peakBytes : (report?.maxRssBytes ?? 0),
+    ...(report?.io ? { io: report.io } : {}),
     sources: {
       wall: report ? 'helper' : 'node',
       cpu: groupMicros !== null ? 'cgroup' : report ? 'helper' : 'node',
       memory: cgroup ? 'cgroup' : report ? 'helper' : 'node',
+      // A cgroup counts what reached a device, which is another figure.
+      ...(report?.io ? { io: 'helper' as const } : {}),
     },
     ...(end.stop === 'sandbox_error'
       ? { detail: evidence.detail ?? 'the sandbox ended without a report' }

@@ -138,6 +138,15 @@ describe.each([
     )
   })
 
+  it('is metered anew for each run: what it reads and writes', async () => {
+    const script = async (...words: string[]) => (await bench.run(words)).io
+    const quiet = await script('fail', '0')
+    expect((await script('move', '8'))?.writtenBytes).toBe(8 * MEBIBYTE)
+    expect((await script('move-in-orphans', '2', '1'))?.readBytes).toBeGreaterThan(2 * MEBIBYTE)
+    expect(await script('fail', '0')).toEqual(quiet)
+    expect(quiet?.writtenBytes).toBe(0)
+  })
+
   it('is metered anew for each run: time, processor time, memory', async () => {
     const large = await bench.run(['memory', '64'])
     const burnt = await bench.run(['burn', '150'])

@@ -18,7 +18,18 @@ export function runEvent(
 ): Record<string, unknown> {
   const { executionId, sessionId, tool, holdMicros } = subject
   const { status, reason, exitCode, effectiveMs, cpuMs, maxRssBytes, logBytes, costMicros } = outcome
-  const figures = { status, reason, exitCode, effectiveMs, cpuMs, maxRssBytes, logBytes }
+  const { readBytes, writtenBytes } = outcome
+  const figures = {
+    status,
+    reason,
+    exitCode,
+    effectiveMs,
+    cpuMs,
+    maxRssBytes,
+    readBytes,
+    writtenBytes,
+    logBytes,
+  }
   const money = { holdMicros: holdMicros.toString(), costMicros: costMicros.toString() }
   return { event: 'execution', executionId, sessionId, providerId, tool, isolation, ...figures, ...money }
 }

@@ -61,6 +61,8 @@ export const getMetering = operation({
         effectiveMs: z.int(),
         cpuMs: z.int(),
         maxRssBytes: z.int(),
+        readBytes: z.int().optional(),
+        writtenBytes: z.int().optional(),
         costMicros: usdcMicros,
         cumulativeMicros: usdcMicros,
         receipt: z.string(),

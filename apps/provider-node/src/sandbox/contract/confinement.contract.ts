@@ -11,6 +11,14 @@ const expectCpu = (cpuMicros: number, burntMs: number) => {
   expect(cpuMicros - burntMs * 1_000).toBeLessThanOrEqual(Math.max(CPU_TOLERANCE_MICROS, burntMs * 20))
 }
 
+/** Reading a program's headers is a read of it, and a few messages between processes are in it. */
+const MOVED_TOLERANCE_BYTES = 4_096
+
+const expectMoved = (bytes: number | undefined, megabytes: number) => {
+  expect(bytes).toBeGreaterThanOrEqual(megabytes * MEBIBYTE)
+  expect(bytes).toBeLessThan(megabytes * MEBIBYTE + MOVED_TOLERANCE_BYTES)
+}
+
 /** What a driver has to show before it may hold a stranger's work: walls, limits, and a meter that misses nothing. */
 export function describeConfinement(subject: Subject): void {
   describeLimits(subject)
@@ -92,6 +100,45 @@ function describeMeter(subject: Subject): void {
       const facts = await bench().run(words)
       expect(facts).toMatchObject({ stop: 'exit', exitCode: 0 })
       expectCpu(facts.cpuMicros, burntMs)
+    })
+
+    it.each([
+      ['4 MiB in one process', ['move', '4'], 4],
+      ['3 × 2 MiB in children', ['move-in-children', '3', '2'], 6],
+      ['3 × 2 MiB in orphans that nobody waits for', ['move-in-orphans', '3', '2'], 6],
+    ])('counts what the whole tree read and wrote: %s', async (_, words, megabytes) => {
+      const { io } = await bench().run(words)
+      expectMoved(io?.readBytes, megabytes)
+      expectMoved(io?.writtenBytes, megabytes)
+    })
+
+    it('counts a file of the workspace byte by byte, and none that was only made or mapped', async () => {
+      const { io } = await bench().run(['fill', '/workspace/two', '2'])
+      expect(io?.writtenBytes).toBe(2 * MEBIBYTE)
+      const nothing = await bench().run(['fill', '/workspace/empty', '0'])
+      expect(nothing.io?.writtenBytes).toBe(0)
+      expectMoved(nothing.io?.readBytes, 0)
+    })
+
+    it('counts what threads read', async () => {
+      const code = (name: string) => `require('fs').promises.readFile('/workspace/${name}')`
+      await bench().run(['fill', '/workspace/four', '4', '/workspace/none', '0'])
+      const readBytesOf = async (name: string) =>
+        (await bench().run([], { argv: [process.execPath, '-e', code(name)] })).io?.readBytes ?? 0
+      const more = (await readBytesOf('four')) - (await readBytesOf('none'))
+      expect(Math.abs(more - 4 * MEBIBYTE)).toBeLessThan(MOVED_TOLERANCE_BYTES)
+    })
+
+    it('counts the tool’s input and output, and nothing of what carries them', async () => {
+      const stdin = Buffer.alloc(MEBIBYTE / 2, 'x')
+      const argv = [process.execPath, '-e', 'process.stdin.pipe(process.stdout)']
+      const echoed = await bench().run([], { argv, stdin })
+      const idle = await bench().run([], { argv })
+      expect(echoed.output.length).toBe(stdin.length)
+      for (const side of ['readBytes', 'writtenBytes'] as const) {
+        const more = (echoed.io?.[side] ?? 0) - (idle.io?.[side] ?? 0)
+        expect(Math.abs(more - stdin.length), side).toBeLessThan(MOVED_TOLERANCE_BYTES)
+      }
     })
 
     it('counts time that a tool sleeps, but no processor time for it', async () => {
