@@ -9,6 +9,8 @@
 #include "freestanding.h"
 
 enum { MAX_DEPTH = 16, MAX_ENTRIES = 4096, LISTING_BYTES = 2048, ATTRIBUTES_BYTES = 1024, NET_BYTES = 512 };
+/* What could not be taken away, in the order of LEFTOVERS in src/sandbox/slot.ts. */
+enum { LEFT_NOTHING, LEFT_TEMPORARY, LEFT_SHARED_MEMORY, LEFT_OBJECTS, LEFT_ADDRESS, LEFT_SOCKETS };
 enum { DIRECTORY_ENTRY = 4, REMOVE_DIRECTORY = 0x200, OPEN_TO_ALL = 01777, IPC_REMOVE = 0 };
 
 struct listed { u64 inode, offset; unsigned short bytes; u8 type; char name[]; };
@@ -115,7 +117,7 @@ static int empty_ipc(void) {
 }
 
 /* In milliseconds, far above what the kernel takes to forget a closed socket on a busy machine. */
-enum { FORGETTING_MS = 500, NETWORK_EMPTY = 0, NETWORK_FORGETTING = 1, NETWORK_HELD = 2 };
+enum { FORGETTING_MS = 500 };
 
 /*
  * Of this network namespace alone. The kernel counts a closed socket until every processor has forgotten it, which
@@ -127,28 +129,31 @@ static int look_at_network(void) {
   i64 fd = sys4(__NR_openat, AT_FDCWD, "/proc/net/sockstat", O_RDONLY | O_CLOEXEC, 0);
   i64 n = fd < 0 ? fd : sys3(__NR_read, fd, text, NET_BYTES - 1);
   if (fd >= 0) sys1(__NR_close, fd);
-  if (n <= 0) return NETWORK_HELD;
+  if (n <= 0) return LEFT_ADDRESS;
   text[n] = 0;
   int is_free = 0;
   for (const char *at = text; *at; at++) {
-    if (starts_with(at, "\nTCP: inuse ") && !starts_with(at, "\nTCP: inuse 0 ")) return NETWORK_HELD;
-    if (starts_with(at, " tw ") && !(is_free = starts_with(at, " tw 0 "))) return NETWORK_HELD;
+    if (starts_with(at, "\nTCP: inuse ") && !starts_with(at, "\nTCP: inuse 0 ")) return LEFT_ADDRESS;
+    if (starts_with(at, " tw ") && !(is_free = starts_with(at, " tw 0 "))) return LEFT_ADDRESS;
   }
-  if (!is_free) return NETWORK_HELD;
-  return starts_with(text, "sockets: used 0\n") ? NETWORK_EMPTY : NETWORK_FORGETTING;
+  if (!is_free) return LEFT_ADDRESS;
+  return starts_with(text, "sockets: used 0\n") ? LEFT_NOTHING : LEFT_SOCKETS;
 }
 
-static int has_sockets(void) {
+static int await_network(void) {
   struct timespec millisecond = {0, (i64)MILLISECOND_NS};
   for (int waited_ms = 0;; waited_ms++) {
-    int network = look_at_network();
-    if (network != NETWORK_FORGETTING || waited_ms == FORGETTING_MS) return network != NETWORK_EMPTY;
+    int left = look_at_network();
+    if (left != LEFT_SOCKETS || waited_ms == FORGETTING_MS) return left;
     sys2(__NR_nanosleep, &millisecond, 0);
   }
 }
 
 static int take_leftovers_away(void) {
-  return empty_place("/tmp") && empty_place("/dev/shm") && empty_ipc() && !has_sockets();
+  if (!empty_place("/tmp")) return LEFT_TEMPORARY;
+  if (!empty_place("/dev/shm")) return LEFT_SHARED_MEMORY;
+  if (!empty_ipc()) return LEFT_OBJECTS;
+  return await_network();
 }
 
 #endif

@@ -17,7 +17,7 @@ enum { POLL_WHILE_DYING_MS = 1, LOOK_AT_MEMORY_MS = 10, FULL_BELOW_BYTES = 65536
 enum { FRAME_RUN = 1, FRAME_EXTEND = 2, FRAME_KILL = 3, FRAME_INPUT = 4, FRAME_EMPTY = 5 };
 enum { FRAME_READY = 16, FRAME_STARTED = 17, FRAME_STDOUT = 18, FRAME_STDERR = 19, FRAME_DONE = 20, FRAME_FAILED = 21, FRAME_WANT = 22 };
 enum { STOP_NONE = 0, STOP_TIME_LIMIT = 1, STOP_DEADLINE = 2, STOP_CANCELLED = 3, STOP_OUTPUT_LIMIT = 4, STOP_MEMORY = 5 };
-enum { MAX_ARGUMENTS = 4096 };
+enum { MAX_ARGUMENTS = 4096, LEFTOVERS = 4 };
 
 struct request {
   u64 limit_ns, deadline_ns, output_bytes, processes, open_files, file_bytes, memory_bytes, argc, envc;
@@ -372,6 +372,7 @@ void program(const u64 *stack) {
   for (;;) {
     serve(children);
     wait_until_wanted();
-    if (!take_leftovers_away()) quit(4);
+    int left = take_leftovers_away();
+    if (left != LEFT_NOTHING) fail(LEFTOVERS, -left);
   }
 }

@@ -51,7 +51,7 @@ export async function provide(context: ProvideContext): Promise<Providing> {
   const isLinked = () => link.status().state === 'live'
   const metrics: NodeMetrics = createNodeMetrics(() => ({
     ...runs.counts(),
-    ...figuresOf(journal),
+    ...figuresOf(context),
     isLinked: isLinked(),
   }))
   const runs = new Runs({ ...context, ...stage, workspaces, issuer, judge, delivery, metrics })
@@ -108,12 +108,13 @@ function followRules({ rules, stage }: ProvideContext, runs: Runs, link: Link): 
   })
 }
 
-/** Sessions, receipts that somebody has still to take, and those that nobody will. */
-function figuresOf({ state }: Pick<Journal, 'state'>) {
+/** Sessions, receipts that somebody has still to take, those that nobody will, and sandboxes that were given up. */
+function figuresOf({ journal: { state }, stage }: ProvideContext) {
   const pending = [...state.pendingReceipts.values()]
   const refusedReceipts = pending.filter(({ refusal }) => refusal).length
   const unacknowledgedReceipts = pending.length - refusedReceipts
-  return { sessions: state.sessions.size, unacknowledgedReceipts, refusedReceipts }
+  const { discardedFor } = stage.driver.counts()
+  return { sessions: state.sessions.size, unacknowledgedReceipts, refusedReceipts, discardedFor }
 }
 
 /** Receipts of earlier processes that nobody has acknowledged go out again, in their order, the very same bytes. */

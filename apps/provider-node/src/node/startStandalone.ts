@@ -52,7 +52,11 @@ export async function startStandalone(
       outputs.delete(id)
       stage.spools.remove(id).catch((error: unknown) => log.warn({ event: 'output.unremoved', err: error }))
     })
-    const metrics = createNodeMetrics(() => ({ ...stage.scheduler.counts(), ...ALONE }))
+    const metrics = createNodeMetrics(() => ({
+      ...stage.scheduler.counts(),
+      ...ALONE,
+      discardedFor: stage.driver.counts().discardedFor,
+    }))
     const standalone = new Standalone({ ...stage, history, outputs, clock, random, log })
     closers.push(() => standalone.stop())
     const health = () => ({

@@ -122,8 +122,32 @@ export type Run = {
   extend(deadlineMs: number): void
 }
 
+/**
+ * Why a sandbox was not used again. `unwanted`: nobody needed it any more; `run`: its run did not end by itself, or it
+ * serves one run alone; `worn`: enough runs have been in it; `memory`: more is still charged to it than a used one may
+ * hold; `silent`: it died, or did not say in time that it was empty; the others name what could not be taken away.
+ */
+export type Discard =
+  | 'unwanted'
+  | 'run'
+  | 'worn'
+  | 'memory'
+  | 'silent'
+  | 'temporary_files'
+  | 'shared_memory'
+  | 'objects'
+  | 'address'
+  | 'sockets'
+
 /** Sandboxes that no run is in, and what has become of all of them since the driver was opened. */
-export type SlotCounts = { idle: number; made: number; reused: number; discarded: number }
+export type SlotCounts = {
+  idle: number
+  made: number
+  reused: number
+  discarded: number
+  /** How many of the discarded for which reason; a reason without any is left out. */
+  discardedFor?: Partial<Record<Discard, number>>
+}
 
 export type Driver = {
   readonly name: DriverName

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { SandboxShape } from './arguments.ts'
 import type { RunContext } from './context.ts'
-import type { SandboxMode, SlotCounts } from './driver.ts'
+import type { Discard, SandboxMode, SlotCounts } from './driver.ts'
 import { SANDBOX_LIMITS } from './limits.ts'
 import { type Coming, emptyShelf, keyOf, oldestOf, type Shelf } from './shelf.ts'
 import { closeSlot, emptySlot, openSlot, type Slot } from './slot.ts'
@@ -20,7 +20,8 @@ export class Pool {
   readonly #shelves = new Map<string, Shelf>()
   /** What is being made, emptied or closed without a run that waits for it. */
   readonly #pending = new Map<Promise<unknown>, Shelf>()
-  readonly #counts = { made: 0, reused: 0, discarded: 0 }
+  readonly #counts = { made: 0, reused: 0 }
+  readonly #discards = new Map<Discard, number>()
   #isClosed = false
   #cancelAging = () => {}
 
@@ -55,7 +56,9 @@ export class Pool {
   }
 
   counts(): SlotCounts {
-    return { idle: this.#idle(), ...this.#counts }
+    const discarded = [...this.#discards.values()].reduce((sum, count) => sum + count, 0)
+    const discardedFor = Object.fromEntries(this.#discards)
+    return { idle: this.#idle(), ...this.#counts, discarded, discardedFor }
   }
 
   async close(): Promise<void> {
@@ -115,11 +118,11 @@ export class Pool {
 
   #takeBack(shelf: Shelf, slot: Slot, state: SlotState): void {
     shelf.used -= 1
-    const isReusable = this.#mode === 'resident' && state === 'clean' && slot.runs < SANDBOX_LIMITS.slotRuns
-    if (!this.#isOpen(shelf) || this.#mode === 'cold') this.#discard(shelf, slot)
+    if (!this.#isOpen(shelf) || this.#mode === 'cold') this.#discard(shelf, slot, 'unwanted')
     else if (state === 'unused') this.#park(shelf, slot)
-    else if (isReusable) this.#expect(shelf, this.#empty(shelf, slot))
-    else this.#discard(shelf, slot)
+    else if (state === 'spent' || this.#mode !== 'resident') this.#discard(shelf, slot, 'run')
+    else if (slot.runs >= SANDBOX_LIMITS.slotRuns) this.#discard(shelf, slot, 'worn')
+    else this.#expect(shelf, this.#empty(shelf, slot))
     this.#refill(shelf)
     this.#dropEmpty(shelf)
   }
@@ -145,14 +148,15 @@ export class Pool {
   }
 
   async #empty(shelf: Shelf, slot: Slot): Promise<Slot | undefined> {
-    if (await emptySlot(slot)) return slot
-    this.#discard(shelf, slot)
+    const reason = await emptySlot(slot)
+    if (reason === null) return slot
+    this.#discard(shelf, slot, reason)
     return undefined
   }
 
   #park(shelf: Shelf, slot: Slot): void {
     if (!this.#isOpen(shelf) || slot.isDead || shelf.idle.length >= SANDBOX_LIMITS.idleSlotsPerTool) {
-      this.#discard(shelf, slot)
+      this.#discard(shelf, slot, slot.isDead ? 'silent' : 'unwanted')
       return
     }
     const entry = { slot, sinceMs: this.#clock.monotonicMs() }
@@ -162,7 +166,7 @@ export class Pool {
       const at = shelf.idle.indexOf(entry)
       if (at === -1) return
       shelf.idle.splice(at, 1)
-      this.#discard(shelf, slot)
+      this.#discard(shelf, slot, 'silent')
       this.#dropEmpty(shelf)
     })
     while (this.#idle() > SANDBOX_LIMITS.idleSlots) this.#evictOldest()
@@ -174,7 +178,7 @@ export class Pool {
     const entry = shelf?.idle.shift()
     if (!shelf || !entry) return
     shelf.mostUsed = shelf.used + shelf.idle.length
-    this.#discard(shelf, entry.slot)
+    this.#discard(shelf, entry.slot, 'unwanted')
     this.#dropEmpty(shelf)
   }
 
@@ -194,15 +198,15 @@ export class Pool {
     }
   }
 
-  #discard(shelf: Shelf, slot: Slot): void {
-    this.#counts.discarded += 1
+  #discard(shelf: Shelf, slot: Slot, reason: Discard): void {
+    this.#discards.set(reason, (this.#discards.get(reason) ?? 0) + 1)
     this.#track(shelf, closeSlot(slot))
   }
 
   /** Ends what is idle, and what would become it. */
   async #clear(shelf: Shelf): Promise<void> {
     shelf.isReleased = true
-    for (const { slot } of shelf.idle.splice(0)) this.#discard(shelf, slot)
+    for (const { slot } of shelf.idle.splice(0)) this.#discard(shelf, slot, 'unwanted')
     const own = () => [...this.#pending].flatMap(([work, owner]) => (owner === shelf ? [work] : []))
     for (let work = own(); work.length > 0; work = own()) await Promise.all(work)
     this.#dropEmpty(shelf)

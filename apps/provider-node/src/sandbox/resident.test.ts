@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { RunSpec } from './driver.ts'
+import type { Discard, RunSpec } from './driver.ts'
 import { type Bench, openBench, ROOMY } from './testing/bench.ts'
 
 const MEBIBYTE = 1_048_576
@@ -38,14 +38,16 @@ describe.each([
   async function followElsewhere(
     first: readonly string[],
     second: readonly string[],
+    reason: Discard,
   ): Promise<number | null> {
-    const before = bench.driver.counts()
+    const before = discardedFor(reason)
     expect(await bench.run(first)).toMatchObject({ stop: 'exit', exitCode: 0 })
     const facts = await bench.run(second)
-    const { discarded } = bench.driver.counts()
-    expect(discarded).toBe(before.discarded + 1)
+    expect(discardedFor(reason)).toBe(before + 1)
     return facts.exitCode
   }
+
+  const discardedFor = (reason: Discard) => bench.driver.counts().discardedFor?.[reason] ?? 0
 
   it('serves the second run too, however soon after its set-up the first one ended', async () => {
     for (let i = 0; i < 20; i++) {
@@ -162,18 +164,19 @@ describe.each([
   })
 
   it('that was left with something the node cannot take away is given up', async () => {
-    expect(await followElsewhere(['mark', '/tmp'], ['fail', '0'])).toBe(0)
-    expect(await followElsewhere(['litter', '/tmp', '5000'], ['fail', '0'])).toBe(0)
+    expect(await followElsewhere(['mark', '/tmp'], ['fail', '0'], 'temporary_files')).toBe(0)
+    expect(await followElsewhere(['litter', '/tmp', '5000'], ['fail', '0'], 'temporary_files')).toBe(0)
+    expect(await followElsewhere(['mark', '/dev/shm'], ['fail', '0'], 'shared_memory')).toBe(0)
   })
 
   it('whose network still holds an address back is given up, so that the next run can have it', async () => {
     const converse = `const net = require('net')
       net.createServer((peer) => peer.end()).listen(4321, '127.0.0.1', () => net.connect(4321, '127.0.0.1').resume().on('close', () => process.exit(0)))`
     await script('0')
-    const before = bench.driver.counts()
+    const before = discardedFor('address')
     expect((await script(converse)).exitCode).toBe(0)
     expect((await script('0')).exitCode).toBe(0)
-    expect(bench.driver.counts().discarded).toBe(before.discarded + 1)
+    expect(discardedFor('address')).toBe(before + 1)
   })
 
   it.each([
@@ -181,9 +184,9 @@ describe.each([
     ['ran out of time', ['sleep', '60000'], { deadlineMs: 50 }],
     ['wrote too much', ['flood'], {}],
   ] as const)('is given up when its run %s', async (_, words, changes) => {
-    const before = bench.driver.counts()
+    const before = discardedFor('run')
     expect((await bench.run(words, changes)).stop).not.toBe('exit')
-    expect(bench.driver.counts().discarded).toBe(before.discarded + 1)
+    expect(discardedFor('run')).toBe(before + 1)
   })
 
   it('is given up when its run was cancelled', async () => {

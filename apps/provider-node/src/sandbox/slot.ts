@@ -3,6 +3,7 @@ import { runtimePaths, type SandboxShape } from './arguments.ts'
 import type { SlotCgroup } from './cgroup.ts'
 import { encodeEmpty, type Frame, readFrames } from './channel.ts'
 import type { RunContext } from './context.ts'
+import type { Discard } from './driver.ts'
 import { SANDBOX_LIMITS } from './limits.ts'
 import { type SandboxProcess, untilDead } from './sandboxProcess.ts'
 
@@ -100,16 +101,27 @@ export async function openSlot(context: RunContext, shape: SandboxShape): Promis
   return slot
 }
 
+/** In the order of native/leftovers.h. */
+const LEFTOVERS: readonly (Discard | undefined)[] = [
+  undefined,
+  'temporary_files',
+  'shared_memory',
+  'objects',
+  'address',
+  'sockets',
+]
+
 /**
  * Lets the helper take away what the last run left.
  *
- * @returns whether the sandbox can be used again
+ * @returns why the sandbox cannot be used again; null when it can
  */
-export async function emptySlot(slot: Slot): Promise<boolean> {
+export async function emptySlot(slot: Slot): Promise<Discard | null> {
   slot.sandbox.channel.write(encodeEmpty())
   const answer = await nextWithin(slot.frames, SANDBOX_LIMITS.emptyMs).catch(() => undefined)
-  if (answer?.kind !== 'ready' || slot.isDead) return false
-  return (slot.cgroup?.rebase() ?? 0) <= SANDBOX_LIMITS.residueBytes
+  if (answer?.kind === 'failed') return LEFTOVERS[answer.errno] ?? 'silent'
+  if (answer?.kind !== 'ready' || slot.isDead) return 'silent'
+  return (slot.cgroup?.rebase() ?? 0) <= SANDBOX_LIMITS.residueBytes ? null : 'memory'
 }
 
 /** Ends a sandbox and everything in it. Resolves once nothing of it is left. */

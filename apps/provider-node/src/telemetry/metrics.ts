@@ -19,6 +19,7 @@ export type NodeFigures = {
   unacknowledgedReceipts: number
   refusedReceipts: number
   isLinked: boolean
+  discardedFor?: Readonly<Record<string, number>> | undefined
 }
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
@@ -80,6 +81,7 @@ export function createNodeMetrics(read: () => NodeFigures): NodeMetrics {
     labelNames: ['route', 'method', 'class'],
     registers,
   })
+  countDiscards(registers, read)
   const seen = (phase: string, ms: number | undefined) => {
     if (ms !== undefined) phases.observe({ phase }, ms / 1_000)
   }
@@ -96,4 +98,18 @@ export function createNodeMetrics(read: () => NodeFigures): NodeMetrics {
     requests,
     registry,
   }
+}
+
+/** The driver counts them itself. */
+function countDiscards(registers: Registry[], read: () => NodeFigures): void {
+  new Counter({
+    name: 'orien_node_sandboxes_discarded_total',
+    help: 'Sandboxes that were not used again, by reason',
+    labelNames: ['reason'],
+    registers,
+    collect() {
+      this.reset()
+      for (const [reason, count] of Object.entries(read().discardedFor ?? {})) this.inc({ reason }, count)
+    },
+  })
 }

@@ -69,6 +69,7 @@ test('arguments, output and tokens are in no line and on no page', async () => {
   expect(seen).not.toContain(SECRET)
   expect(seen).not.toContain(world.node.apiToken)
   expect(page).toMatch(/orien_node_execution_phase_seconds_count\{phase="run"\} [1-9]/)
+  expect(page).toMatch(/orien_node_sandboxes_discarded_total\{reason="run"\} [1-9]/)
   expect(page).toMatch(/orien_node_refusals_total\{code="tool_not_offered"\} 1/)
 })
 
