@@ -46,6 +46,7 @@ const COMMANDS = [
   'provider earnings',
   'provider reload',
   'provider drain',
+  'provider stop',
   'provider kill',
   'provider resume',
   'provider limits',

@@ -27,6 +27,14 @@ export function defineOwnerCommands(provider: Command, bind: Bind, dataDir: Data
     return (await import('../provider/owner/drain.ts')).drainProvider
   })
 
+  const stop = define(
+    'stop',
+    'end the node in order, as Ctrl-C does; files of sessions that go on stay for its next start',
+  ).option('--for-good', 'remove those files as well')
+  bind(withExample(stop, 'orien provider stop'), async () => {
+    return (await import('../provider/owner/stop.ts')).stopProvider
+  })
+
   const kill = define(
     'kill',
     'end everything at once, with receipts for what was used; nothing new until `resume`',

@@ -3,7 +3,7 @@ import { countKeptWorkspaces, openLogFile, type RunningNode, startNode } from '@
 import { pino } from 'pino'
 import type { Handler } from '../commands/bind.ts'
 import { interruptible } from '../commands/interrupt.ts'
-import { counted } from '../terminal/amounts.ts'
+import { keptText } from './keptText.ts'
 import { changeOf, type LimitOptions } from './owner/limits.ts'
 
 type Options = LimitOptions & {
@@ -58,9 +58,6 @@ export const startProvider: Handler<Options> = async ({ terminal, settings }, op
     // Where a terminal hangs up the node ends with it; a service manager means: read your files again.
     process.stdin.isTTY ? undefined : ['SIGINT', 'SIGTERM'],
   )
-
-const keptText = (sessions: number): string =>
-  `the files of ${counted(sessions, 'session')} stay for the next start (orien provider kill removes them)`
 
 function reloadOnHangUp(node: RunningNode, onFailure: (error: unknown) => void): () => void {
   if (process.stdin.isTTY) return () => {}

@@ -1,11 +1,10 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { OrienError } from '@orien/protocol'
 import { changeRulesAtRest, lockHolder } from '@orien/provider-node'
 import type { Handler, Shell } from '../../commands/bind.ts'
 import { changeRules, type Decided, whereInForce } from './rules.ts'
+import { untilEnded } from './untilEnded.ts'
 
-const LOOK_MS = 20
-const GONE_LOOKS = 500
+const GONE_MS = 10_000
 
 /** `orien provider kill`: everything dies at once; nothing new until `resume`. */
 export const killProvider: Handler<{ dataDir: string }> = async (shell, { dataDir }) => {
@@ -29,10 +28,7 @@ async function endProcess({ terminal }: Shell, dataDir: string): Promise<Decided
   if (pid !== null) {
     terminal.say(`The node does not answer; its process ${pid} is ended.`)
     process.kill(pid, 'SIGKILL')
-  }
-  for (let looks = 0; (await lockHolder(dataDir)) !== null; looks += 1) {
-    if (looks === GONE_LOOKS) throw new OrienError('node_unreachable', `the process ${pid} does not end`)
-    await pause(LOOK_MS)
+    await untilEnded(dataDir, pid, GONE_MS)
   }
   return { rules: await changeRulesAtRest(dataDir, { mode: 'killed' }), isRunning: false }
 }
