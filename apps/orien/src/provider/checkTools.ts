@@ -5,7 +5,7 @@ import { manifestOf, offeredTools } from './tools.ts'
 
 type Issue = { path: string; message: string }
 
-/** `orien provider tools check`: every mistake of a manifest, each with its line. */
+/** `orien provider tools check`: every mistake of a manifest, and every program that is not here, each with its line. */
 export const checkTools: Handler<{ dataDir: string }> = async (shell, { dataDir }, [given]) => {
   const manifest = given ?? manifestOf(dataDir)
   const { terminal } = shell
@@ -28,7 +28,7 @@ export const checkTools: Handler<{ dataDir: string }> = async (shell, { dataDir 
 }
 
 function issuesOf(error: unknown): Issue[] {
-  if (!(error instanceof OrienError) || error.code !== 'validation_failed') return []
+  if (!(error instanceof OrienError)) return []
   return Array.isArray(error.facts.issues) ? error.facts.issues : []
 }
 

@@ -93,10 +93,9 @@ export async function checkTools(manifestFile: string, searchPath: string): Prom
     return [ok('tools', `${tools.size}: ${[...tools.keys()].join(', ')}`)]
   } catch (error) {
     if (!(error instanceof OrienError)) throw error
-    if (error.code === 'setup_failed' && error.message.startsWith('tool '))
-      return [fault('tools', 'executable_missing', error.message)]
     const issues = error.facts.issues ?? []
     if (issues.length === 0) return [fault('tools', 'tools_file_wrong', error.message)]
-    return issues.map(({ path, message }) => fault('tools', 'tools_file_wrong', `${path} ${message}`))
+    const code = error.code === 'setup_failed' ? 'executable_missing' : 'tools_file_wrong'
+    return issues.map(({ path, message }) => fault('tools', code, `${path} ${message}`))
   }
 }

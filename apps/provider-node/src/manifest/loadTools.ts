@@ -1,9 +1,9 @@
 import { readFile, realpath, stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { OrienError, type ToolsFile } from '@orien/protocol'
+import { OrienError } from '@orien/protocol'
 import { NODE_LIMITS } from '../limits.ts'
-import { readManifest } from './readManifest.ts'
+import { type ReadManifest, readManifest } from './readManifest.ts'
 import { type Machine, resolveTools } from './resolveTools.ts'
 import type { ToolSet } from './tools.ts'
 
@@ -15,7 +15,8 @@ type SearchedMachine = Omit<Machine, 'manifestDir'>
 /**
  * Loads a tool manifest and finds its executables on this machine.
  *
- * @throws OrienError `setup_failed` when a file is missing, `validation_failed` with line numbers for mistakes in it
+ * @throws OrienError `setup_failed` when a file is missing, or, with line numbers, programs that it names;
+ * `validation_failed` with line numbers for mistakes in it
  */
 export async function loadTools(path: string, machine: SearchedMachine): Promise<ToolSet> {
   const { file: shipped, dir: manifestDir } = await readToolsFile(BUILTIN_MANIFEST, [])
@@ -23,15 +24,24 @@ export async function loadTools(path: string, machine: SearchedMachine): Promise
     path,
     shipped.tools.map(({ id }) => id),
   )
-  const own = await resolveTools(file.tools, { ...machine, manifestDir: dir })
-  const chosen = file.builtin.flatMap((id) => shipped.tools.filter((candidate) => candidate.id === id))
-  return new Map([...(await resolveTools(chosen, { ...machine, manifestDir })), ...own])
+  // Whoever offers a tool that comes with the node has to look at his own line of it.
+  const chosen = file.builtin.flatMap((id, index) =>
+    shipped.tools
+      .filter((candidate) => candidate.id === id)
+      .map((manifest) => ({ manifest, manifestDir, at: () => file.at(['builtin', index]) })),
+  )
+  const own = file.tools.map((manifest, index) => ({
+    manifest,
+    manifestDir: dir,
+    at: (field: readonly PropertyKey[]) => file.at(['tools', index, ...field]),
+  }))
+  return resolveTools([...chosen, ...own], machine)
 }
 
 async function readToolsFile(
   path: string,
   shipped: readonly string[],
-): Promise<{ file: ToolsFile; dir: string }> {
+): Promise<{ file: ReadManifest; dir: string }> {
   const name = basename(path)
   const missing = (cause: unknown) => {
     throw new OrienError('setup_failed', `the tool manifest ${name} cannot be read`, {}, { cause })

@@ -36,9 +36,9 @@ async function propose(name: string, searchPath: string): Promise<Proposal> {
   const software = basename(name, EXTENSION)
   const text = await readFile(join(CATALOG_DIR, name), 'utf8')
   const { tools } = readManifest(text, name)
-  const machine = { searchPath, known: { node: process.execPath }, manifestDir: CATALOG_DIR }
+  const declared = tools.map((manifest) => ({ manifest, manifestDir: CATALOG_DIR, at: () => name }))
   try {
-    await resolveTools(tools, machine)
+    await resolveTools(declared, { searchPath, known: { node: process.execPath } })
   } catch (error) {
     if (error instanceof OrienError && error.code === 'setup_failed') {
       return { software, missing: error.message.replace(/^tool \S+: /, '') }

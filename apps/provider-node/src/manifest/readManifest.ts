@@ -7,6 +7,9 @@ const MAX_ALIASES = 0
 
 type Place = (path: readonly PropertyKey[]) => string
 
+/** A tools file that was read. `at` is where a field of it stands: `file:line:column field`. */
+export type ReadManifest = ToolsFile & { at: Place }
+
 /** `3:5` of the node at a path, or of the nearest one above it: where the owner has to look. */
 function placeOf(document: Document, lines: LineCounter): Place {
   return (path) => {
@@ -34,7 +37,7 @@ const nameOf = (path: readonly PropertyKey[]) =>
  * @param shipped ids of the tools that come with the node, which `builtin` may name
  * @throws OrienError `validation_failed`; each issue's path is `file:line:column field`
  */
-export function readManifest(text: string, name: string, shipped: readonly string[] = []): ToolsFile {
+export function readManifest(text: string, name: string, shipped: readonly string[] = []): ReadManifest {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, merge: false })
   const place = placeOf(document, lines)
@@ -58,7 +61,7 @@ export function readManifest(text: string, name: string, shipped: readonly strin
     name,
     manifestFaults(parsed.data, shipped).map(({ path, message }) => ({ path: at(path), message })),
   )
-  return parsed.data
+  return { ...parsed.data, at }
 }
 
 function plainValue(document: Document, name: string): unknown {

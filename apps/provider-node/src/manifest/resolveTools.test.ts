@@ -32,12 +32,11 @@ const manifest = (given: Partial<ToolManifest>): ToolManifest => ({
   ...given,
 })
 
+const placeOf = (field: readonly PropertyKey[]) => `tools.yaml:3:1 ${field.join('.')}`
+
 const resolve = async (given: Partial<ToolManifest>, searchPath = join(dir, 'bin')) => {
-  const tools = await resolveTools([manifest(given)], {
-    searchPath,
-    known: { node: process.execPath },
-    manifestDir: dir,
-  })
+  const declared = { manifest: manifest(given), manifestDir: dir, at: placeOf }
+  const tools = await resolveTools([declared], { searchPath, known: { node: process.execPath } })
   return tools.get('one')
 }
 
@@ -80,6 +79,18 @@ describe('resolving executables', () => {
   test('the published hash does not depend on the machine', async () => {
     const here = await resolve({ argv: [{ kind: 'literal', value: '{manifestDir}/beside.mjs' }] })
     expect(here?.hash).toBe((await resolve({ executable: 'node' }))?.hash)
+  })
+
+  test('everything that is not there is named at once, each with its place', async () => {
+    const missing = resolve({ executable: 'absent', readOnlyPaths: ['./beside.mjs', './gone'] })
+    await expect(missing).rejects.toMatchObject({
+      facts: {
+        issues: [
+          { path: 'tools.yaml:3:1 executable', message: 'tool one: there is no executable absent' },
+          { path: 'tools.yaml:3:1 readOnlyPaths.1', message: 'tool one: there is no ./gone' },
+        ],
+      },
+    })
   })
 
   test('a read-only path that is not there is refused at start, not at the first run', async () => {

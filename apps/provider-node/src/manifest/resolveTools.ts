@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { access, realpath, stat } from 'node:fs/promises'
 import { delimiter, isAbsolute, join, resolve } from 'node:path'
-import { OrienError, type ToolManifest } from '@orien/protocol'
+import { type Issue, OrienError, type ToolManifest } from '@orien/protocol'
 import { makeTool, type Tool, type ToolSet } from './tools.ts'
 
 /** Where names of a manifest are looked up. */
@@ -17,28 +17,50 @@ export type Machine = {
 /** Stands for the manifest's directory in literals, environment and paths, for scripts that lie beside it. */
 const MANIFEST_DIR = '{manifestDir}'
 
+/** A tool as somebody has declared it. */
+export type Declaration = {
+  manifest: ToolManifest
+  /** Directory of its file. */
+  manifestDir: string
+  /** Where a field of it stands, for whoever has to correct it. */
+  at(field: readonly PropertyKey[]): string
+}
+
 /**
  * Finds each tool's executable, once: what is found now is what runs later, whatever PATH becomes.
  *
- * @throws OrienError `setup_failed` naming the tool whose executable or path is not there
+ * @throws OrienError `setup_failed` naming every executable and path that is not there, each with its place
  */
-export async function resolveTools(manifests: readonly ToolManifest[], machine: Machine): Promise<ToolSet> {
-  const tools = await Promise.all(manifests.map((manifest) => resolveTool(manifest, machine)))
+export async function resolveTools(
+  declarations: readonly Declaration[],
+  machine: Omit<Machine, 'manifestDir'>,
+): Promise<ToolSet> {
+  const resolved = await Promise.all(declarations.map((one) => resolveTool(one, machine)))
+  const issues = resolved.flatMap((one) => (Array.isArray(one) ? one : []))
+  const [first] = issues
+  if (first) throw new OrienError('setup_failed', first.message, { issues })
+  const tools = resolved.filter((one): one is Tool => !Array.isArray(one))
   return new Map(tools.map((tool) => [tool.manifest.id, tool]))
 }
 
-async function resolveTool(manifest: ToolManifest, machine: Machine): Promise<Tool> {
-  const inPlace = (text: string) => text.replaceAll(MANIFEST_DIR, machine.manifestDir)
+async function resolveTool(
+  { manifest, manifestDir, at }: Declaration,
+  searched: Omit<Machine, 'manifestDir'>,
+): Promise<Tool | Issue[]> {
+  const machine = { ...searched, manifestDir }
+  const inPlace = (text: string) => text.replaceAll(MANIFEST_DIR, manifestDir)
+  const absent = (field: readonly PropertyKey[], what: string): Issue => ({
+    path: at(field),
+    message: `tool ${manifest.id}: there is no ${what}`,
+  })
   const found = await findExecutable(inPlace(manifest.executable), machine)
-  if (!found)
-    throw new OrienError('setup_failed', `tool ${manifest.id}: there is no executable ${manifest.executable}`)
-  const readOnlyPaths = await Promise.all(
-    manifest.readOnlyPaths.map(async (path) => {
-      const shown = resolve(machine.manifestDir, inPlace(path))
-      if (await exists(shown)) return shown
-      throw new OrienError('setup_failed', `tool ${manifest.id}: there is no ${path}`)
-    }),
+  const readOnlyPaths = manifest.readOnlyPaths.map((path) => resolve(manifestDir, inPlace(path)))
+  const areThere = await Promise.all(readOnlyPaths.map(exists))
+  const gone = manifest.readOnlyPaths.flatMap((path, index) =>
+    areThere[index] ? [] : [absent(['readOnlyPaths', index], path)],
   )
+  if (!found) return [absent(['executable'], `executable ${manifest.executable}`), ...gone]
+  if (gone.length > 0) return gone
   const argv = manifest.argv.map((part) =>
     part.kind === 'literal' ? { ...part, value: inPlace(part.value) } : part,
   )
