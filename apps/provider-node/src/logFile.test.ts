@@ -29,6 +29,13 @@ test('a log never takes more than its bounds, and what is kept is its newest lin
   for (const name of readdirSync(dir)) expect(statSync(join(dir, name)).size).toBeLessThanOrEqual(100)
 })
 
+test('its bounds are bytes on the disk, whatever a line is written in', () => {
+  const log = openLogFile(path, { bytes: 100, kept: 5 })
+  for (let index = 0; index < 20; index += 1) log.write(`${JSON.stringify({ detail: '„größer“ 漢字' })}\n`)
+  for (const name of readdirSync(dir)) expect(statSync(join(dir, name)).size).toBeLessThanOrEqual(100)
+  expect(readdirSync(dir)).toHaveLength(6)
+})
+
 test('a restart goes on in the same file, and only its owner can read it', () => {
   openLogFile(path).write(lineOf(1))
   openLogFile(path).write(lineOf(2))

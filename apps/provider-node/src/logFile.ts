@@ -41,7 +41,7 @@ export function openLogFile(
 
   function append(line: string): void {
     if (file === -1) open()
-    if (size > 0 && size + line.length > mostBytes) rotate()
+    if (size > 0 && size + Buffer.byteLength(line) > mostBytes) rotate()
     // A line that is cut off by a full disk is counted as dropped; its rest is not written later.
     size += writeSync(file, line)
   }
