@@ -80,10 +80,31 @@ describe('orien provider service', () => {
     expect((await service('install')).stdout).toContain('is as it should be')
     expect((await service('status')).code).toBe(0)
     expect((await service('install', '--print')).stdout.trimEnd()).toBe(unit.trimEnd())
+    expect(JSON.parse((await service('install', '--print', '--json')).stdout)).toMatchObject({ text: unit })
     expect((await service('uninstall')).code).toBe(0)
     expect(existsSync(join(root, 'orien-provider.service'))).toBe(false)
     expect((await service('uninstall')).stdout).toContain('there was no service')
     expect((await stat(join(dataDir, 'provider.json'))).isFile()).toBe(true)
+  })
+
+  test('shows what it would do and what is in the way, and does nothing of it', async () => {
+    await rm(join(dataDir, 'provider.json'))
+    await execute('chmod', ['700', root])
+    const { code, stderr } = await spawnOrien([
+      ...['provider', 'service', 'install', '--print', '--data-dir', dataDir],
+      ...['--unit-dir', root, '--user', 'orien-of-this-test'],
+    ])
+    expect(code).toBe(0)
+    for (const step of [
+      'nothing was changed',
+      'make the system user orien-of-this-test',
+      `write ${join(root, 'orien-provider.service')}`,
+      'in the way: there is no node in that directory',
+      `in the way: the service's user cannot enter ${root}`,
+    ])
+      expect(stderr).toContain(step)
+    expect(existsSync(join(root, 'orien-provider.service'))).toBe(false)
+    await expect(execute('id', ['-u', 'orien-of-this-test'])).rejects.toThrow()
   })
 
   test('installs nothing where there is no node', async () => {

@@ -57,11 +57,40 @@ async function requireReachable(path: string, uid: number): Promise<void> {
   }
 }
 
+/** What an installation would do beyond the text of the unit, and what keeps it from being done. */
+async function stepsOf(place: Place): Promise<string[]> {
+  const { path, text, isRunning, takeUp, terms } = place
+  const { user, dataDir, command } = terms
+  const written = await readText(path)
+  const uid = await idOf('-u', user)
+  const closed = await Promise.all(
+    [dataDir, ...command.slice(0, 2)].map((each) =>
+      requireReachable(each, uid ?? -1).then(
+        () => [],
+        (error: unknown) => [`in the way: ${error instanceof OrienError ? error.message : `no ${each}`}`],
+      ),
+    ),
+  )
+  return [
+    'nothing was changed; to install would',
+    ...(uid === null ? [`make the system user ${user}`] : []),
+    `give ${dataDir} to ${user}`,
+    written === text ? `find ${path} as it should be` : `write ${path}`,
+    ...(written === text || !isRunning ? [] : takeUp.map((words) => words.join(' '))),
+    ...(existsSync(join(dataDir, 'provider.json')) ? [] : ['in the way: there is no node in that directory']),
+    ...new Set(closed.flat()),
+  ]
+}
+
 /** `orien provider service install`: the same again changes nothing. */
 export const installService: Handler<ServiceOptions> = async ({ terminal }, options) => {
   const place = placeOf(options)
   if (options.print) {
-    terminal.print(place.text.trimEnd())
+    const steps = await stepsOf(place)
+    const { path, manager, text } = place
+    if (terminal.isJson) terminal.printJson({ path, manager, text, steps })
+    else terminal.print(text.trimEnd())
+    for (const step of steps) terminal.say(step)
     return 0
   }
   if (!existsSync(join(place.terms.dataDir, 'provider.json')))
