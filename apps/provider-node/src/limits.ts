@@ -71,6 +71,8 @@ export const DEFAULT_TIMING = {
   /** A channel that is not there yet, or a chain that does not answer, is asked again for this long. */
   channelWaitMs: 5_000,
   channelRetryMs: 250,
+  /** How long a node that connects waits for its RPC to say whether the escrow is genuine. */
+  escrowProofMs: 3_000,
   /** How often the meter of a running tool is told. */
   meterEveryMs: 1_000,
   /** How often receipts without a final answer are looked for; what was sent before the last look is sent again. */

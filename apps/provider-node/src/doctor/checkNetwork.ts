@@ -1,4 +1,5 @@
 import { providerView } from '@orien/protocol'
+import { assertEscrow } from '@orien/sdk'
 import type { Clock } from '../clock.ts'
 import type { Provider } from '../identity/providerFile.ts'
 import { NODE_LIMITS } from '../limits.ts'
@@ -22,7 +23,7 @@ async function ask(rpcUrl: string, method: string, params: unknown[]): Promise<u
   return answer.result
 }
 
-/** The node's own way to the chain: there, on the right chain, with the contract that it was made for. */
+/** The node's own way to the chain: there, on the right chain, with the very contract that it was made for. */
 export async function checkRpc(rpcUrl: string | undefined, { chain }: Provider): Promise<Finding> {
   if (rpcUrl === undefined) return fault('rpc', 'rpc_missing', 'the node has no way of its own to the chain')
   try {
@@ -34,7 +35,12 @@ export async function checkRpc(rpcUrl: string | undefined, { chain }: Provider):
     const code = await ask(rpcUrl, 'eth_getCode', [chain.escrow, 'latest'])
     if (typeof code !== 'string' || code.length <= 2)
       return fault('rpc', 'escrow_missing', `chain ${chainId} has nothing at ${chain.escrow}`)
-    return ok('rpc', `chain ${chainId}, escrow ${chain.escrow}`)
+    const strange = await assertEscrow(rpcUrl, chain).then(
+      () => null,
+      (error: unknown) => causeOf(error),
+    )
+    if (strange !== null) return fault('rpc', 'escrow_not_genuine', strange)
+    return ok('rpc', `chain ${chainId}, escrow ${chain.escrow} by its code and its terms`)
   } catch (error) {
     return fault('rpc', 'rpc_unreachable', `${rpcUrl}: ${causeOf(error)}`)
   }

@@ -8,6 +8,7 @@ import { startNode } from '../node/startNode.ts'
 import { createProcessDriver } from '../sandbox/unsandboxed.ts'
 import { startCoordinator, type TestCoordinator } from '../testing/coordinator.ts'
 import { CHAIN, FIXTURES, makeDataDir, nodeOptions, removeDir } from '../testing/node.ts'
+import { type RpcFacts, startRpcStandIn } from '../testing/rpc.ts'
 import { checkDisk, checkPort, checkSandbox } from './checkMachine.ts'
 import { type ExamineOptions, examine } from './examine.ts'
 import { FAULTS, type Finding } from './finding.ts'
@@ -37,31 +38,28 @@ async function look(given: Partial<ExamineOptions> = {}): Promise<Finding[]> {
 const codesOf = (findings: readonly Finding[]) =>
   findings.flatMap((finding) => (finding.state === 'ok' ? [] : [finding.code]))
 
-/** Answers as a chain's RPC and as a coordinator's front page, as far as the doctor asks. */
+/** Answers as a coordinator's front page, as far as the doctor asks. */
 async function answering(answers: Record<string, unknown>, date = new Date()): Promise<string> {
-  const server = createServer((request, response) => {
-    let text = ''
-    request.on('data', (part) => {
-      text += part
-    })
-    request.on('end', () => {
-      const { method } = text ? JSON.parse(text) : { method: request.url }
-      response.writeHead(method in answers ? 200 : 404, { date: date.toUTCString() })
-      const answer = answers[method] ?? null
-      response.end(JSON.stringify(text ? { jsonrpc: '2.0', id: 1, result: answer } : answer))
-    })
+  const server = createServer(({ url = '' }, response) => {
+    response.writeHead(url in answers ? 200 : 404, { date: date.toUTCString() })
+    response.end(JSON.stringify(answers[url] ?? null))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   closers.push(() => new Promise((resolve) => server.close(resolve)))
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-const rpc = { eth_chainId: `0x${CHAIN.chainId.toString(16)}`, eth_getCode: '0x60' }
+async function rpcOf(facts: RpcFacts = {}): Promise<string> {
+  const { url, close } = await startRpcStandIn(facts)
+  closers.push(close)
+  return url
+}
+
 const place = { '/.well-known/orien.json': { chainId: CHAIN.chainId, escrow: CHAIN.escrow } }
 
 describe('the doctor', () => {
   test('finds nothing where all is right, but that a node which never ran does not run and is not registered', async () => {
-    const [rpcUrl, coordinatorUrl] = [await answering(rpc), await answering(place)]
+    const [rpcUrl, coordinatorUrl] = [await rpcOf(), await answering(place)]
     const findings = await look({ rpcUrl, coordinatorUrl })
     expect(codesOf(findings)).toEqual(['node_stopped', 'not_registered'])
     expect(findings.map(({ check }) => check)).toEqual(
@@ -108,17 +106,21 @@ describe('the doctor', () => {
       manifestFile,
       'tools:\n  - { id: lost, description: x, arguments: { properties: {}, required: [] }, executable: no-such-program, argv: [], limits: { timeMs: 1000, memoryBytes: 8388608, processes: 1, diskBytes: 1048576, outputBytes: 1024 } }\n',
     )
-    expect(codesOf(await look({ manifestFile }))).toContain('executable_missing')
+    const [lost] = (await look({ manifestFile })).filter(({ check }) => check === 'tools')
+    expect(lost).toMatchObject({
+      code: 'executable_missing',
+      detail: expect.stringMatching(
+        /^orien\.tools\.yaml:2:\d+ tools\[0\]\.executable tool lost: .*no-such-program$/,
+      ),
+    })
   })
 
-  test('tells a chain that does not answer from one that is another, and from one without the contract', async () => {
+  test('tells a chain that does not answer from one that is another, and from one without the very contract', async () => {
     expect(codesOf(await look({ rpcUrl: 'http://127.0.0.1:1' }))).toContain('rpc_unreachable')
-    expect(codesOf(await look({ rpcUrl: await answering({ ...rpc, eth_chainId: '0x1' }) }))).toContain(
-      'rpc_wrong_chain',
-    )
-    expect(codesOf(await look({ rpcUrl: await answering({ ...rpc, eth_getCode: '0x' }) }))).toContain(
-      'escrow_missing',
-    )
+    expect(codesOf(await look({ rpcUrl: await rpcOf({ chainId: 1 }) }))).toContain('rpc_wrong_chain')
+    expect(codesOf(await look({ rpcUrl: await rpcOf({ code: '0x' }) }))).toContain('escrow_missing')
+    const strange = await rpcOf({ terms: { token: `0x${'ab'.repeat(20)}` } })
+    expect(codesOf(await look({ rpcUrl: strange }))).toContain('escrow_not_genuine')
     expect(codesOf(await look())).toContain('rpc_missing')
   })
 

@@ -32,6 +32,8 @@ export const FAULTS = {
   rpc_unreachable: 'Check address and network, or name another with --rpc-url.',
   rpc_wrong_chain: 'Use an RPC of the chain that this node was made for.',
   escrow_missing: 'Use an RPC of the right network: there is no contract at the address of the escrow.',
+  escrow_not_genuine:
+    'Take no work: the contract at that address is not ORIEN’s for this token. Make a node for another network.',
   coordinator_missing: 'Name one: orien provider start --coordinator, or ORIEN_URL.',
   coordinator_unreachable: 'Check address, network and firewall: the node only dials out.',
   coordinator_other_chain: 'Use the coordinator that this node was made for, or make a node for this one.',

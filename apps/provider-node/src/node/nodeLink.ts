@@ -33,7 +33,10 @@ export function linkOf(
   const claimant = () => ({ journal, operator: signer, offer: offer(), isOpen })
   return {
     ...context,
-    register: (signal) => registerNode(context.coordinatorUrl, provider, stage.tools, signal),
+    register: async (signal) => {
+      await context.proveEscrow()
+      await registerNode(context.coordinatorUrl, provider, stage.tools, signal)
+    },
     hello: (nonce) => {
       const coordinator = coordinatorName(context.coordinatorUrl)
       const proof = { providerId, nonce, at: instantOf(clock.nowMs()), coordinator }

@@ -1,5 +1,6 @@
 import type { Tracing } from '@orien/tracing'
 import type { ReadChannel } from '../admission/channelWatch.ts'
+import type { ProveEscrow } from '../admission/escrowProof.ts'
 import type { Clock } from '../clock.ts'
 import type { EarningsBook } from '../earnings/book.ts'
 import type { NodeKeys } from '../identity/keys.ts'
@@ -24,6 +25,7 @@ export type ProvideContext = {
   earnings: EarningsBook
   coordinatorUrl: string
   readChannel: ReadChannel
+  proveEscrow: ProveEscrow
   history: History
   clock: Clock
   random: Random

@@ -1,9 +1,9 @@
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { type Id, OrienError, readReceipt } from '@orien/protocol'
-import { readChannelState } from '@orien/sdk'
 import { openTracing, type Tracing } from '@orien/tracing'
 import type { ReadChannel } from '../admission/channelWatch.ts'
+import { channelReader, escrowProver, type ProveEscrow } from '../admission/escrowProof.ts'
 import { type Clock, instantOf, systemClock } from '../clock.ts'
 import { type EarningsBook, openEarnings } from '../earnings/book.ts'
 import type { OwnerCalls } from '../http/ownerRoutes.ts'
@@ -221,21 +221,34 @@ function provideContext(options: NodeOptions, loaded: Loaded) {
   const { provider } = loaded
   const coordinatorUrl = options.coordinatorUrl ?? provider.coordinatorUrl
   if (!coordinatorUrl) throw new OrienError('setup_failed', 'no coordinator is named')
-  return {
-    ...loaded,
-    coordinatorUrl,
-    readChannel: options.readChannel ?? channelReader(options.rpcUrl ?? provider.rpcUrl),
+  const common = {
     clock: options.clock ?? systemClock,
-    random: options.random ?? systemRandom,
     timing: { ...DEFAULT_TIMING, ...options.timing },
     log: options.log ?? silentLog,
   }
+  return {
+    ...loaded,
+    coordinatorUrl,
+    ...chainOf(options, provider, common),
+    ...common,
+    random: options.random ?? systemRandom,
+  }
 }
 
-function channelReader(rpcUrl: string | undefined): ReadChannel {
+function chainOf(
+  { readChannel, ...options }: NodeOptions,
+  provider: Provider,
+  common: { clock: Clock; timing: Timing; log: Log },
+): { readChannel: ReadChannel; proveEscrow: ProveEscrow } {
+  // Whoever reads channels in another way answers for them.
+  if (readChannel) return { readChannel, proveEscrow: async () => {} }
+  const { rpcUrl = provider.rpcUrl } = options
   if (!rpcUrl)
     throw new OrienError('setup_failed', 'the node needs its own way to the chain: no RPC URL is named')
-  return (terms) => readChannelState(rpcUrl, terms)
+  return {
+    readChannel: channelReader(rpcUrl),
+    proveEscrow: escrowProver(rpcUrl, provider.chain, common),
+  }
 }
 
 /** Binds the loopback interface. Nothing of it can be reached from another machine, and no tool has a network. */

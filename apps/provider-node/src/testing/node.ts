@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Hex, micros } from '@orien/protocol'
+import { escrowAddress } from '@orien/sdk'
 import { privateKeyToAccount } from 'viem/accounts'
 import { initNode } from '../identity/initNode.ts'
 import { walletOwner } from '../identity/owner.ts'
@@ -13,11 +14,15 @@ import { clearWorkspaces } from '../workspace/workspaces.ts'
 
 export const RATE = micros(600_000n)
 export const OWNER = privateKeyToAccount(`0x${'11'.repeat(32)}`)
-export const CHAIN = {
-  chainId: 31_337,
-  escrow: `0x${'e5'.repeat(20)}` as Hex,
-  token: `0x${'70'.repeat(20)}` as Hex,
+const token: Hex = `0x${'70'.repeat(20)}`
+/** What the escrow of the tests was made with; its address follows from them. */
+export const ESCROW_TERMS = {
+  token,
+  platform: `0x${'71'.repeat(20)}` as Hex,
+  reserve: `0x${'72'.repeat(20)}` as Hex,
+  closeGraceSeconds: 3_600n,
 }
+export const CHAIN = { chainId: 31_337, escrow: escrowAddress(ESCROW_TERMS), token }
 export const FIXTURES = fileURLToPath(new URL('../fixtures/', import.meta.url))
 
 /** Pauses short enough for a test, otherwise as in production. */

@@ -1,5 +1,11 @@
 import { orienEscrowAbi, orienEscrowBytecode } from '@orien/contracts'
-import { type ChannelTerms, deriveEscrowAddress, OrienError } from '@orien/protocol'
+import {
+  type ChannelTerms,
+  deriveEscrowAddress,
+  type EscrowConstruction,
+  type Hex,
+  OrienError,
+} from '@orien/protocol'
 import { askChain, assertChain, chainClient } from './chainClient.ts'
 
 type Place = Pick<ChannelTerms, 'chainId' | 'escrow' | 'token'>
@@ -42,8 +48,16 @@ async function isOfThisVersion(rpcUrl: string, { escrow, token }: Place): Promis
   ])
   if (!ownToken || !platform || !reserve || !grace || ownToken.toLowerCase() !== token) return false
   const terms = { token, platform, reserve, closeGraceSeconds: grace }
-  return deriveEscrowAddress(orienEscrowBytecode, terms) === escrow.toLowerCase()
+  return escrowAddress(terms) === escrow.toLowerCase()
 }
+
+/**
+ * Where the escrow of this version with these terms stands, on every chain. See {@link deriveEscrowAddress}.
+ *
+ * @returns in lower case
+ */
+export const escrowAddress = (terms: EscrowConstruction): Hex =>
+  deriveEscrowAddress(orienEscrowBytecode, terms)
 
 /** What viem calls an answer that is not one of the escrow's. */
 const NOT_OURS =

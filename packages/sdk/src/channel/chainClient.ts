@@ -45,6 +45,7 @@ export async function assertChain(rpcUrl: string, chainId: number): Promise<void
     checkedChains.get(rpcUrl) ?? (await askChain(async () => (await chainClient(rpcUrl)).getChainId()))
   if (checkedChains.size < MAX_CLIENTS) checkedChains.set(rpcUrl, actual)
   if (actual !== chainId) {
-    throw new OrienError('chain_unavailable', `the endpoint serves chain ${actual}, not ${chainId}`)
+    const detail = `the endpoint serves chain ${actual}, not ${chainId}`
+    throw new OrienError('chain_unavailable', detail, { reason: 'other_chain' })
   }
 }
