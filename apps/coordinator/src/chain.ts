@@ -3,6 +3,7 @@ import {
   type ChainClient,
   type ChainProfile,
   checkChain,
+  checkEndpoints,
   connectChain,
   type EscrowTerms,
   readBalance,
@@ -45,7 +46,9 @@ export async function openChain(
   { clock, log }: { clock: Clock; log: Logger },
 ): Promise<{ client: ChainClient; terms: ChainTerms; rail: Rail }> {
   const { profile, rpcUrl, escrow, token, signer } = settings
-  const client = connectChain(profile, rpcUrl)
+  const client = connectChain(profile, rpcUrl, (refusal) =>
+    log.error({ event: 'chain.endpoint_refused', ...refusal }),
+  )
   await requireSound(client, settings, { clock, log })
   const domain = await readTokenDomain(client, token)
   if (domain.status === 'unreachable') throw unavailable(domain.detail)
@@ -69,12 +72,12 @@ export async function openChain(
 /** A fault refuses the start; a warning is told, since sessions that are under way have to be ended even then. */
 async function requireSound(
   client: ChainClient,
-  { profile, escrow, token, signer, escrowTerms }: ChainSettings,
+  { profile, rpcUrl, escrow, token, signer, escrowTerms }: ChainSettings,
   { clock, log }: { clock: Clock; log: Logger },
 ): Promise<void> {
   const nowSeconds = clock.now().getTime() / 1_000
   const configured = { profile, escrow, token, relayer: signer.address, terms: escrowTerms, nowSeconds }
-  const findings = await checkChain(client, configured)
+  const findings = [...(await checkEndpoints(profile, rpcUrl)), ...(await checkChain(client, configured))]
   const faults = findings.flatMap((finding) => {
     if (finding.state === 'ok') return []
     const { state, check, code, detail, fix } = finding

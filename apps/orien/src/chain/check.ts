@@ -1,4 +1,4 @@
-import { checkChain, connectChain } from '@orien/rails'
+import { checkChain, checkEndpoints, connectChain, rpcUrls } from '@orien/rails'
 import type { Handler } from '../commands/bind.ts'
 import { counted } from '../terminal/amounts.ts'
 import { type ChainOptions, readConfigured } from './configured.ts'
@@ -9,8 +9,9 @@ export const checkConfiguredChain: Handler<ChainOptions> = async (shell, options
   const { terminal } = shell
   const { rpcUrl, configured } = await readConfigured(shell, options)
   const { profile, relayer, escrow, token } = configured
-  terminal.say(`${profile.name}, chain ${profile.chain.id}, at ${new URL(rpcUrl).host}`)
-  const findings = await checkChain(connectChain(profile, rpcUrl), configured)
+  terminal.say(`${profile.name}, chain ${profile.chain.id}, at ${hostsOf(rpcUrl)}`)
+  const client = connectChain(profile, rpcUrl)
+  const findings = [...(await checkEndpoints(profile, rpcUrl)), ...(await checkChain(client, configured))]
   const faults = findings.filter(({ state }) => state === 'fault').length
   const warnings = findings.filter(({ state }) => state === 'warning').length
   const isReady = faults + warnings === 0
@@ -26,3 +27,8 @@ export const checkConfiguredChain: Handler<ChainOptions> = async (shell, options
   }
   return isReady ? 0 : 1
 }
+
+const hostsOf = (list: string) =>
+  rpcUrls(list)
+    .map((url) => new URL(url).host)
+    .join(' and ')

@@ -4,6 +4,7 @@ import {
   type ChainProfile,
   type ContractCall,
   chains,
+  connectAnyChain,
   connectChain,
   otherChain,
   readChainId,
@@ -31,7 +32,7 @@ export async function connectExit(rpcUrl: string | undefined): Promise<ExitChain
   if (rpcUrl === undefined)
     throw wrongUse('Where the chain is has to be said', 'Add --rpc-url, or set ORIEN_RPC_URL.')
   if (!URL.canParse(rpcUrl)) throw wrongUse('--rpc-url is not a URL', 'E.g. http://127.0.0.1:8545')
-  const reading = await readChainId(connectChain(chains.local, rpcUrl))
+  const reading = await readChainId(connectAnyChain(rpcUrl))
   if (reading.status === 'unreachable') throw unavailable(reading.detail)
   const { chainId } = reading
   const known = Object.values(chains).find(({ chain }) => chain.id === chainId)

@@ -1,6 +1,6 @@
 import type { Drift, LedgerChannel } from '@orien/coordinator'
 import { OrienError } from '@orien/protocol'
-import { type ChainClient, chains, connectChain, readChannel, readHoldings } from '@orien/rails'
+import { type ChainClient, chains, connectAnyChain, readChannel, readHoldings } from '@orien/rails'
 
 /** Questions to the chain at once. */
 const AT_ONCE = 8
@@ -21,8 +21,7 @@ type Finding = { check: keyof typeof CHECKS; example: string }
  * @throws OrienError `chain_unavailable`
  */
 export async function compareChannels(rpcUrl: string, channels: readonly LedgerChannel[]): Promise<Drift[]> {
-  // The profile's own chain does not matter to reading.
-  const client = connectChain(chains.local, rpcUrl)
+  const client = connectAnyChain(rpcUrl)
   const still = channels.filter(({ isMoving }) => !isMoving)
   const findings: Finding[] = []
   for (let at = 0; at < still.length; at += AT_ONCE) {

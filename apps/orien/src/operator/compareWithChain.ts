@@ -1,6 +1,6 @@
 import type { Drift, LedgerSettlement } from '@orien/coordinator'
 import { OrienError } from '@orien/protocol'
-import { type ChainClient, chains, connectChain, readSettlement, type Settlement } from '@orien/rails'
+import { type ChainClient, connectAnyChain, readSettlement, type Settlement } from '@orien/rails'
 
 /** Questions to the chain at once. */
 const AT_ONCE = 8
@@ -14,8 +14,7 @@ export async function compareWithChain(
   rpcUrl: string,
   settlements: readonly LedgerSettlement[],
 ): Promise<Drift[]> {
-  // The profile's own chain does not matter to reading logs.
-  const client = connectChain(chains.local, rpcUrl)
+  const client = connectAnyChain(rpcUrl)
   const wrong: string[] = []
   let difference = 0n
   for (let at = 0; at < settlements.length; at += AT_ONCE) {

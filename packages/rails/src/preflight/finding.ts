@@ -4,6 +4,10 @@ export const CHAIN_FAULTS = {
     'Check the address in ORIEN_RPC_URL, the network and the key of the endpoint, or name another one.',
   wrong_chain:
     'Use an endpoint of the chain that ORIEN_CHAIN names, or name the chain that the endpoint serves.',
+  endpoint_silent:
+    'One of several endpoints does not answer: the others are asked. Mend it or take it out of ORIEN_RPC_URL.',
+  endpoint_behind:
+    'One of several endpoints does not follow its chain: it is left for the others. Use another one.',
   head_old:
     'The node behind the endpoint is not following its chain: use another one, or set this machine’s clock.',
   method_missing: 'Use an endpoint that offers all of the methods; some sell them apart.',

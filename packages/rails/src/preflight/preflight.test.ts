@@ -8,7 +8,9 @@ import { type ChainProfile, chains, otherChain } from '../chain/chains.ts'
 import { type ChainClient, connectChain } from '../chain/connect.ts'
 import { escrowDeployment } from '../escrow/escrowDeployment.ts'
 import { openWorld, type World, worldWithToken } from '../escrow/testing/world.ts'
+import { startAnvil } from '../localChain/anvilProcess.ts'
 import { type ConfiguredChain, checkChain } from './checkChain.ts'
+import { checkEndpoints } from './checkEndpoints.ts'
 import { CHAIN_FAULTS, type ChainFaultCode } from './finding.ts'
 import { startBentNode } from './testing/bentNode.ts'
 
@@ -255,6 +257,30 @@ test('a relayer that cannot pay its dearest transaction is a warning, in the coi
   const { symbol } = chains.local.chain.nativeCurrency
   const detail = expect.stringMatching(new RegExp(`has 0 ${symbol}, and 600000 gas may take 0.06$`))
   expect(findings).toContainEqual(expect.objectContaining({ code: 'relayer_without_gas', detail }))
+})
+
+test('of several endpoints one of another chain is a fault, and those that are silent or behind are warnings', async () => {
+  const stranger = (method: string) => (method === 'eth_chainId' ? { result: '0x1' } : undefined)
+  const behind = await startAnvil({ port: 0 })
+  const other = await startBentNode(world.chain.rpcUrl, stranger)
+  await world.node.mine({ blocks: 5 })
+  const urls = [behind.rpcUrl, world.chain.rpcUrl, other.url, 'http://127.0.0.1:9']
+  const findings = await checkEndpoints(chains.local, urls.join(','))
+  for (const finding of findings) if (finding.state !== 'ok') seen.add(finding.code)
+  expect(findings).toMatchObject([
+    { state: 'warning', code: 'endpoint_behind' },
+    { state: 'ok' },
+    {
+      state: 'fault',
+      code: 'wrong_chain',
+      detail: expect.stringContaining('endpoint 3 of 4 serves chain 1'),
+    },
+    { state: 'warning', code: 'endpoint_silent' },
+  ])
+  expect(findings.filter(({ detail }) => detail.includes('127.0.0.1:'))).toEqual([])
+  expect(await checkEndpoints(chains.local, behind.rpcUrl)).toEqual([])
+  other.close()
+  await behind.stop()
 })
 
 test('every code is provoked here, and docs/chains.md tells the operator of it', () => {

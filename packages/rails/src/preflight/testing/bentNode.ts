@@ -5,7 +5,7 @@ import { chains } from '../../chain/chains.ts'
 import { connectChain } from '../../chain/connect.ts'
 
 /** What a node says instead of the truth. */
-type Bend = { result: unknown } | { error: { code: number; message: string } }
+type Bend = { result: unknown } | { error: { code: number; message: string } } | { drop: true }
 
 /** A node in front of a real one, which passes on all but what `bend` answers itself. */
 export async function startBentNode(
@@ -19,6 +19,7 @@ export async function startBentNode(
       const body = Buffer.concat(chunks).toString()
       const { method, id, params } = JSON.parse(body) as { method: string; id: number; params?: unknown[] }
       const bent = bend(method, params ?? [])
+      if (bent && 'drop' in bent) return void request.socket.destroy()
       const headers = { 'content-type': 'application/json' }
       const answer = bent
         ? JSON.stringify({ jsonrpc: '2.0', id, ...bent })
