@@ -1,9 +1,10 @@
 import { createPool } from '@orien/coordinator'
-import { type Hex, listPayments, micros } from '@orien/protocol'
+import { channelId, type Hex, listPayments, micros } from '@orien/protocol'
 import { chains, connectChain, localAccounts, readBalance, readCredit } from '@orien/rails'
-import { createWalletClient, http, parseAbi } from 'viem'
+import { type Abi, createWalletClient, encodeFunctionData, http, parseAbi } from 'viem'
 import { foundry } from 'viem/chains'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { keepLines } from '../harness/logLines.ts'
 import { startRpcProxy } from '../harness/rpcProxy.ts'
 import { type ScriptedNode, startScriptedNode } from '../harness/scriptedNode.ts'
 import { createAgent, type Stack, startStack, type TestAgent } from '../harness/stack.ts'
@@ -13,6 +14,7 @@ let stack: Stack
 let agent: TestAgent
 let blocked: ScriptedNode
 let paid: ScriptedNode
+const told = keepLines()
 
 beforeAll(async () => {
   proxy = await startRpcProxy()
@@ -20,7 +22,7 @@ beforeAll(async () => {
     proxy.to = chainUrl
     return proxy.url
   }
-  stack = await startStack({}, undefined, { rpcUrl })
+  stack = await startStack({}, undefined, { rpcUrl, log: told.log })
   ;[blocked, paid] = await Promise.all([startScriptedNode(stack), startScriptedNode(stack)])
   agent = await createAgent(stack, 20_000_000n)
 })
@@ -47,6 +49,24 @@ async function settleTogether(sessions: readonly Awaited<ReturnType<typeof used>
   for (const session of sessions) await session.end()
   proxy.fault = 'none'
   return Promise.all(sessions.map((session) => session.settled()))
+}
+
+async function operatorOf({ providerId }: ScriptedNode): Promise<string> {
+  const pool = createPool({ url: stack.database.url, connections: 1 })
+  const query = `select registration #>> '{registration,operator}' as operator from providers where id = $1`
+  const { rows } = await pool.query<{ operator: string }>(query, [providerId])
+  await pool.end()
+  return rows[0]?.operator ?? ''
+}
+
+async function asOwner({ owner }: ScriptedNode, signature: string, args: readonly unknown[]): Promise<void> {
+  await stack.chain.fund(owner.address)
+  const wallet = createWalletClient({ account: owner, chain: foundry, transport: http(stack.chain.rpcUrl) })
+  const abi = parseAbi([signature] as readonly string[]) as Abi
+  const [item] = abi
+  const functionName = item && 'name' in item ? String(item.name) : ''
+  const data = encodeFunctionData({ abi, functionName, args })
+  await wallet.sendTransaction({ to: stack.chain.escrow, data, gas: 500_000n })
 }
 
 const client = () => connectChain(chains.local, stack.chain.rpcUrl)
@@ -99,4 +119,30 @@ test('the parts of a batch say what their transaction says', async () => {
   await pool.end()
   expect(rows[0].parts).toBe(5)
   expect(rows[0].alike).toBe(5)
+})
+
+test('of a batch that would do nothing each part is told its own reason, and goes on by it', async () => {
+  const [closed, revoked] = await Promise.all([startScriptedNode(stack), startScriptedNode(stack)])
+  const sessions = [await used(closed, 10), await used(revoked, 20)]
+  const [elsewhere, waiting] = sessions
+  const run = closed.dispatches[0]
+  await asOwner(closed, 'function close(bytes32 channelId, uint128 cumulativeAmount, bytes signature)', [
+    run ? channelId(run.channel) : '0x',
+    0n,
+    '0x',
+  ])
+  const operator = await operatorOf(revoked)
+  await asOwner(revoked, 'function setOperator(address operator, bool allowed)', [operator, false])
+  proxy.fault = 'away'
+  for (const session of sessions) await session.end()
+  proxy.fault = 'none'
+  const errorOf = (sessionId: string | undefined) =>
+    told.of('settlement.failed').find((line) => line.sessionId === sessionId)?.error
+  await expect.poll(() => errorOf(waiting?.id), { timeout: 20_000 }).toBe('InvalidSignature')
+  expect(errorOf(elsewhere?.id)).toBe('ChannelFinalized')
+  const batches = told.of('settlement.failed').filter(({ transaction }) => transaction)
+  expect(new Set(batches.map(({ transaction }) => transaction)).size).toBe(batches.length)
+  expect((await elsewhere?.settled())?.settlement).toMatchObject({ status: 'final', claimMicros: 0n })
+  await asOwner(revoked, 'function setOperator(address operator, bool allowed)', [operator, true])
+  expect((await waiting?.settled())?.settlement).toMatchObject({ status: 'final', claimMicros: 200n })
 })

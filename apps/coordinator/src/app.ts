@@ -29,11 +29,12 @@ import { sweep } from './jobs/sweep.ts'
 import { createRecorder, type Recorder } from './metering/record.ts'
 import { createNodeHub } from './provider/nodes.ts'
 import { systemRandom } from './random.ts'
+import { RELAY_LIMITS } from './relayer/limits.ts'
 import { createAccruer } from './session/accrue.ts'
 import { collectClaims } from './settlement/claim.ts'
 import { type ClaimDesk, createClaimDesk } from './settlement/claimDesk.ts'
 import { relayOnce } from './settlement/relayer.ts'
-import type { RelayerChain } from './settlement/sign.ts'
+import type { RelayerChain } from './settlement/relayerChain.ts'
 import { createChannelWatcher } from './settlement/watchChannels.ts'
 import { signatureEngine } from './signatures.ts'
 
@@ -42,7 +43,7 @@ export type Coordinator = {
   url: string
   /** Of its countersigning key, base64url. */
   publicKey: string
-  /** Stops taking requests, finishes what is under way, closes everything. */
+  /** Stops taking requests, finishes what is under way, closes everything. Asked for again it is the same end. */
   stop: () => Promise<void>
 }
 
@@ -66,14 +67,15 @@ export type CoordinatorOptions = {
  */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
   const { clock = systemClock } = options
-  const config = { ...options.config }
+  const config = configFor(options)
   const log = options.log ?? pino({ level: config.logLevel })
   await migrateDatabase({
     url: options.databaseUrl,
     migrationsDir: join(import.meta.dirname, 'db/migrations'),
     functionFiles: functionFilesBelow(import.meta.dirname),
   })
-  const { client, terms, rail } = await openChain(options.chain, { clock: systemClock, log })
+  const { client, terms: chainTerms, rail } = await openChain(options.chain, { clock: systemClock, log })
+  const terms = { ...chainTerms, ...minimumOf(config) }
   const pool = createPool({ url: options.databaseUrl })
   let relayer: Loop | null = null
   const wakeRelayer = () => relayer?.wake()
@@ -108,19 +110,30 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const sweeper = startSweeper(ctx)
   const { baseUrl: url } = config
   log.info({ event: 'coordinator.ready', url, chainId: terms.chainId, signatures: signatureEngine })
-  return {
-    url,
-    publicKey: ctx.key.publicKey,
-    stop: async () => {
-      await Promise.all([relayer?.stop(), sweeper.stop()])
-      hub.close()
-      await Promise.all([desk.closed(), app.close()])
-      await recorder.drain()
-      leadership.resign()
-      await Promise.all([ctx.databaseHealth.close(), pool.end(), tracing.stop()])
-    },
+  const end = async () => {
+    await Promise.all([relayer?.stop(), sweeper.stop()])
+    hub.close()
+    await Promise.all([desk.closed(), app.close()])
+    await recorder.drain()
+    leadership.resign()
+    await Promise.all([ctx.databaseHealth.close(), pool.end(), tracing.stop()])
   }
+  let ended: Promise<void> | null = null
+  const stop = () => {
+    ended ??= end()
+    return ended
+  }
+  return { url, publicKey: ctx.key.publicKey, stop }
 }
+
+/** On a chain whose fees are pinned by us gas is worth nothing, and is lent without a bound. */
+function configFor({ config, chain }: CoordinatorOptions): Config {
+  const usual = chain.profile.fees.kind === 'pinned' ? null : RELAY_LIMITS
+  return { ...config, relayLimits: config.relayLimits === undefined ? usual : config.relayLimits }
+}
+
+const minimumOf = ({ relayLimits }: Config) =>
+  relayLimits ? { minimumDepositMicros: relayLimits.minimumDepositMicros } : {}
 
 function batchesOf(ctx: Context, recorder: Recorder): Batches {
   const accruer = createAccruer(ctx, (sessionId) => extendRequested(ctx, sessionId))

@@ -20,6 +20,8 @@ export type TransactionStatus = z.output<typeof transactionStatus>
 export type TransactionEvent =
   /** Raw bytes and nonce are stored; from here on only these bytes, or a replacement with this nonce, are ever sent. */
   | { type: 'signed' }
+  /** The same action with the same nonce is signed for a higher fee, and stored: it is the one that is sent from here on. */
+  | { type: 'replaced' }
   | { type: 'broadcast' }
   | { type: 'mined' }
   /** Buried as deep as the chain's profile asks. */
@@ -42,6 +44,8 @@ export function transactionTransition(
   switch (event.type) {
     case 'signed':
       return when(['planned'], 'signed')
+    case 'replaced':
+      return when(['signed', 'broadcast', 'reorged'], status)
     case 'broadcast':
       return when(['signed', 'reorged', 'broadcast'], 'broadcast')
     case 'mined':

@@ -8,13 +8,14 @@ export {
   type OtherChain,
   otherChain,
 } from './chain/chains.ts'
-export { type ChainClient, connectChain, rpcUrls } from './chain/connect.ts'
+export { type ChainClient, connectAnyChain, connectChain, rpcUrls } from './chain/connect.ts'
+export type { RefusedEndpoint } from './chain/failover.ts'
 export { CHAIN_LIMITS } from './chain/limits.ts'
 export { type GasReading, readChainId, readGasBalance } from './chain/readGas.ts'
 export { finalBlockAt, type Head, readHead } from './chain/readHead.ts'
 export type { ContractCall } from './escrow/contractCall.ts'
 export { type DeploymentPlace, deployEscrow, type EscrowDeployment } from './escrow/deployEscrow.ts'
-export { encodeBatch, encodeTryAll, type SignedBatch } from './escrow/encodeBatch.ts'
+export { channelsOfBatch, encodeBatch, encodeTryAll, type SignedBatch } from './escrow/encodeBatch.ts'
 export {
   encodeClaimAndCloseWithAuthorization,
   encodeClaimWithAuthorization,
@@ -58,6 +59,7 @@ export { readCloseGrace } from './escrow/readCloseGrace.ts'
 export { type CloseRequested, readCloseRequests } from './escrow/readCloseRequests.ts'
 export { type EscrowReading, readEscrowTerms } from './escrow/readEscrowTerms.ts'
 export { type Holdings, readHoldings } from './escrow/readHoldings.ts'
+export { type Opening, readOpening } from './escrow/readOpening.ts'
 export { readOperator } from './escrow/readOperator.ts'
 export {
   type BlockRange,
@@ -79,10 +81,11 @@ export {
   startLocalChain,
 } from './localChain/localChain.ts'
 export { type ConfiguredChain, checkChain } from './preflight/checkChain.ts'
+export { checkEndpoints } from './preflight/checkEndpoints.ts'
 export { CHAIN_FAULTS, type ChainFaultCode, type ChainFinding } from './preflight/finding.ts'
 export { type Broadcast, broadcast } from './transactions/broadcast.ts'
-export { type Fees, raiseFees, readFees } from './transactions/readFees.ts'
-export { type Nonces, readNonces } from './transactions/readNonces.ts'
+export { type Fees, type GasPrice, raiseFees, readFees, readMarketFees } from './transactions/readFees.ts'
+export { type Nonces, readNonceAt, readNonces } from './transactions/readNonces.ts'
 export { readTransaction, type TransactionState } from './transactions/readTransaction.ts'
 export { type Sent, sendCall } from './transactions/sendCall.ts'
 export {
@@ -92,3 +95,4 @@ export {
   signerFromPrivateKey,
   type TransactionPlan,
 } from './transactions/signer.ts'
+export { priceOf, signReplacement } from './transactions/signReplacement.ts'

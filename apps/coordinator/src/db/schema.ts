@@ -13,7 +13,7 @@ import {
   text,
   uniqueIndex,
 } from 'drizzle-orm/pg-core'
-import { at, bytea, money, TRANSACTION_KINDS } from './columns.ts'
+import { at, bytea, money } from './columns.ts'
 
 export const agents = pgTable('agents', {
   id: text('id').primaryKey(),
@@ -353,43 +353,7 @@ export const logChunks = pgTable(
   ],
 )
 
-/** The relayer's outbox: raw bytes and nonce are stored before anything is sent. */
-export const transactions = pgTable(
-  'transactions',
-  {
-    id: text('id').primaryKey(),
-    kind: text('kind', { enum: TRANSACTION_KINDS }).notNull(),
-    /** The transaction that this one is part of, and shares its fate with: a close's batch. */
-    carrierId: text('carrier_id'),
-    /** Once per kind: a session, a top-up's nonce, a provider, a batch or a transfer's nonce. */
-    reference: text('reference').notNull(),
-    sessionId: text('session_id'),
-    providerId: text('provider_id'),
-    agentId: text('agent_id'),
-    amountMicros: money('amount_micros').notNull().default(sql`0`),
-    detail: jsonb('detail').notNull(),
-    status: text('status').notNull(),
-    to: text('to').notNull(),
-    data: text('data').notNull(),
-    nonce: bigint('nonce', { mode: 'bigint' }),
-    raw: text('raw'),
-    txHash: text('tx_hash'),
-    blockNumber: bigint('block_number', { mode: 'bigint' }),
-    blockHash: text('block_hash'),
-    error: text('error'),
-    attempts: integer('attempts').notNull().default(0),
-    createdAt: at('created_at').notNull().defaultNow(),
-    updatedAt: at('updated_at').notNull().defaultNow(),
-  },
-  (table) => [
-    uniqueIndex('transactions_once').on(table.kind, table.reference).where(sql`${table.status} <> 'failed'`),
-    uniqueIndex('transactions_nonce').on(table.nonce).where(sql`${table.nonce} is not null`),
-    index('transactions_open').on(table.status).where(sql`${table.status} not in ('final', 'failed')`),
-    index('transactions_session').on(table.sessionId),
-    index('transactions_carrier').on(table.carrierId).where(sql`${table.carrierId} is not null`),
-    index('transactions_agent').on(table.agentId),
-  ],
-)
+export * from './transactions.ts'
 
 export const facts = pgTable('facts', {
   name: text('name').primaryKey(),

@@ -9,16 +9,18 @@ const STUCK_SECONDS = 60
 
 type Observed = Pick<Health, 'database' | 'bus' | 'chain' | 'relayer' | 'providersOnline'> & {
   overduePayouts: number
+  stuckTransactions: number
 }
 
 /** Every reason why something is not as it should be, the worst first. */
 function reasonsOf(seen: Observed): string[] {
-  const { database, bus, chain, relayer, providersOnline, overduePayouts } = seen
+  const { database, bus, chain, relayer, providersOnline, overduePayouts, stuckTransactions } = seen
   return [
     database !== 'ok' && `database_${database}`,
     bus !== 'ok' && `bus_${bus}`,
     chain !== 'ok' && `chain_${chain}`,
     relayer !== 'ok' && `relayer_${relayer}`,
+    stuckTransactions > 0 && 'transactions_stuck',
     overduePayouts > 0 && 'payouts_overdue',
     providersOnline === 0 && 'no_provider_online',
   ].filter((reason) => reason !== false)
@@ -35,7 +37,7 @@ export async function readHealth(ctx: Context): Promise<Health> {
     busAnswers(ctx.bus, ctx.random),
     ctx.figures.refresh(),
   ])
-  const { relayerBeatSeconds, overduePayouts, ageSeconds } = ctx.figures.figures()
+  const { relayerBeatSeconds, overduePayouts, stuckTransactions, ageSeconds } = ctx.figures.figures()
   // Old figures say nothing about the leader: then the database is the news.
   const beatSeconds = Number.isFinite(ageSeconds) ? (relayerBeatSeconds ?? 0) : 0
   const isStuck = database === 'ok' && beatSeconds > STUCK_SECONDS
@@ -47,7 +49,7 @@ export async function readHealth(ctx: Context): Promise<Health> {
     relayer,
     providersOnline: ctx.nodes.online().length,
   } as const
-  const reasons = reasonsOf({ ...seen, overduePayouts })
+  const reasons = reasonsOf({ ...seen, overduePayouts, stuckTransactions })
   const status = database !== 'ok' ? 'down' : reasons.length > 0 ? 'degraded' : 'ok'
   return { status, version: ctx.config.version, ...seen, reasons }
 }

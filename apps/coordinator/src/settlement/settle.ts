@@ -69,11 +69,24 @@ export async function settleBatch(
   await settleSessions(ctx, unit, closings)
 }
 
-/** What follows from a batch that will never do anything. */
-export async function dropBatch(ctx: Context, unit: Unit, batch: TransactionRow): Promise<void> {
-  const { id: transaction, kind, error } = batch
-  const rows = await moveCarried(unit.tx, batch.id, { status: 'failed', error })
-  ctx.log.error({ event: 'settlement.failed', kind, transaction, sessions: rows.length, error })
+/**
+ * What follows from a batch that will never do anything. Each part is told why: what is asked for again, and what is
+ * settled by what others did, depends on it.
+ *
+ * @param refusals by channel, where they differ
+ */
+export async function dropBatch(
+  ctx: Context,
+  unit: Unit,
+  batch: TransactionRow,
+  refusals: ReadonlyMap<string, string> = new Map(),
+): Promise<void> {
+  const rows = await moveCarried(unit.tx, batch.id, { status: 'failed', error: batch.error })
+  for (const { id: transaction, kind, sessionId, detail, error: common } of rows) {
+    const error = refusals.get((detail as { channelId: Hex }).channelId) ?? common
+    if (error !== common) await moveParts(unit.tx, [transaction], { status: 'failed', error })
+    ctx.log.error({ event: 'settlement.failed', kind, transaction, sessionId, error })
+  }
   const ids = rows.flatMap((row) => row.sessionId ?? [])
   await updateSessions(unit.tx, ids, { channelStatus: 'open' })
 }

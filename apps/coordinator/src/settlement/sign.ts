@@ -1,32 +1,23 @@
 import {
   type CallError,
-  type ChainClient,
-  type ChainProfile,
+  channelsOfBatch,
+  type GasPrice,
   readFees,
-  readNonces,
-  type Signer,
   simulateBatchCall,
   simulateCall,
 } from '@orien/rails'
 import type { Context } from '../context.ts'
 import { atOnce } from '../jobs/atOnce.ts'
-import { applyFailure } from './effects.ts'
+import { insertVariant } from '../relayer/store.ts'
+import { fail, type Place, type Refusals } from './fail.ts'
 import { move } from './move.ts'
-import { dropBatch } from './settle.ts'
+import { type RelayerChain, RPC_WIDTH, type Step } from './relayerChain.ts'
+import type { Sight } from './sight.ts'
 import { selectHighestNonce, type TransactionRow } from './store.ts'
-
-/** What the relayer works with: the chain, and the one key that pays gas. */
-export type RelayerChain = { client: ChainClient; profile: ChainProfile; signer: Signer }
-
-/** Outcome of looking at one transaction: it moved, it waits, it was refused, or nothing can be learned from the chain now. */
-export type Step = 'moved' | 'waiting' | 'refused' | 'unreachable'
-
-/** Requests to the chain at a time. */
-export const RPC_WIDTH = 8
 
 type Trial =
   | { status: 'ok'; gas: bigint }
-  | { status: 'failed'; error: string }
+  | { status: 'failed'; error: string; refusals?: Refusals }
   | { status: 'refused'; detail: string }
   | { status: 'unreachable'; detail: string }
 
@@ -34,24 +25,29 @@ type Trial =
 export async function signPlanned(
   ctx: Context,
   chain: RelayerChain,
+  sight: Sight,
   planned: readonly TransactionRow[],
 ): Promise<{ row: TransactionRow; step: Step }[]> {
   if (planned.length === 0) return []
   const tried = await atOnce(RPC_WIDTH, planned, async (row) => ({ row, trial: await tryOut(chain, row) }))
-  const fees = await readFees(chain.client, chain.profile)
-  const nonces = await readNonces(chain.client, chain.signer.address)
-  const highest = await selectHighestNonce(ctx.db.read)
-  const isReachable = fees.status === 'read' && nonces.status === 'read'
+  const [fees, nonces, head, highest] = await Promise.all([
+    readFees(chain.client, chain.profile),
+    sight.nonces(),
+    sight.head(),
+    selectHighestNonce(ctx.db.read),
+  ])
+  const isReachable = fees.status === 'read' && nonces.status === 'read' && head.status === 'read'
   // Ours to give: what the pool says may have been forgotten by its node.
   let nonce = isReachable ? Math.max(nonces.mined, highest === null ? 0 : Number(highest) + 1) : 0
   const results: { row: TransactionRow; step: Step }[] = []
   for (const { row, trial } of tried) {
     if (trial.status !== 'ok') {
-      results.push({ row, step: await giveUp(ctx, row, trial) })
+      results.push({ row, step: await giveUp(ctx, { chain, sight }, row, trial) })
     } else if (!isReachable) {
       results.push({ row, step: 'unreachable' })
     } else {
-      const signed = await sign(ctx, chain, row, { ...fees, nonce, gas: trial.gas })
+      const plan = { ...fees, nonce, gas: trial.gas, signedBlock: head.latestBlock }
+      const signed = await sign(ctx, chain, row, plan)
       results.push({ row: signed ?? row, step: signed ? 'moved' : 'waiting' })
       // One that somebody else has moved used up no nonce: a gap would hold up everything after it.
       if (signed) nonce += 1
@@ -64,13 +60,16 @@ async function sign(
   ctx: Context,
   { profile, signer }: RelayerChain,
   row: TransactionRow,
-  price: { nonce: number; gas: bigint; maxFeePerGas: bigint; maxPriorityFeePerGas: bigint },
+  plan: GasPrice & { nonce: number; gas: bigint; signedBlock: bigint },
 ): Promise<TransactionRow | null> {
-  const { nonce, gas, maxFeePerGas, maxPriorityFeePerGas } = price
+  const { nonce, gas, signedBlock, maxFeePerGas, maxPriorityFeePerGas } = plan
   const call = { to: row.to as `0x${string}`, data: row.data as `0x${string}` }
   const fees = { maxFeePerGas, maxPriorityFeePerGas }
   const { raw, hash } = await signer.sign({ chainId: profile.chain.id, ...call, nonce, gas, ...fees })
-  return move(ctx, row, { type: 'signed' }, { nonce: BigInt(nonce), raw, txHash: hash })
+  const values = { nonce: BigInt(nonce), raw, txHash: hash }
+  return move(ctx, row, { type: 'signed' }, values, (unit) =>
+    insertVariant(unit.tx, { txHash: hash, transactionId: row.id, raw, signedBlock }),
+  )
 }
 
 /** Runs it without sending it: what would fail costs no gas. */
@@ -81,10 +80,8 @@ async function tryOut({ client, signer }: RelayerChain, row: TransactionRow): Pr
       ? await simulateBatchCall(client, 'CloseBatch', call, signer.address)
       : { refusals: [], ...(await simulateCall(client, call, signer.address)) }
   switch (trial.status) {
-    case 'ok': {
-      const useless = uselessBecause(trial.refusals)
-      return useless ? { status: 'failed', error: useless } : { status: 'ok', gas: trial.gas }
-    }
+    case 'ok':
+      return uselessBecause(trial.refusals, call.data) ?? { status: 'ok', gas: trial.gas }
     case 'reverted':
       return { status: 'failed', error: trial.error }
     case 'too_large':
@@ -96,33 +93,25 @@ async function tryOut({ client, signer }: RelayerChain, row: TransactionRow): Pr
 }
 
 /** A batch of which everything would be left out succeeds, does nothing and costs gas. */
-function uselessBecause(refusals: readonly (CallError | null)[]): string | null {
-  const [first] = refusals
-  return first && refusals.every((refusal) => refusal !== null) ? first : null
+function uselessBecause(answers: readonly (CallError | null)[], data: `0x${string}`): Trial | null {
+  const [first] = answers
+  if (!first || answers.some((answer) => answer === null)) return null
+  const channels = channelsOfBatch(data)
+  const refusals = new Map(channels.map((channel, index) => [channel as string, answers[index] ?? first]))
+  return { status: 'failed', error: first, refusals }
 }
 
 async function giveUp(
   ctx: Context,
+  place: Place,
   row: TransactionRow,
   trial: Exclude<Trial, { status: 'ok' }>,
 ): Promise<Step> {
   if (trial.status === 'failed') {
-    await fail(ctx, row, { error: trial.error })
-    return 'moved'
+    return fail(ctx, place, row, { error: trial.error }, trial.refusals)
   }
   if (trial.status === 'unreachable') return 'unreachable'
   const { id: transaction } = row
   ctx.log.error({ event: 'settlement.refused', transaction, status: 'untried', message: trial.detail })
   return 'refused'
-}
-
-/** Ends a transaction that will never do anything, with what follows from that. */
-export async function fail(
-  ctx: Context,
-  row: TransactionRow,
-  values: Parameters<typeof move>[3],
-): Promise<void> {
-  await move(ctx, row, { type: 'failed' }, values, (unit, moved) =>
-    row.kind === 'close_batch' ? dropBatch(ctx, unit, moved) : applyFailure(ctx, unit, moved),
-  )
 }

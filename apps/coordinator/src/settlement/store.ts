@@ -327,17 +327,18 @@ export async function selectClosedElsewhere(db: Executor, limit: number) {
   }))
 }
 
-/** Remembers the transaction by which somebody else closed a channel. */
-export async function insertForeignClose(
+/** Remembers the transaction by which somebody else opened or closed a channel. */
+export async function insertForeign(
   tx: Executor,
-  close: Pick<
+  transaction: Pick<
     TransactionRow,
-    'id' | 'sessionId' | 'amountMicros' | 'to' | 'txHash' | 'blockNumber' | 'detail'
+    'id' | 'kind' | 'sessionId' | 'amountMicros' | 'to' | 'txHash' | 'blockNumber' | 'detail'
   >,
 ): Promise<TransactionRow> {
+  const { sessionId } = transaction
   const [row] = await tx
     .insert(transactions)
-    .values({ ...close, kind: 'close', reference: close.sessionId ?? '', data: '0x', status: 'final' })
+    .values({ ...transaction, reference: sessionId ?? '', data: '0x', status: 'final' })
     .returning()
   return row as TransactionRow
 }

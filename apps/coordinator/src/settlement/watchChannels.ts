@@ -3,9 +3,9 @@ import { readCloseRequests, readHead, readSettlement } from '@orien/rails'
 import type { Context } from '../context.ts'
 import { beginEnd } from '../session/end.ts'
 import { lockSession, updateSession } from '../session/store.ts'
+import type { RelayerChain } from './relayerChain.ts'
 import { settleSessions } from './settle.ts'
-import type { RelayerChain } from './sign.ts'
-import { insertForeignClose, selectByChannel, selectClosedElsewhere } from './store.ts'
+import { insertForeign, selectByChannel, selectClosedElsewhere } from './store.ts'
 
 /** How often the chain is asked for what others did to our channels. */
 const LOOK_EVERY_MS = 5_000
@@ -66,8 +66,8 @@ async function adoptCloses(ctx: Context, { client }: RelayerChain, finalBlock: b
       const session = await lockSession(unit.tx, sessionId)
       if (session?.status !== 'completed' || session.channelStatus !== 'open') return
       const id = ctx.random.id('payment')
-      const facts = { id, sessionId, amountMicros, to: escrow, txHash, blockNumber, detail: { channelId } }
-      const row = await insertForeignClose(unit.tx, facts)
+      const place = { to: escrow, txHash, blockNumber, detail: { channelId } }
+      const row = await insertForeign(unit.tx, { id, kind: 'close', sessionId, amountMicros, ...place })
       const closed = { ...splitCumulative(micros(amountMicros)), refundMicros }
       await settleSessions(ctx, unit, [{ row, closed }])
     })

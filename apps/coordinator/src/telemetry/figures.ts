@@ -13,6 +13,11 @@ export type StoredFigures = {
   /** Balances by class of account. */
   ledger: readonly { class: string; micros: string }[]
   transactions: readonly { kind: string; status: string; count: number; oldestSeconds: number }[]
+  /** Not mined although as much is offered as may be, or their nonces are spent by something else. */
+  stuckTransactions: number
+  /** Of the relayer, in this UTC day, final on the chain. */
+  spentGas: string
+  spentWei: string
   oldestUnpaidSeconds: number
   overduePayouts: number
   leasesOpen: number
@@ -32,6 +37,9 @@ const PATIENCE_MS = 1_500
 const NOTHING: StoredFigures = {
   ledger: [],
   transactions: [],
+  stuckTransactions: 0,
+  spentGas: '0',
+  spentWei: '0',
   oldestUnpaidSeconds: 0,
   overduePayouts: 0,
   leasesOpen: 0,

@@ -87,6 +87,12 @@ function databaseRows(figures: () => Figures): Row[] {
         figures().transactions.map(({ kind, status, oldestSeconds }) => [{ kind, status }, oldestSeconds]),
     ],
     [
+      'orien_transactions_stuck',
+      'Transactions that are not mined at the highest fee that may be offered, or whose nonce is spent',
+      [],
+      () => one(figures().stuckTransactions),
+    ],
+    [
       'orien_oldest_unpaid_seconds',
       'Age of the oldest session that has ended with earnings and is not settled',
       [],
@@ -105,6 +111,11 @@ function databaseRows(figures: () => Figures): Row[] {
       [],
       () => one(figures().leasesExpiring),
     ],
+  ]
+}
+
+function relayerRows(figures: () => Figures): Row[] {
+  return [
     [
       'orien_relayer_beat_age_seconds',
       'Since the leader of the relayer last finished a pass',
@@ -117,6 +128,18 @@ function databaseRows(figures: () => Figures): Row[] {
       [],
       () => one(sampleOf(figures().relayerWei ?? 'NaN')),
     ],
+    [
+      'orien_relayer_spent_gas',
+      'Gas that the relayer has paid for in this UTC day, final on the chain',
+      [],
+      () => one(sampleOf(figures().spentGas)),
+    ],
+    [
+      'orien_relayer_spent_wei',
+      'What the relayer has paid for gas in this UTC day, final on the chain',
+      [],
+      () => one(sampleOf(figures().spentWei)),
+    ],
   ]
 }
 
@@ -125,6 +148,7 @@ export function serveGauges(registry: Registry, live: LiveFigures, registered: R
   for (const [name, help, labelNames, read] of [
     ...processRows(live, registered),
     ...databaseRows(live.figures),
+    ...relayerRows(live.figures),
   ]) {
     new Gauge({
       name,

@@ -22,6 +22,8 @@ export type Metrics = {
   receiptRefused: (code: string) => void
   disputes: Counter
   leasesExpired: Counter
+  replacements: Counter
+  relayRefusals: Counter<'scope'>
   jobSeconds: Histogram<'job' | 'status'>
   batchItems: Histogram<'batcher'>
   batchSeconds: Histogram<'batcher'>
@@ -104,6 +106,10 @@ function moneyMetrics(counter: MakeCounter, histogram: MakeHistogram) {
     capturedMicros: counter('orien_captured_micros_total', 'Cost of executions, in micro-USDC'),
     disputes: counter('orien_disputes_total', 'Receipts that were disputed'),
     leasesExpired: counter('orien_leases_expired_total', 'Executions lost: their lease ended unreported'),
+    replacements: counter('orien_transaction_replacements_total', 'Transactions sent again for a higher fee'),
+    relayRefusals: counter('orien_relay_refusals_total', 'Calls that were not relayed: a bound was reached', [
+      'scope',
+    ]),
   }
 }
 

@@ -23,6 +23,9 @@ export async function selectFigures(db: Executor): Promise<StoredFigures> {
       select kind, status, count(*) as count,
         extract(epoch from clock_timestamp() - min(created_at))::float as "oldestSeconds"
         from transactions where status not in ('final', 'failed') and carrier_id is null group by kind, status),
+    spent as (
+      select coalesce(sum(gas_used), 0)::text as gas, coalesce(sum(fee_wei), 0)::text as wei from transactions
+        where gas_used is not null and updated_at >= date_trunc('day', clock_timestamp(), 'UTC')),
     classes as (
       select case
           when account like 'sessions:%' or account like 'providers:%' or account like 'agents:%'
@@ -35,6 +38,10 @@ export async function selectFigures(db: Executor): Promise<StoredFigures> {
       'ledger', coalesce((select jsonb_agg(jsonb_build_object('class', class, 'micros', micros))
         from (select class, sum(balance_micros)::text as micros from classes group by class) as sums), '[]'),
       'transactions', coalesce((select jsonb_agg(to_jsonb(open_transactions)) from open_transactions), '[]'),
+      'stuckTransactions', (select count(*) from transactions
+        where status not in ('final', 'failed') and stuck_at is not null and carrier_id is null),
+      'spentGas', (select gas from spent),
+      'spentWei', (select wei from spent),
       'oldestUnpaidSeconds', coalesce((select max(age) from unpaid), 0),
       'overduePayouts', (select count(*) from unpaid where age > ${OVERDUE_HOURS * 3_600}),
       'leasesOpen', (select open from leases),

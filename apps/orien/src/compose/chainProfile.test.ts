@@ -47,6 +47,14 @@ describe('a chain by configuration', () => {
     expect(read({ ...evm, ORIEN_FINALITY: 'finalized' }).profile.finality).toEqual({ kind: 'tag' })
   })
 
+  test('a unit of gas costs what the profile allows at most, unless told otherwise', () => {
+    expect(read({ ORIEN_CHAIN: 'arc' }).profile.feeCapWei).toBe(500_000_000_000n)
+    expect(read({ ORIEN_CHAIN: 'arc', ORIEN_MAX_FEE_GWEI: '30' }).profile.feeCapWei).toBe(30_000_000_000n)
+    expect(read(evm).profile.feeCapWei).toBe(200_000_000_000n)
+    expect(read({ ...evm, ORIEN_MAX_FEE_GWEI: '7' }).profile.feeCapWei).toBe(7_000_000_000n)
+    expect(() => read({ ...evm, ORIEN_MAX_FEE_GWEI: '0' })).toThrow(/ORIEN_MAX_FEE_GWEI/)
+  })
+
   test.each(['ORIEN_CHAIN_ID', 'ORIEN_RPC_URL', 'ORIEN_TOKEN'])(
     'without %s it is refused by that name',
     (name) => {

@@ -30,7 +30,7 @@ export function readPublicChain(
   if (unread !== undefined) {
     throw notConfigured(`${unread} is for ORIEN_CHAIN=evm, and this is ${name}`, `Unset ${unread}.`)
   }
-  const profile = chains[name]
+  const profile = { ...chains[name], ...capOf(environment) }
   const [usual] = profile.chain.rpcUrls.default.http
   const token = settings.token ?? profile.usdc ?? undefined
   return {
@@ -50,9 +50,14 @@ function readOther(environment: Environment, settings: Settings, rpcUrl: string 
     usdc: token,
     finality: finalityOf(ORIEN_FINALITY),
     ...(ORIEN_NATIVE_DECIMALS !== undefined && { nativeDecimals: ORIEN_NATIVE_DECIMALS }),
+    ...capOf(environment),
   })
   return { profile, rpcUrl: required('ORIEN_RPC_URL', rpcUrl), token }
 }
+
+/** A unit of gas may cost as much at most; the profile says it where nobody does. */
+const capOf = ({ ORIEN_MAX_FEE_GWEI: gwei }: Environment) =>
+  gwei === undefined ? {} : { feeCapWei: BigInt(gwei) * 1_000_000_000n }
 
 function finalityOf(setting: Environment['ORIEN_FINALITY']): Finality {
   if (setting === undefined || setting === 'finalized') return { kind: 'tag' }

@@ -21,6 +21,10 @@ export type ChainProfile = {
   chain: Chain
   finality: Finality
   fees: FeePolicy
+  /** More than this, in wei per unit of gas, is never offered. */
+  feeCapWei: bigint
+  /** When a transaction that is not mined is sent again for more: so long after the last time, and passed over by so many blocks. */
+  replaceAfter: { ms: number; blocks: bigint }
   /** USDC's ERC-20 side, 6 decimals; null where it is deployed at start. */
   usdc: Address | null
   /** Gas is paid in USDC too: the native balance and the ERC-20 one are two views of one, see `gasToUsdc`. */
@@ -35,6 +39,7 @@ export type ChainName = 'arc' | 'arc-testnet' | 'local' | 'local-reorg'
 // On Arc, USDC is also the native coin, with 18 decimals; this address is its ERC-20 side with 6.
 const arcUsdc: Address = '0x3600000000000000000000000000000000000000'
 const pinned: FeePolicy = { kind: 'pinned', ...localFees }
+const GWEI = 1_000_000_000n
 
 /**
  * The chain profiles by name. Arc's finality is deterministic, under a second
@@ -59,7 +64,8 @@ export function otherChain(facts: OtherChain): ChainProfile {
   const nativeCurrency = { name: 'native coin', symbol: 'GAS', decimals: nativeDecimals }
   const chain = defineChain({ id: chainId, name, nativeCurrency, rpcUrls: { default: { http: rpcUrls } } })
   const fees = { kind: 'market' as const }
-  return { name, chain, finality, fees, usdc, gasIsUsdc: false, staleAfterSeconds: 120 }
+  const bounds = { feeCapWei: facts.feeCapWei ?? 200n * GWEI, replaceAfter: { ms: 30_000, blocks: 3n } }
+  return { name, chain, finality, fees, ...bounds, usdc, gasIsUsdc: false, staleAfterSeconds: 120 }
 }
 
 /** What has to be said of a chain that is not in {@link chains}; the rest is what most chains have. */
@@ -70,11 +76,17 @@ export type OtherChain = {
   finality?: Finality
   /** Of the coin that pays gas. */
   nativeDecimals?: number
+  /** 200 gwei unless told. */
+  feeCapWei?: bigint
   rpcUrls?: readonly string[]
 }
 
 function profile(name: ChainName, chain: Chain, blocks: bigint, fees: FeePolicy, usdc: Address | null) {
   const staleAfterSeconds = fees.kind === 'market' ? 60 : null
   const finality = { kind: 'depth' as const, blocks }
-  return { name, chain, finality, fees, usdc, gasIsUsdc: usdc === arcUsdc, staleAfterSeconds }
+  // Twenty-five times Arc's lowest base fee, and ten times what is pinned on the local chain.
+  const feeCapWei = fees.kind === 'market' ? 500n * GWEI : 1_000n * GWEI
+  const replaceAfter = { ms: fees.kind === 'market' ? 5_000 : 2_000, blocks: 3n }
+  const gasIsUsdc = usdc === arcUsdc
+  return { name, chain, finality, fees, feeCapWei, replaceAfter, usdc, gasIsUsdc, staleAfterSeconds }
 }

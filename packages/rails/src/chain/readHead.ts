@@ -2,8 +2,14 @@ import { askValue, type Unreachable } from './ask.ts'
 import type { ChainProfile } from './chains.ts'
 import type { ChainClient } from './connect.ts'
 
-/** How far a chain is: its newest block, that block's Unix seconds, and the newest that is final, −1 while there is none. */
-export type Head = { status: 'read'; latestBlock: bigint; latestSeconds: number; finalBlock: bigint }
+/** How far a chain is: its newest block, that block's Unix seconds and base fee in wei, and the newest that is final, −1 while there is none. */
+export type Head = {
+  status: 'read'
+  latestBlock: bigint
+  latestSeconds: number
+  baseFeeWei: bigint
+  finalBlock: bigint
+}
 
 /**
  * Reads how far the chain is.
@@ -16,17 +22,14 @@ export async function readHead(client: ChainClient, profile: ChainProfile): Prom
   if (latest.status === 'unreachable') return latest
   const latestBlock = latest.value.number
   const latestSeconds = Number(latest.value.timestamp)
+  const baseFeeWei = latest.value.baseFeePerGas ?? 0n
+  const newest = { status: 'read' as const, latestBlock, latestSeconds, baseFeeWei }
   if (profile.finality.kind === 'depth') {
-    return {
-      status: 'read',
-      latestBlock,
-      latestSeconds,
-      finalBlock: finalBlockAt(latestBlock, profile.finality.blocks),
-    }
+    return { ...newest, finalBlock: finalBlockAt(latestBlock, profile.finality.blocks) }
   }
   const final = await askValue(client.getBlock({ blockTag: 'finalized' }))
   if (final.status === 'unreachable') return final
-  return { status: 'read', latestBlock, latestSeconds, finalBlock: final.value.number }
+  return { ...newest, finalBlock: final.value.number }
 }
 
 /** The newest block that has `depthBlocks` blocks counted from it, or −1. */

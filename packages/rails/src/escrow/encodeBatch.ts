@@ -6,7 +6,7 @@ import {
   isCanonicalSignature,
   type Voucher,
 } from '@orien/protocol'
-import { type Address, encodeFunctionData, type Hex, slice, toHex } from 'viem'
+import { type Address, decodeFunctionData, encodeFunctionData, type Hex, slice, toHex } from 'viem'
 import type { ContractCall } from './contractCall.ts'
 
 /**
@@ -32,6 +32,13 @@ export function encodeBatch(escrow: Address, kind: BatchKind, batches: readonly 
   const args = [batches.map(providerBatch)] as const
   const functionName = kind === 'ClaimBatch' ? 'claimBatch' : 'closeBatch'
   return { to: escrow, data: encodeFunctionData({ abi: orienEscrowAbi, functionName, args }) }
+}
+
+/** The channels of an encoded batch, in the order in which the escrow answers for them; none of another call. */
+export function channelsOfBatch(data: Hex): Hex[] {
+  const { functionName, args } = decodeFunctionData({ abi: orienEscrowAbi, data })
+  if (functionName !== 'closeBatch' && functionName !== 'claimBatch') return []
+  return args[0].flatMap(({ claims }) => claims.map(({ channelId }) => channelId))
 }
 
 /**

@@ -13,3 +13,13 @@ export async function readNonces(client: ChainClient, address: Address): Promise
   if (pending.status === 'unreachable') return pending
   return { status: 'read', mined: mined.value, pending: pending.value }
 }
+
+/** How many transactions of an account there were in a block: each of its nonces below that is spent for good once the block is final. */
+export async function readNonceAt(
+  client: ChainClient,
+  address: Address,
+  blockNumber: bigint,
+): Promise<{ status: 'read'; count: number } | Unreachable> {
+  const answer = await askValue(client.getTransactionCount({ address, blockNumber }))
+  return answer.status === 'unreachable' ? answer : { status: 'read', count: answer.value }
+}

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Hex } from 'viem'
+import { type Hex, parseTransaction } from 'viem'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { chains, otherChain } from '../chain/chains.ts'
 import { connectChain } from '../chain/connect.ts'
@@ -12,6 +12,7 @@ import { raiseFees, readFees } from './readFees.ts'
 import { readNonces } from './readNonces.ts'
 import { readTransaction } from './readTransaction.ts'
 import { type Signer, signerFromPrivateKey } from './signer.ts'
+import { priceOf, signReplacement } from './signReplacement.ts'
 
 let world: World
 let signer: Signer
@@ -98,7 +99,8 @@ describe('with mining off', () => {
     await broadcast(world.client, first.raw)
     const same = await sign(0, { data: '0x01' })
     expect(await broadcast(world.client, same.raw)).toMatchObject({ status: 'underpriced' })
-    const raised = await sign(0, { data: '0x01', ...raiseFees(localFees, localFees) })
+    const fees = raiseFees(localFees, localFees, chains.local.feeCapWei)
+    const raised = await sign(0, { data: '0x01', ...fees })
     expect(await broadcast(world.client, raised.raw)).toMatchObject({ status: 'accepted' })
     await world.node.mine({ blocks: 1 })
     await world.mined(raised.hash)
@@ -177,8 +179,46 @@ describe('fees', () => {
 
   test('of a replacement follow the market when it has risen further', () => {
     const market = { maxFeePerGas: 1_000n, maxPriorityFeePerGas: 5n }
-    const raised = raiseFees({ maxFeePerGas: 100n, maxPriorityFeePerGas: 40n }, market)
+    const raised = raiseFees({ maxFeePerGas: 100n, maxPriorityFeePerGas: 40n }, market, 2_000n)
     expect(raised).toEqual({ maxFeePerGas: 1_000n, maxPriorityFeePerGas: 46n })
+  })
+
+  test('of a replacement rise by an eighth at least, up to the cap and never above it', () => {
+    const low = { maxFeePerGas: 1n, maxPriorityFeePerGas: 1n }
+    let fees = { maxFeePerGas: 1_000n, maxPriorityFeePerGas: 900n }
+    const path = [fees]
+    for (let next = raiseFees(fees, low, 2_000n); next; next = raiseFees(fees, low, 2_000n)) {
+      fees = next
+      path.push(fees)
+    }
+    expect(path.map(({ maxFeePerGas }) => maxFeePerGas)).toEqual([1000n, 1126n, 1267n, 1426n, 1605n, 1806n])
+    for (const { maxFeePerGas, maxPriorityFeePerGas } of path)
+      expect(maxPriorityFeePerGas).toBeLessThanOrEqual(maxFeePerGas)
+    expect(raiseFees(low, { maxFeePerGas: 9_000n, maxPriorityFeePerGas: 9_000n }, 2_000n)).toEqual({
+      maxFeePerGas: 2_000n,
+      maxPriorityFeePerGas: 2_000n,
+    })
+  })
+
+  test('of the market are cut at the cap', async () => {
+    const capped = await readFees(world.client, { fees: { kind: 'market' }, feeCapWei: 5n })
+    expect(capped).toEqual({ status: 'read', maxFeePerGas: 5n, maxPriorityFeePerGas: 5n })
+  })
+
+  test('are all that a replacement changes: nonce, target, data, value and gas stay', async () => {
+    const first = await sign(7, { data: '0xabcd', valueWei: 3n })
+    const fees = { maxFeePerGas: 2n ** 40n, maxPriorityFeePerGas: 2n ** 30n }
+    const { raw } = await signReplacement(signer, first.raw, fees)
+    const of = (bytes: Hex) => {
+      const { r, s, v, yParity, ...plan } = parseTransaction(bytes as `0x02${string}`) as Record<
+        string,
+        unknown
+      >
+      return plan
+    }
+    expect(of(raw)).toEqual({ ...of(first.raw), ...fees })
+    expect(priceOf(raw)).toEqual({ ...fees, nonce: 7, gas: 50_000n })
+    expect((await sign(7, { data: '0xabcd', valueWei: 3n, ...fees })).raw).toBe(raw)
   })
 })
 
