@@ -1,6 +1,7 @@
-import { OrienError } from '@orien/protocol'
+import { LIMITS, OrienError } from '@orien/protocol'
 import { rpcUrls } from '@orien/rails'
 import { z } from 'zod'
+import { RELAY_LIMITS, type RelayLimits } from './relayer/limits.ts'
 
 /** Where the coordinator's files are, what it listens on and how it behaves. */
 export type Config = {
@@ -20,6 +21,8 @@ export type Config = {
   leaseMs: number
   /** Silence after which a provider counts as gone, and agents get their money back; a minute and a half when absent. */
   providerGoneMs?: number | undefined
+  /** How much gas is lent; none is bounded where null. When absent, as `RELAY_LIMITS` says on a chain whose gas is worth something. */
+  relayLimits?: RelayLimits | null | undefined
   /** How often the sweeps run. */
   sweepEveryMs: number
   logLevel: string
@@ -45,6 +48,8 @@ const environment = z.object({
       error: 'must be finalized, or a number of blocks from 1 to 10000',
     })
     .optional(),
+  /** What one unit of gas may cost at most. */
+  ORIEN_MAX_FEE_GWEI: z.coerce.number().int().min(1).max(1_000_000).optional(),
   ORIEN_NATIVE_DECIMALS: z.coerce.number().int().min(0).max(36).optional(),
   /** One or several, with commas between them. */
   ORIEN_RPC_URL: z
@@ -54,6 +59,10 @@ const environment = z.object({
       'must be URLs',
     )
     .optional(),
+  ORIEN_RELAY_PAYER_GAS: z.coerce.bigint().min(0n).optional(),
+  ORIEN_RELAY_NEWCOMERS_GAS: z.coerce.bigint().min(0n).optional(),
+  ORIEN_RELAY_SELF_PAYING_MICROS: z.coerce.bigint().min(1n).optional(),
+  ORIEN_MINIMUM_DEPOSIT_MICROS: z.coerce.bigint().min(LIMITS.minimumDepositMicros).optional(),
   OTEL_EXPORTER_OTLP_ENDPOINT: z.url().optional(),
 })
 
@@ -74,4 +83,17 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     `The environment is not usable: ${issues[0]?.path} ${issues[0]?.message}`,
     { issues },
   )
+}
+
+/** How much gas is lent, by the environment; undefined where it says nothing. */
+export function relayLimitsOf(environment: Environment): RelayLimits | undefined {
+  const {
+    ORIEN_RELAY_PAYER_GAS: payerDailyGas,
+    ORIEN_RELAY_NEWCOMERS_GAS: newcomersDailyGas,
+    ORIEN_RELAY_SELF_PAYING_MICROS: selfPayingMicros,
+    ORIEN_MINIMUM_DEPOSIT_MICROS: minimumDepositMicros,
+  } = environment
+  const told = { payerDailyGas, newcomersDailyGas, selfPayingMicros, minimumDepositMicros }
+  const set = Object.entries(told).filter(([, value]) => value !== undefined)
+  return set.length === 0 ? undefined : { ...RELAY_LIMITS, ...Object.fromEntries(set) }
 }

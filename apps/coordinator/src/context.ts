@@ -25,6 +25,8 @@ export type ChainTerms = {
   tokenVersion: string
   closeGraceMs: number
   rpcUrl: string
+  /** A deposit below this is not relayed here; the protocol's own least where absent. */
+  minimumDepositMicros?: bigint
 }
 
 /** What a node tells about itself while it is connected; gone with its connection. */

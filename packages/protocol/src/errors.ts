@@ -203,6 +203,12 @@ export const ERRORS = {
     true,
   ),
   rate_limited: row(429, 'Too many requests', 'Wait for the time in Retry-After.', true),
+  // Not called retryable: clients repeat those within seconds.
+  relay_limit_reached: row(
+    429,
+    'No more is relayed for this wallet today',
+    'Wait until `resetsAt`. Sessions that spend something count as nothing.',
+  ),
   coordinator_unreachable: row(
     503,
     'The coordinator cannot be reached',

@@ -2,6 +2,7 @@ import { type DepositAuthorization, type Hex, LIMITS, OrienError, transferDigest
 import { encodeTransferWithAuthorization } from '@orien/rails'
 import type { Caller, Context } from '../context.ts'
 import type { Unit } from '../db/executor.ts'
+import { requireAllowance } from '../relayer/allowance.ts'
 import { recoverSigner } from '../signatures.ts'
 import { lockAgent, selectBalance } from './store.ts'
 
@@ -12,7 +13,7 @@ type Asked = { additionalMicros: bigint; topUpSalt: Hex; deposit: DepositAuthori
  * on the chain and not before.
  *
  * @throws OrienError `deposit_refused`, `signature_invalid`, `custodial_cap_exceeded`, `insufficient_funds`,
- *   `chain_unavailable`
+ *   `relay_limit_reached`, `chain_unavailable`
  */
 export async function depositToBalance(
   ctx: Context,
@@ -42,7 +43,9 @@ export async function depositToBalance(
     throw new OrienError('custodial_cap_exceeded', undefined, facts)
   }
   const { agentId } = caller
-  const planned = { kind: 'custody_deposit' as const, reference: `${from} ${deposit.nonce}`, agentId }
+  const reference = `${from} ${deposit.nonce}`
+  await requireAllowance(ctx, unit, { what: 'transfer', reference, payer: agentId })
+  const planned = { kind: 'custody_deposit' as const, reference, agentId }
   await ctx.outbox.plan(unit, { ...planned, amountMicros: additionalMicros, ...call, detail: {} })
 }
 

@@ -2,6 +2,7 @@ import { type Hex, micros, OrienError, transferDigest } from '@orien/protocol'
 import { encodeTransferWithAuthorization } from '@orien/rails'
 import type { Caller, Context } from '../context.ts'
 import type { Unit } from '../db/executor.ts'
+import { requireAllowance } from '../relayer/allowance.ts'
 import { lockAgent, moveBalance, selectBalance, selectUnpaid } from './store.ts'
 
 /** The last second that a Unix time of JavaScript's integers names: a payout never expires, see below. */
@@ -12,7 +13,7 @@ const NEVER = 253_402_300_799
  * it is sent, and whoever sends it, the token moves the money once. It never expires and is never signed anew, so money
  * that is on its way cannot go back into the balance and be paid twice.
  *
- * @throws OrienError `insufficient_funds`
+ * @throws OrienError `insufficient_funds`, `relay_limit_reached`
  */
 export async function withdrawBalance(
   ctx: Context,
@@ -29,6 +30,7 @@ export async function withdrawBalance(
     throw new OrienError('insufficient_funds', 'The balance does not hold that much', facts)
   }
   const nonce = ctx.random.word() as Hex
+  await requireAllowance(ctx, unit, { what: 'transfer', reference: nonce, payer: agentId })
   await moveBalance(unit.tx, { move: 'custody_withdraw', agentId, amountMicros: amount, reference: nonce })
   const { chainId, token, tokenName, tokenVersion } = ctx.chain
   const parties = { from: ctx.custody.address, to: caller.wallet }

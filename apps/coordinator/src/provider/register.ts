@@ -11,6 +11,7 @@ import {
 import { encodeSetOperatorWithAuthorization } from '@orien/rails'
 import type { Context } from '../context.ts'
 import type { Unit } from '../db/executor.ts'
+import { requireAllowance } from '../relayer/allowance.ts'
 import { recoverSigner } from '../signatures.ts'
 import { lockProvider, type ProviderRow, upsertProvider } from './store.ts'
 import { viewProvider } from './view.ts'
@@ -21,7 +22,7 @@ type Body = OperationInput<typeof operation>['body']
  * Registers a provider by its owner's signature, and plans the relayed permission for its operator key. A repeated
  * registration renews; an older one, or one by another wallet, changes nothing.
  *
- * @throws OrienError `signature_invalid`, `registration_conflict`, `chain_unavailable`
+ * @throws OrienError `signature_invalid`, `registration_conflict`, `relay_limit_reached`, `chain_unavailable`
  */
 export async function registerProvider(ctx: Context, body: Body): Promise<ProviderView> {
   const { registration, signature } = body
@@ -71,9 +72,11 @@ async function planOperator(ctx: Context, unit: Unit, body: Body): Promise<void>
     nonce: BigInt(operatorAuthorization.nonce),
     deadline: operatorAuthorization.deadline,
   }
+  const reference = `${registration.providerId}:${registration.operator}:${operatorAuthorization.nonce}`
+  await requireAllowance(ctx, unit, { what: 'operator', reference, payer: registration.payout })
   await ctx.outbox.plan(unit, {
     kind: 'set_operator',
-    reference: `${registration.providerId}:${registration.operator}:${operatorAuthorization.nonce}`,
+    reference,
     providerId: registration.providerId,
     amountMicros: 0n,
     ...encodeSetOperatorWithAuthorization(ctx.chain.escrow, terms, operatorAuthorization.signature),

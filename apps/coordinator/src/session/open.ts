@@ -54,6 +54,7 @@ export async function openSession(
   if (body.custodial && body.stepMicros !== undefined)
     throw new OrienError('validation_failed', 'Steps are for sessions whose agent signs for them')
   requireLongSteps(body.stepMicros, provider.rateMicrosPerMinute)
+  requireWorthwhile(ctx, body.budgetMicros)
   if (caller.kind === 'key' && !(await spendFromKey(unit.tx, caller.credentialId, body.budgetMicros))) {
     throw new OrienError('spend_cap_exceeded', 'The budget would pass the spend cap of this key')
   }
@@ -101,4 +102,12 @@ function requireLongSteps(stepMicros: UsdcMicros | undefined, rate: bigint): voi
   if (stepMicros === undefined || deadlineMs(stepMicros, micros(rate)) >= LIMITS.minimumStepMs) return
   const issues = [{ path: 'stepMicros', message: `must buy at least ${LIMITS.minimumStepMs} ms` }]
   throw new OrienError('validation_failed', 'The step is too small for the rate', { issues })
+}
+
+/** @throws OrienError `validation_failed` for a deposit whose relaying would cost more than it buys */
+function requireWorthwhile(ctx: Context, budgetMicros: UsdcMicros): void {
+  const minimum = ctx.chain.minimumDepositMicros ?? 0n
+  if (budgetMicros >= minimum) return
+  const issues = [{ path: 'budgetMicros', message: `must be at least ${minimum}` }]
+  throw new OrienError('validation_failed', 'The budget is too small to be deposited here', { issues })
 }

@@ -1,6 +1,7 @@
-import { channelId, type DepositAuthorization, micros, OrienError } from '@orien/protocol'
+import { channelId, type DepositAuthorization, type Hex, micros, OrienError } from '@orien/protocol'
 import { encodeOpenWithAuthorization } from '@orien/rails'
 import type { Context } from '../context.ts'
+import { requireAllowance } from '../relayer/allowance.ts'
 import { lockSession, type SessionRow, updateSession } from './store.ts'
 import { channelOf } from './view.ts'
 
@@ -11,24 +12,34 @@ function storedDeposit(row: SessionRow): DepositAuthorization {
 }
 
 /**
- * Tries the deposit out before anything depends on it.
+ * Tries the deposit out before anything depends on it, and sets gas aside for it.
  *
- * @throws OrienError `insufficient_funds`, `deposit_refused`, `chain_unavailable`
+ * @throws OrienError `insufficient_funds`, `deposit_refused`, `relay_limit_reached`, `chain_unavailable`
  */
 export async function tryDeposit(ctx: Context, row: SessionRow): Promise<void> {
   const terms = channelOf(row, ctx.chain)
   if (!terms) return
   const deposit = storedDeposit(row)
-  const balance = await ctx.rail.balanceOf(terms.payer)
-  if (balance < deposit.valueMicros) {
-    const facts = { balanceMicros: balance.toString(), requiredMicros: deposit.valueMicros.toString() }
-    throw new OrienError('insufficient_funds', 'The wallet holds less USDC than the deposit', facts)
-  }
   const trial = await ctx.rail.simulate(encodeOpenWithAuthorization(terms, deposit))
-  // A concurrent execute of this session may have relayed it since; then there is nothing left to try.
-  if (!trial.ok && trial.error !== 'ChannelAlreadyExists') {
-    throw new OrienError('deposit_refused', `The deposit would fail: ${trial.error}`)
-  }
+  // Somebody may have sent it since: a concurrent execute of this session, or the payer itself.
+  const isThere = !trial.ok && trial.error === 'ChannelAlreadyExists'
+  if (!trial.ok && !isThere) await refuseDeposit(ctx, deposit, terms.payer, trial.error)
+  // One custody wallet pays for many agents.
+  const payer = row.isCustodial ? row.agentId : terms.payer
+  const relay = { what: 'session' as const, reference: row.id, sessionId: row.id, payer }
+  if (ctx.config.relayLimits) await ctx.db.write((unit) => requireAllowance(ctx, unit, relay))
+}
+
+async function refuseDeposit(
+  ctx: Context,
+  { valueMicros }: DepositAuthorization,
+  payer: Hex,
+  error: string,
+): Promise<never> {
+  const balance = await ctx.rail.balanceOf(payer)
+  if (balance >= valueMicros) throw new OrienError('deposit_refused', `The deposit would fail: ${error}`)
+  const facts = { balanceMicros: balance.toString(), requiredMicros: valueMicros.toString() }
+  throw new OrienError('insufficient_funds', 'The wallet holds less USDC than the deposit', facts)
 }
 
 /** Relays the deposit, once, now that work depends on it. */

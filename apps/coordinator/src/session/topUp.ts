@@ -9,6 +9,7 @@ import {
 import { encodeTopUpWithAuthorization } from '@orien/rails'
 import type { Caller, Context } from '../context.ts'
 import type { Unit } from '../db/executor.ts'
+import { requireAllowance } from '../relayer/allowance.ts'
 import { lockedSessionRow } from './read.ts'
 import { checkDepositSignature } from './start.ts'
 import { viewSession } from './view.ts'
@@ -17,7 +18,8 @@ import { viewSession } from './view.ts'
 export type TopUp = { additionalMicros: UsdcMicros; topUpSalt: Hex; deposit: DepositAuthorization }
 
 /**
- * @throws OrienError `session_not_active` unless the channel is open, `deposit_refused`, `signature_invalid`
+ * @throws OrienError `session_not_active` unless the channel is open, `deposit_refused`, `signature_invalid`,
+ *   `relay_limit_reached`
  */
 export async function topUpSession(
   ctx: Context,
@@ -33,19 +35,30 @@ export async function topUpSession(
   const { additionalMicros, topUpSalt, deposit } = topUp
   if (deposit.valueMicros !== additionalMicros)
     throw new OrienError('deposit_refused', 'The deposit must be the additional amount')
+  requireWorthwhile(ctx, additionalMicros)
   const payer = row.payer as Hex
   if (deposit.nonce !== topUpNonce(row.channelId as Hex, additionalMicros, payer, topUpSalt)) {
     throw new OrienError('deposit_refused', 'The nonce must follow from channel, amount and salt')
   }
   checkDepositSignature(ctx, payer, deposit)
+  const { nonce: reference } = deposit
+  await requireAllowance(ctx, unit, { what: 'topUp', reference, payer, sessionId: row.id })
   const channel = { channelId: row.channelId as Hex, from: payer, topUpSalt }
   await ctx.outbox.plan(unit, {
     kind: 'top_up',
-    reference: deposit.nonce,
+    reference,
     sessionId: row.id,
     amountMicros: additionalMicros,
     ...encodeTopUpWithAuthorization(ctx.chain.escrow, channel, deposit),
     detail: {},
   })
   return viewSession(row, ctx.chain)
+}
+
+/** Gas of a payment that is smaller than what it costs. */
+function requireWorthwhile(ctx: Context, amount: UsdcMicros): void {
+  const minimum = ctx.chain.minimumDepositMicros ?? 0n
+  if (amount >= minimum) return
+  const facts = { minimumDepositMicros: minimum.toString() }
+  throw new OrienError('deposit_refused', `A top-up is at least ${minimum} micro-USDC here`, facts)
 }

@@ -38,7 +38,7 @@ function paymentOf(row: SessionRow, chain: ChainTerms): PaymentTerms {
     closeGraceMs,
     payee: row.payee as Hex,
     salt: row.salt as Hex,
-    minimumDepositMicros: micros(LIMITS.minimumDepositMicros),
+    minimumDepositMicros: micros(chain.minimumDepositMicros ?? LIMITS.minimumDepositMicros),
   }
 }
 

@@ -15,9 +15,11 @@ Environment:
   ORIEN_CHAIN_ID          of an evm chain, and ORIEN_CHAIN_NAME for people
   ORIEN_FINALITY          of an evm chain: finalized (default), or a number of blocks
   ORIEN_NATIVE_DECIMALS   of an evm chain's coin, 18 unless told
+  ORIEN_MAX_FEE_GWEI      what a unit of gas may cost at most: 500 on Arc, 200 elsewhere
   ORIEN_ESCROW            the escrow contract, where none was deployed: orien chain deploy
   ORIEN_TOKEN             its USDC, where the chain's own is not meant
   ORIEN_RELAYER_KEY_FILE  the wallet that pays gas, on a chain that is not local
+  ORIEN_RELAY_PAYER_GAS   gas that is lent to one wallet a day; ORIEN_RELAY_NEWCOMERS_GAS to all new ones
   ORIEN_ENV               development (default) or production
   ORIEN_LOG_LEVEL         of the log files in the data directory`
 

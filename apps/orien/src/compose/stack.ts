@@ -1,5 +1,11 @@
 import { mkdir, rm } from 'node:fs/promises'
-import { type Coordinator, lockDataDir, readEnvironment, startCoordinator } from '@orien/coordinator'
+import {
+  type Coordinator,
+  lockDataDir,
+  readEnvironment,
+  relayLimitsOf,
+  startCoordinator,
+} from '@orien/coordinator'
 import { OrienError, type ProviderView } from '@orien/protocol'
 import { type Clock, systemClock } from '../clock.ts'
 import { VERSION } from '../commands/version.ts'
@@ -128,6 +134,7 @@ async function serve(
       publicHosts: environment.ORIEN_PUBLIC_HOSTS,
       requestsPerMinute: environment.ORIEN_REQUESTS_PER_MINUTE,
       leaseMs: LEASE_MS,
+      relayLimits: relayLimitsOf(environment),
       sweepEveryMs: SWEEP_EVERY_MS,
       logLevel: environment.ORIEN_LOG_LEVEL,
       tracesEndpoint: environment.OTEL_EXPORTER_OTLP_ENDPOINT,

@@ -37,6 +37,7 @@ export const execute = operation({
     'voucher_invalid',
     'insufficient_funds',
     'deposit_refused',
+    'relay_limit_reached',
     'provider_offline',
     'provider_closed',
     'payer_blocked',

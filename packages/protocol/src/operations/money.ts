@@ -131,6 +131,7 @@ export const pay = operation({
     'unsupported_operation',
     'session_not_active',
     'deposit_refused',
+    'relay_limit_reached',
     'signature_invalid',
     'insufficient_funds',
     'custodial_cap_exceeded',

@@ -55,7 +55,7 @@ export const registerProvider = operation({
     operatorAuthorization: operatorAuthorization.optional(),
   }),
   output: providerView,
-  errors: ['signature_invalid', 'registration_conflict', 'chain_unavailable'],
+  errors: ['signature_invalid', 'registration_conflict', 'relay_limit_reached', 'chain_unavailable'],
 })
 
 /** `GET /api/providers/:id` */

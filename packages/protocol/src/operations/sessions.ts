@@ -122,6 +122,7 @@ export const actOnSession = operation({
     'provider_full',
     'payer_blocked',
     'deposit_refused',
+    'relay_limit_reached',
     'insufficient_funds',
     'voucher_invalid',
     'signature_invalid',
