@@ -11,6 +11,8 @@ const CHOSEN = [
   'kill -9 coordinator at pg > commit of move to signed #1',
   'message refuse at coordinator eth_sendRawTransaction > #1',
   'kill -9 node at node > receipt #2',
+  'three sessions: kill -9 coordinator at pg < commit of move to signed #1',
+  'three sessions: fee spike at pg < commit of plan #1',
 ]
 
 let world: World

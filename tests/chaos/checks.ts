@@ -3,9 +3,11 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { auditLedger, createPool } from '@orien/coordinator'
-import { type ExecutionView, getExecution, type SessionView } from '@orien/protocol'
+import { type ExecutionView, getExecution, type Hex, type SessionView } from '@orien/protocol'
+import { chains, connectChain, readBalance } from '@orien/rails'
 import { verifyBillText } from '@orien/sdk'
-import type { Agent } from './agent.ts'
+import { type Agent, DEPOSITS_MICROS } from './agent.ts'
+import type { Story } from './stories.ts'
 import { until } from './until.ts'
 import type { World } from './world.ts'
 
@@ -13,13 +15,19 @@ const run = promisify(execFile)
 const orienMain = fileURLToPath(new URL('../../apps/orien/src/main.ts', import.meta.url))
 
 /** Everything that has to hold once a round has come to rest. @returns what does not */
-export async function findFaults(world: World, agent: Agent): Promise<string[]> {
+export async function findFaults(
+  world: World,
+  agent: Agent,
+  story: Story = 'one session',
+): Promise<string[]> {
   const view = await settledView(agent)
   const found = await Promise.all([
     booksBalance(world),
     answersKept(agent),
     chargedOnce(world, agent, view),
-    billVerified(world, agent, view),
+    // A provider that never claimed is not paid: its bill and the chain differ, and the agent has everything back.
+    story === 'provider gone' ? wholeRefund(world, agent, view) : billVerified(world, agent, view),
+    paidOnce(world, agent, view),
     nothingHeld(world),
     nothingLeft(world, view),
   ])
@@ -119,6 +127,28 @@ async function billVerified(
   const session = await orien.session(acknowledged.sessionId)
   const { verdict, failure } = await verifyBillText(await session.bill(), { rpcUrl: world.chain.rpcUrl })
   return verdict === 'verified' ? [] : [`the bill is ${verdict}: ${JSON.stringify(failure)}`]
+}
+
+async function wholeRefund(world: World, { account }: Agent, view: SessionView | null): Promise<string[]> {
+  const claimed = view?.settlement?.claimMicros
+  const held = await balanceOf(world, account.address)
+  return [
+    ...(claimed === 0n ? [] : [`a provider that was gone has claimed ${claimed}`]),
+    ...(held === DEPOSITS_MICROS ? [] : [`the agent has ${held} of ${DEPOSITS_MICROS}`]),
+  ]
+}
+
+/** What the wallet has now is what it had, less what its session was settled at: on the chain itself, to the unit. */
+async function paidOnce(world: World, { account }: Agent, view: SessionView | null): Promise<string[]> {
+  if (view?.status !== 'settled' || !view.settlement) return []
+  const expected = DEPOSITS_MICROS - view.settlement.claimMicros
+  const held = await balanceOf(world, account.address)
+  return held === expected ? [] : [`the wallet holds ${held} and should hold ${expected}`]
+}
+
+async function balanceOf({ chain }: World, account: Hex): Promise<bigint | null> {
+  const reading = await readBalance(connectChain(chains.local, chain.rpcUrl), chain.usdc, account)
+  return reading.status === 'read' ? reading.micros : null
 }
 
 async function nothingHeld(world: World): Promise<string[]> {

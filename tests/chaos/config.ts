@@ -7,6 +7,8 @@ export type Config = {
   point: number | null
   /** So many points, in the seed's order; all by default. */
   rounds: number | null
+  /** Only points in whose names this is. */
+  only: string
   list: boolean
 }
 
@@ -18,6 +20,7 @@ export function readConfig(args: readonly string[] = process.argv.slice(2)): Con
       seed: { type: 'string' },
       point: { type: 'string' },
       rounds: { type: 'string' },
+      only: { type: 'string' },
       list: { type: 'boolean' },
     },
   })
@@ -26,6 +29,7 @@ export function readConfig(args: readonly string[] = process.argv.slice(2)): Con
     seed: whole(values.seed) ?? 1,
     point: whole(values.point),
     rounds: whole(values.rounds),
+    only: values.only ?? '',
     list: values.list ?? false,
   }
 }

@@ -1,3 +1,4 @@
+import type { Story } from './stories.ts'
 import type { Verdict } from './tap.ts'
 import type { Setting, Victim, World } from './world.ts'
 
@@ -10,6 +11,10 @@ export type Fault =
   | { kind: 'reorg'; depth: number; isKilled: boolean }
   /** The chain's node forgets what is not mined. */
   | { kind: 'forget' }
+  /** Nobody reaches the chain's node, for a while. */
+  | { kind: 'rpc down' }
+  /** Blocks cost nine times what is offered at first, and come down from there. */
+  | { kind: 'fee spike' }
   /** No byte more can be written, for a while. */
   | { kind: 'full disk'; of: 'postgres' | 'node' }
 
@@ -23,15 +28,20 @@ export const nameOfFault = (fault: Fault): string => {
       return `reorg of ${fault.depth}${fault.isKilled ? ' and kill -9 coordinator' : ''}`
     case 'forget':
       return 'pool forgotten'
+    case 'rpc down':
+    case 'fee spike':
+      return fault.kind
     case 'full disk':
       return `full disk of ${fault.of}`
   }
 }
 
 /** The kind of world in which it can happen. */
-export function settingOf(fault: Fault): Setting {
+export function settingOf({ fault, story }: { fault: Fault; story?: Story }): Setting {
   if (fault.kind === 'full disk') return 'small disks'
-  return fault.kind === 'reorg' || fault.kind === 'forget' ? 'unsteady chain' : 'plain'
+  const isUnsteady = fault.kind === 'reorg' || fault.kind === 'forget'
+  if (story === 'provider gone') return isUnsteady ? 'impatient, unsteady chain' : 'impatient'
+  return isUnsteady ? 'unsteady chain' : 'plain'
 }
 
 /** Does it, and says what becomes of the message at which it was done. */
@@ -49,6 +59,12 @@ export async function strike(world: World, site: string, fault: Fault): Promise<
       return 'cut'
     case 'forget':
       await world.unsteady?.dropPool()
+      return 'deliver'
+    case 'rpc down':
+      world.silenceRpc()
+      return 'deliver'
+    case 'fee spike':
+      await world.setBaseFee('900')
       return 'deliver'
     case 'full disk':
       world.fillDisk(fault.of)

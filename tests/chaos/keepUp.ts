@@ -6,6 +6,8 @@ import type { ManagedProcess } from '../harness/processes.ts'
 export type Keeper = {
   /** Something else that has to be brought back. */
   restore: (work: () => Promise<void>) => void
+  /** From now on a part that dies stays away until it is let go; it is not missed meanwhile. */
+  hold: (part: ManagedProcess) => () => void
   /** Resolves when all of it runs and is ready. */
   whole: () => Promise<void>
   stop: () => void
@@ -18,9 +20,11 @@ const BETWEEN_MS = 100
 export function keepUp(parts: Readonly<Record<string, ManagedProcess>>): Keeper {
   let isStopped = false
   const restoring = new Set<Promise<void>>()
+  const held = new Map<ManagedProcess, Promise<void>>()
   const watch = async (part: ManagedProcess): Promise<void> => {
     for (;;) {
       await part.gone()
+      await held.get(part)
       if (isStopped) return
       await track(bringBack(part))
     }
@@ -42,14 +46,23 @@ export function keepUp(parts: Readonly<Record<string, ManagedProcess>>): Keeper 
     return kept
   }
   for (const part of Object.values(parts)) void watch(part).catch(() => undefined)
+  const isMissing = (part: ManagedProcess) => !held.has(part) && !part.isRunning()
   return {
+    hold: (part) => {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      held.set(part, promise)
+      return () => {
+        held.delete(part)
+        resolve()
+      }
+    },
     restore: (work) => void track(work()),
     whole: async () => {
       do {
         await Promise.all(restoring)
         // A turn, for the watcher of a process that has just gone.
         await new Promise<void>((resolve) => setImmediate(resolve))
-      } while (restoring.size > 0 || Object.values(parts).some((part) => !part.isRunning()))
+      } while (restoring.size > 0 || Object.values(parts).some(isMissing))
     },
     stop: () => {
       isStopped = true

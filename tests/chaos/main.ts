@@ -1,7 +1,7 @@
 /**
  * Runs points of failure against the whole system in processes of its own.
  *
- *     npm run chaos -- [--seed N] [--point K] [--rounds N] [--list]
+ *     npm run chaos -- [--seed N] [--point K] [--rounds N] [--only WORDS] [--list]
  */
 import { shuffled } from './chance.ts'
 import { reconcile } from './checks.ts'
@@ -19,13 +19,14 @@ function verdictOf({ faults, hasStruck, isChainBroken }: Outcome): string {
 
 const config = readConfig()
 const numbered = allPoints().map((point, number) => ({ point, number }))
+const asked = numbered.filter(({ point }) => nameOfPoint(point).includes(config.only))
 const chosen =
   config.point === null
-    ? shuffled(numbered, config.seed).slice(0, config.rounds ?? numbered.length)
+    ? shuffled(asked, config.seed).slice(0, config.rounds ?? asked.length)
     : numbered.filter(({ number }) => number === config.point)
 
 if (config.list) {
-  for (const { point, number } of numbered) console.log(`${number}  ${nameOfPoint(point)}`)
+  for (const { point, number } of asked) console.log(`${number}  ${nameOfPoint(point)}`)
   process.exit(0)
 }
 
@@ -33,9 +34,9 @@ console.log(`${chosen.length} of ${numbered.length} points, seed ${config.seed}`
 const failed: { number: number; outcome: Outcome }[] = []
 let unreached = 0
 // Worlds of one kind after the other: starting one takes longer than a point.
-const settings = ['plain', 'unsteady chain', 'small disks'] as const
+const settings = ['plain', 'unsteady chain', 'small disks', 'impatient', 'impatient, unsteady chain'] as const
 const ordered = settings.flatMap((setting) =>
-  chosen.filter(({ point }) => settingOf(point.fault) === setting).map((one) => ({ ...one, setting })),
+  chosen.filter(({ point }) => settingOf(point) === setting).map((one) => ({ ...one, setting })),
 )
 const drift: string[] = []
 let [setting] = ordered.map((one) => one.setting)

@@ -1,9 +1,8 @@
 import type { Fault } from './faults.ts'
+import type { Point } from './point.ts'
+import { settlementPoints } from './settlementPoints.ts'
 import type { Verdict } from './tap.ts'
 import type { Victim } from './world.ts'
-
-/** One moment of a round at which one thing goes wrong: the `nth` passage of `site`. */
-export type Point = { site: string; nth: number; fault: Fault }
 
 type Sites = readonly (readonly [site: string, nths: readonly number[]])[]
 
@@ -148,5 +147,5 @@ export function allPoints(): Point[] {
   const special = [...UNSTEADY, ...FULL].flatMap(({ sites, faults }) =>
     sites.flatMap(([site, nths]) => nths.flatMap((nth) => faults.map((fault) => ({ site, nth, fault })))),
   )
-  return [...plain, ...special]
+  return [...plain, ...special, ...settlementPoints()]
 }

@@ -13,6 +13,9 @@ export type Place = {
   databaseUrl: string
   chainUrl: string
   profile: CoordinatorSettings['profile']
+  closeGraceSeconds: number
+  /** Silence after which a provider counts as gone; as in the product when absent. */
+  providerGoneMs?: number
 }
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
@@ -41,6 +44,8 @@ export function planCoordinator({
   databaseUrl,
   chainUrl,
   profile,
+  closeGraceSeconds,
+  providerGoneMs,
 }: Place): ManagedProcess {
   const settings: CoordinatorSettings = {
     config: {
@@ -54,11 +59,13 @@ export function planCoordinator({
       sweepEveryMs: 200,
       logLevel: 'info',
       version: 'chaos',
+      ...(providerGoneMs !== undefined && { providerGoneMs }),
     },
     databaseUrl: databaseUrl.replace(`:${ports.postgres}/`, `:${links.postgres.port}/`),
     rpcUrl: `http://127.0.0.1:${links.coordinatorRpc.port}`,
     directRpcUrl: chainUrl,
     profile,
+    closeGraceSeconds,
   }
   return manageProcess(() => ({
     name: 'coordinator',

@@ -8,4 +8,6 @@ export type CoordinatorSettings = {
   rpcUrl: string
   directRpcUrl: string
   profile: 'local' | 'local-reorg'
+  /** Of the escrow; as in the product when absent. */
+  closeGraceSeconds?: number
 }

@@ -4,7 +4,10 @@ import { join } from 'node:path'
 import { type Hex, type Id, micros } from '@orien/protocol'
 import { initNode, walletOwner } from '@orien/provider-node'
 import { attachLocalChain, type LocalChain, startLocalChain } from '@orien/rails'
+import { createTestClient, http, parseGwei } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
+import { foundry } from 'viem/chains'
+import { defaultCloseGraceSeconds } from '../../packages/contracts/src/index.ts'
 import { keepUp, killPostmaster } from './keepUp.ts'
 import { type Links, openLinks } from './links/links.ts'
 import { freePort } from './ports.ts'
@@ -18,9 +21,10 @@ export type Victim = 'coordinator' | 'node' | 'postgres' | 'supervisor' | 'chain
 
 /**
  * `unsteady chain`: blocks come by the clock, are final when they are eight deep, and may be replaced before that.
+ * `impatient`: a provider is gone after two seconds of silence, and the grace period is three.
  * `small disks`: PostgreSQL and the node have file systems of their own, which can be filled.
  */
-export type Setting = 'plain' | 'unsteady chain' | 'small disks'
+export type Setting = 'plain' | 'unsteady chain' | 'small disks' | 'impatient' | 'impatient, unsteady chain'
 
 /** The whole system as separate processes, with a link that can be struck between any two that talk. */
 export type World = {
@@ -38,12 +42,21 @@ export type World = {
   /** Resolves when everything that should run runs. */
   whole: () => Promise<void>
   unsteady: UnsteadyChain | null
+  /** Ends the node for good, until the answer is called. */
+  leaveNode: () => Promise<() => void>
+  /** Nobody reaches the chain's node, for a while. */
+  silenceRpc: () => void
+  /** Of the next block. */
+  setBaseFee: (gwei: string) => Promise<void>
   /** Freed again after a while. */
   fillDisk: (of: 'postgres' | 'node') => void
   stop: () => Promise<void>
 }
 
 const FULL_FOR_MS = 2_500
+const SILENT_FOR_MS = 2_500
+const GONE_MS = 2_000
+const SHORT_GRACE_SECONDS = 3
 
 /** 60 USDC a minute, so that a millisecond costs a round 1,000 micro-USDC. */
 const RATE_MICROS = 60_000_000n
@@ -73,18 +86,24 @@ export async function startWorld(setting: Setting = 'plain'): Promise<World> {
   const disks = setting === 'small disks' ? mountDisks(dir) : null
   const tap = createTap()
   const ports = { postgres: await freePort(), chain: await freePort(), coordinator: await freePort() }
-  const chain = await keepChain(ports.chain, join(dir, 'chain.json'))
+  const isImpatient = setting.startsWith('impatient')
+  const closeGraceSeconds = isImpatient ? SHORT_GRACE_SECONDS : Number(defaultCloseGraceSeconds)
+  const chain = await keepChain(ports.chain, join(dir, 'chain.json'), BigInt(closeGraceSeconds))
   const links = await openLinks(tap, ports)
   const supervisor = planSupervisor(dir, ports.postgres)
   const ready = JSON.parse((await supervisor.start()).slice('ready '.length)) as { url: string }
-  const profile = setting === 'unsteady chain' ? ('local-reorg' as const) : ('local' as const)
-  const place = { dir, ports, links, databaseUrl: ready.url, chainUrl: chain.present.rpcUrl, profile }
+  const isUnsteady = setting.endsWith('unsteady chain')
+  const place = {
+    ...{ dir, ports, links, databaseUrl: ready.url, chainUrl: chain.present.rpcUrl, closeGraceSeconds },
+    profile: isUnsteady ? ('local-reorg' as const) : ('local' as const),
+    ...(isImpatient && { providerGoneMs: GONE_MS }),
+  }
   const coordinator = planCoordinator(place)
   const providerId = await makeNode(join(dir, 'node'), chain.present, links)
   const node = planNode(place)
   await coordinator.start()
   await node.start()
-  const unsteady = setting === 'unsteady chain' ? await makeUnsteady(chain.present.rpcUrl) : null
+  const unsteady = isUnsteady ? await makeUnsteady(chain.present.rpcUrl) : null
   const keeper = keepUp({ coordinator, node, supervisor })
   const killOne = async (victim: Victim): Promise<void> => {
     if (victim === 'postgres') return killPostmaster(join(dir, 'postgres'))
@@ -98,9 +117,11 @@ export async function startWorld(setting: Setting = 'plain'): Promise<World> {
     nodeDir: join(dir, 'node'),
     kill: async (...victims) => void (await Promise.all(victims.map(killOne))),
     unsteady,
-    fillDisk: (of) => {
-      disks?.[of].fill()
-      setTimeout(() => disks?.[of].free(), FULL_FOR_MS)
+    ...mishaps({ links, disks, rpcUrl: chain.present.rpcUrl }),
+    leaveNode: async () => {
+      const letGo = keeper.hold(node)
+      await node.end('SIGKILL')
+      return letGo
     },
     stop: async () => {
       keeper.stop()
@@ -113,22 +134,45 @@ export async function startWorld(setting: Setting = 'plain'): Promise<World> {
   }
 }
 
+type Disks = ReturnType<typeof mountDisks> | null
+
+/** What goes wrong for a while without anybody being killed. */
+function mishaps({ links, disks, rpcUrl }: { links: Links; disks: Disks; rpcUrl: string }) {
+  return {
+    silenceRpc: () => {
+      links.rpc.setDown(true)
+      setTimeout(() => links.rpc.setDown(false), SILENT_FOR_MS)
+    },
+    setBaseFee: (gwei: string) => setBaseFee(rpcUrl, gwei),
+    fillDisk: (of: 'postgres' | 'node') => {
+      disks?.[of].fill()
+      setTimeout(() => disks?.[of].free(), FULL_FOR_MS)
+    },
+  }
+}
+
 const mountDisks = (dir: string) => ({
   postgres: mountSmallDisk(join(dir, 'postgres'), 128),
   node: mountSmallDisk(join(dir, 'node'), 48),
 })
 
 /** What a chain has told anybody it keeps: anvil writes its state only when it is asked to end. */
-async function keepChain(port: number, statePath: string) {
-  const start = () => startLocalChain({ port, statePath })
+async function keepChain(port: number, statePath: string, closeGraceSeconds: bigint) {
+  const start = () => startLocalChain({ port, statePath, closeGraceSeconds })
   let anvil = await start()
   return {
-    present: await attachLocalChain(anvil.rpcUrl),
+    present: await attachLocalChain(anvil.rpcUrl, closeGraceSeconds),
     end: () => anvil.stop(),
     begin: async () => {
       anvil = await start()
     },
   }
+}
+
+async function setBaseFee(rpcUrl: string, gwei: string): Promise<void> {
+  const node = createTestClient({ mode: 'anvil', chain: foundry, transport: http(rpcUrl) })
+  await node.setNextBlockBaseFeePerGas({ baseFeePerGas: parseGwei(gwei) })
+  await node.mine({ blocks: 1 })
 }
 
 async function makeNode(dataDir: string, chain: LocalChain, links: Links): Promise<Id<'provider'>> {

@@ -14,6 +14,8 @@ export type HttpLinkOptions = {
   nameOf: (request: { method: string; path: string; body: Buffer }) => string | null
   /** The answer of a server that is there and cannot serve. */
   refusal?: string
+  /** While it says so nobody gets through, counted or not. */
+  isDown?: () => boolean
   onUpgrade?: (request: IncomingMessage, socket: Socket, head: Buffer) => void
 }
 
@@ -39,7 +41,8 @@ async function carry(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ): Promise<void> {
-  const { tap, nameOf } = options
+  const { tap, nameOf, isDown } = options
+  if (isDown?.()) return void outgoing.destroy()
   const body = await buffer(incoming)
   const { method = 'GET', url: path = '/' } = incoming
   const name = nameOf({ method, path, body })

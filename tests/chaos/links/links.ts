@@ -13,9 +13,18 @@ const REFUSAL = JSON.stringify({ jsonrpc: '2.0', id: 1, error: { code: -32603, m
 
 /** One between any two processes that talk, and one for hooks. */
 export async function openLinks(tap: Tap, { postgres, chain, coordinator }: Ports) {
+  let isRpcDown = false
+  const isDown = () => isRpcDown
   const question = (who: 'coordinator' | 'watcher') =>
-    openHttpLink({ tap, upstreamPort: chain, nameOf: nameOfQuestion(who), refusal: REFUSAL })
+    openHttpLink({ tap, upstreamPort: chain, nameOf: nameOfQuestion(who), refusal: REFUSAL, isDown })
+  const rpc = {
+    setDown: (isSo: boolean) => {
+      isRpcDown = isSo
+    },
+    close: async () => {},
+  }
   return {
+    rpc,
     postgres: await openPostgresLink(tap, postgres),
     agent: await openHttpLink({ tap, upstreamPort: coordinator, nameOf: nameOfCall }),
     node: await openNodeLink(tap, coordinator),

@@ -9,6 +9,7 @@ const NAMES: readonly (readonly [text: RegExp, name: string])[] = [
   [/pg_try_advisory_lock/, 'lead'],
   [/insert into "sessions"/, 'open session'],
   [/insert into "transactions"/, 'plan'],
+  [/insert into "transaction_variants"/, 'keep bytes'],
   [/update "transactions"/, 'move'],
   [/insert into "ledger_entries"/, 'post'],
   [/insert into "answers"|insert into "idempotency/, 'keep answer'],

@@ -5,7 +5,8 @@ import { pino } from 'pino'
 import type { CoordinatorSettings } from '../settings.ts'
 
 const settings = JSON.parse(process.argv[2] ?? '') as CoordinatorSettings
-const chain = await attachLocalChain(settings.directRpcUrl)
+const { directRpcUrl, closeGraceSeconds: grace } = settings
+const chain = await attachLocalChain(directRpcUrl, grace === undefined ? undefined : BigInt(grace))
 const coordinator = await startCoordinator({
   config: settings.config,
   databaseUrl: settings.databaseUrl,
