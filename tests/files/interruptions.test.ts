@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { micros } from '@orien/protocol'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { signIn } from '../bench/sse/signIn.ts'
 import { openTransferPlace, type TransferPlace } from './transferPlace.ts'
@@ -68,6 +69,9 @@ test('an upload whose node is killed begins anew on the node that comes back, an
   await struck
   expect(sent.sha256).toBe(sha256Of(bytes))
   expect((await session.files()).map(({ name }) => name)).toEqual(['earlier', 'large'])
+  // A tool in the workspace sees what a list of files does not show.
+  const looked = await session.run({ tool: 'sh', args: { line: 'ls -A' }, maxCostMicros: micros(1_000_000n) })
+  expect(looked).toMatchObject({ status: 'completed', stdout: 'earlier\nlarge\n' })
 }, 120_000)
 
 test('an upload that another process has begun is continued by its hash', async () => {

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { micros } from '@orien/protocol'
+import { invariant, micros } from '@orien/protocol'
 import type { Session } from '@orien/sdk'
 import { type RealNode, startRealNode } from '../harness/realNode.ts'
 import { createAgent, type TestAgent } from '../harness/stack.ts'
@@ -46,7 +46,12 @@ export async function openTransferPlace(diskBytes = 64 << 20): Promise<TransferP
         budgetMicros: micros(10_000_000n),
       })
       // A run is dispatched when the deposit is final.
-      await session.run({ tool: 'sh', args: { line: 'true' }, maxCostMicros: micros(1_000_000n) })
+      const first = await session.run({
+        tool: 'sh',
+        args: { line: 'true' },
+        maxCostMicros: micros(1_000_000n),
+      })
+      invariant(first.status === 'completed', `the first run has ${first.reason}`)
       return session
     },
     stop: async () => {

@@ -56,10 +56,10 @@ export function homePage({ config, chain }: Pick<Context, 'config' | 'chain'>): 
 <div><b id="status">…</b><span>coordinator</span></div><div><b id="online">…</b><span>providers online</span></div>
 <div><b id="tools">…</b><span>tools on offer</span></div><div><b id="price">…</b><span>lowest price per effective minute</span></div></div>
 <h2>Run a tool</h2>
-<pre>orien run $(orien providers --json | jq -r .items[0].id) execute_script \\
-  --arg language=python --arg code='print(6*7)' --budget 0.10</pre>
+<pre>orien providers
+orien run prv_… execute_script --arg language=python --arg code='print(6*7)' --budget 0.10</pre>
 <h2>Rent out a machine</h2>
-<pre>orien provider init --name "my machine" --rate 0.60
+<pre>orien provider init --name "my machine" --rate 0.60 --new-owner ~/owner.key
 orien provider start</pre>
 <h2>Look closer</h2>
 <p><a href="/api/docs">API reference</a> · <a href="/api/openapi.json">OpenAPI document</a> · <a href="/metrics">metrics</a> · <a href="/api/solvency">solvency</a> · settles on chain ${chain.chainId}, escrow <code>${chain.escrow}</code></p>
@@ -82,7 +82,7 @@ export function referencePage(baseUrl: string, version: string, code?: ErrorCode
     .sort((a, b) => a.path.localeCompare(b.path))
     .map(
       ({ method, path, text }) =>
-        `<tr><td><code><span class="method">${method}</span>${escapeHtml(path)}</code></td><td>${escapeHtml(text)}</td></tr>`,
+        `<tr><td><code><span class="method">${method}</span>${escapeHtml(path)}</code></td><td>${escapeHtml(text).replaceAll(/`([^`]+)`/g, '<code>$1</code>')}</td></tr>`,
     )
   const errors = Object.entries(ERRORS)
     .filter(([name]) => code === undefined || name === code)

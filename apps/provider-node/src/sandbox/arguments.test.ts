@@ -49,6 +49,16 @@ describe('bubblewrap’s options', () => {
     expect(indexOf('--ro-bind-try', '/stage/opt/tool', '/opt/tool')).toBeGreaterThan(-1)
   })
 
+  it('reach what lies behind a link of the machine by that link, which nothing stands in the way of', () => {
+    const named = { ...SPEC, argv: ['/lib/tool'], readOnlyPaths: ['/lib', '/lib/more', '/opt'] }
+    const paths = runtimePaths(named, LAYOUT)
+    expect(paths).toEqual(['/etc/ld.so.cache', '/opt', '/usr/lib'])
+    const layout = { ...LAYOUT, links: { '/lib': 'usr/lib', '/opt/lib': 'elsewhere' } }
+    const shown = paths.map((path) => ({ path, source: path }))
+    const made = bubblewrapOptions(named, '/stage/workspace', shown, layout)
+    expect(made.filter((_, at) => made[at - 2] === '--symlink')).toEqual(['/lib'])
+  })
+
   it('make /tmp before what is shown below it, and close the root last of all', () => {
     expect(indexOf('--tmpfs', '/tmp')).toBeLessThan(indexOf('/stage/tmp/shown', '/tmp/shown'))
     expect(options.slice(-2)).toEqual(['--remount-ro', '/'])

@@ -71,10 +71,14 @@ export type SandboxShape = Pick<
 const covered = (path: string, others: readonly string[]): boolean =>
   others.some((other) => path !== other && path.startsWith(`${other}/`))
 
-/** The host paths that a run shows read-only: the system's libraries, the tool's own runtime, the executable. */
+/**
+ * The host paths that a run shows read-only: the system's libraries, the tool's own runtime, the executable. What the
+ * machine has below one of its links (`/lib/…`) is reached by that link, whose target is shown whole.
+ */
 export function runtimePaths(spec: SandboxShape, layout: HostLayout): string[] {
+  const links = Object.keys(layout.links)
   const wanted = [...new Set([...layout.directories, ...spec.readOnlyPaths, ...spec.argv.slice(0, 1)])].sort()
-  return wanted.filter((path) => !covered(path, wanted))
+  return wanted.filter((path) => !links.includes(path) && !covered(path, links) && !covered(path, wanted))
 }
 
 /**
@@ -88,6 +92,7 @@ export function bubblewrapOptions(
   layout: HostLayout,
 ): string[] {
   const tmpBytes = spec.limits.diskBytes ?? SANDBOX_LIMITS.diskBytes
+  const paths = runtime.map(({ path }) => path)
   return [
     ...SELF_CONTAINED,
     ...['--proc', '/proc', '--dev', '/dev'],
@@ -95,7 +100,9 @@ export function bubblewrapOptions(
     ...['--perms', '1777', '--size', `${SANDBOX_LIMITS.sharedMemoryBytes}`, '--tmpfs', '/dev/shm'],
     ...['--perms', '1777', '--size', `${tmpBytes}`, '--tmpfs', '/tmp'],
     ...runtime.flatMap(({ path, source }) => ['--ro-bind-try', source, path]),
-    ...Object.entries(layout.links).flatMap(([name, target]) => ['--symlink', target, name]),
+    ...Object.entries(layout.links)
+      .filter(([name]) => !covered(name, paths))
+      .flatMap(([name, target]) => ['--symlink', target, name]),
     ...dataFile(DESCRIPTORS.passwd, '0444', '/etc/passwd'),
     ...dataFile(DESCRIPTORS.group, '0444', '/etc/group'),
     ...dataFile(DESCRIPTORS.helper, '0555', HELPER_PATH),

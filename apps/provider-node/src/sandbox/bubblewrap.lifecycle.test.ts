@@ -25,6 +25,15 @@ describe.each(SANDBOX_MODES)('in a %s sandbox', (mode) => {
     return (await readdir(dir)).flatMap((name) => readFileSync(join(dir, name), 'utf8').split('\n'))
   }
 
+  it('runs a tool whose owner shows it the machine’s directories by the names of its links', async () => {
+    const [argv, readOnlyPaths] = [
+      ['/bin/sh', '-c', 'echo here'],
+      ['/usr', '/bin', '/lib', '/lib64'],
+    ]
+    const facts = await bench.run([], { argv, readOnlyPaths })
+    expect(facts.output.toString()).toBe('here\n')
+  })
+
   describe('closing the driver', () => {
     it('kills what runs and leaves no process, mount, cgroup or directory', async () => {
       const runs = [1, 2, 3].map(() => bench.driver.run(bench.spec(['daemons', '3', '0', '60000']), () => {}))
