@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Hex } from '@orien/protocol'
+import type { Timing } from '@orien/provider-node'
 import { startLocalChain } from '@orien/rails'
 import { createPublicClient, createTestClient, http } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
@@ -22,14 +23,14 @@ const coordinatorMain = fileURLToPath(new URL('../chaos/parts/coordinator.ts', i
 export type ExitPlace = Awaited<ReturnType<typeof openPlace>>
 
 /** Everything real and each a process of its own, so that the coordinator can be killed and its database removed. */
-export async function openPlace() {
+export async function openPlace(timing?: Partial<Timing>) {
   const dir = mkdtempSync(join(tmpdir(), 'orien-exits-'))
   const [chain, database, port] = await Promise.all([startLocalChain(), createTestDatabase(), freePort()])
   const url = `http://127.0.0.1:${port}`
   const coordinator = planCoordinator({ dir, port, url, databaseUrl: database.url, rpcUrl: chain.rpcUrl })
   await coordinator.start()
   const stack: StackPlace = { url, chain }
-  const node = await startRealNode(stack, { rateMicrosPerMinute: 6_000_000n })
+  const node = await startRealNode(stack, { rateMicrosPerMinute: 6_000_000n, ...(timing && { timing }) })
   const reader = createPublicClient({ transport: http(chain.rpcUrl) })
   const clock = createTestClient({ mode: 'anvil', chain: foundry, transport: http(chain.rpcUrl) })
   return {

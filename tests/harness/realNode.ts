@@ -6,13 +6,14 @@ import { join } from 'node:path'
 import { setInterval } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { type Hex, type Id, micros, openSession } from '@orien/protocol'
-import { initNode, removeKeptWorkspaces, walletOwner } from '@orien/provider-node'
+import { initNode, removeKeptWorkspaces, type Timing, walletOwner } from '@orien/provider-node'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { NODE_FLAGS } from '../../apps/orien/src/provider/nodeFlags.ts'
 import { createAgent, type StackPlace } from './stack.ts'
 
 const LOOK_EVERY_MS = 50
 
+const hastyFile = fileURLToPath(new URL('./hastyNode.ts', import.meta.url))
 const mainFile = fileURLToPath(new URL('../../apps/provider-node/src/main.ts', import.meta.url))
 
 /** A provider node as its owner runs it: a process of its own with the real sandbox and the tools that come with it. */
@@ -22,7 +23,9 @@ export type RealNode = {
   pid: () => number
   /** Ends the process as a power cut would. */
   kill: () => Promise<void>
-  /** Starts it again on what is left on disk; resolves when it is online. */
+  /** Starts it on what is left on disk, whether there is a coordinator or not. */
+  launch: (timing?: Partial<Timing>) => void
+  /** The same; resolves when it is online. */
   start: () => Promise<void>
   stop: () => Promise<void>
 }
@@ -32,6 +35,8 @@ type Options = {
   rateMicrosPerMinute?: bigint
   /** A tools file of the test's own instead of the one that comes with the node. */
   toolsFile?: string
+  /** Pauses of the node that a test cannot wait for. */
+  timing?: Partial<Timing>
   /** Beside what every node is given. */
   environment?: Readonly<Record<string, string>>
 }
@@ -64,20 +69,21 @@ export async function startRealNode(stack: StackPlace, options: Options = {}): P
     dataDir,
     pid: () => child?.pid ?? 0,
     kill: () => end('SIGKILL'),
-    start: async () => {
-      child = spawn(
-        process.execPath,
-        [...NODE_FLAGS, mainFile, '--data-dir', dataDir, ...(toolsFile ? ['--tools', toolsFile] : [])],
-        {
-          stdio: ['ignore', 'ignore', process.env.ORIEN_TEST_LOG ? 'inherit' : 'ignore'],
-          env: {
-            PATH: process.env.PATH ?? '',
-            ORIEN_LOG_LEVEL: process.env.ORIEN_TEST_LOG ?? 'silent',
-            ...environment,
-          },
+    launch: (timing = options.timing) => {
+      const plain = [mainFile, '--data-dir', dataDir, ...(toolsFile ? ['--tools', toolsFile] : [])]
+      const program = timing ? [hastyFile, JSON.stringify(timing), dataDir] : plain
+      child = spawn(process.execPath, [...NODE_FLAGS, ...program], {
+        stdio: ['ignore', 'ignore', process.env.ORIEN_TEST_LOG ? 'inherit' : 'ignore'],
+        env: {
+          PATH: process.env.PATH ?? '',
+          ORIEN_LOG_LEVEL: process.env.ORIEN_TEST_LOG ?? 'silent',
+          ...environment,
         },
-      )
-      await untilReady(stack, providerId, child)
+      })
+    },
+    start: async () => {
+      node.launch()
+      if (child) await untilReady(stack, providerId, child)
     },
     stop: async () => {
       await end('SIGTERM')

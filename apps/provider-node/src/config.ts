@@ -18,6 +18,8 @@ export type Config = {
   limits: RuleLimits
   /** Where traces go; `OTEL_EXPORTER_OTLP_ENDPOINT`. */
   tracesEndpoint?: string
+  /** After how long a silence of the coordinator the node claims by itself. */
+  claimAfterMinutes?: number
   sandboxMode?: SandboxMode
   /** Bubblewrap unless told. */
   driverName?: DriverName
@@ -27,6 +29,9 @@ export type Config = {
   /** Standard output unless told; put aside when it is full. */
   logFile?: string
 }
+
+/** A year: as good as never. */
+const MOST_MINUTES = 525_600
 
 const OPTIONS = {
   'data-dir': { type: 'string' },
@@ -42,6 +47,7 @@ const OPTIONS = {
   'sandbox-mode': { type: 'string' },
   driver: { type: 'string' },
   'engine-socket': { type: 'string' },
+  'claim-after': { type: 'string' },
   standalone: { type: 'boolean' },
   'allow-unisolated': { type: 'boolean' },
 } as const
@@ -109,6 +115,12 @@ export function readConfig(
     searchPath: env.PATH,
     logFile: values['log-file'] ?? env.ORIEN_LOG_FILE,
     tracesEndpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT,
+    claimAfterMinutes: wholeNumber(
+      '--claim-after',
+      values['claim-after'] ?? env.ORIEN_CLAIM_AFTER_MINUTES,
+      1,
+      MOST_MINUTES,
+    ),
     concurrency: wholeNumber('--concurrency', values.concurrency, 1, 1_024),
     sandboxMode: oneOf('--sandbox-mode', SANDBOX_MODES, values['sandbox-mode'] ?? env.ORIEN_SANDBOX_MODE),
     driverName: oneOf('--driver', DRIVER_NAMES, values.driver ?? env.ORIEN_SANDBOX_DRIVER),

@@ -40,6 +40,11 @@ export const NODE_LIMITS = {
   outputHashBytes: 1_073_741_824,
   /** Channels of which a reading is remembered. */
   channelReadings: 10_000,
+  /** Rounds of trying a batch of closes without sending it, each without what the one before was refused. */
+  claimTrials: 3,
+  /** Gas that a batch takes at most beside its claims, and for each of them; `BATCH_COSTS` of the rails, measured there. */
+  claimBatchGas: 468_000n,
+  claimGas: 62_000n,
   /** Channels that the guard of running sessions asks the chain about at once. */
   channelReadsAtOnce: 32,
   /** Days of which the book of earnings keeps the runs. */
@@ -73,6 +78,14 @@ export const DEFAULT_TIMING = {
   channelRetryMs: 250,
   /** How long a node that connects waits for its RPC to say whether the escrow is genuine. */
   escrowProofMs: 3_000,
+  /** How often a node without a coordinator looks whether it has to claim by itself; with one, as often as a reading is good. */
+  claimLookMs: 15_000,
+  /** How long a coordinator may be away before a close that an agent has asked for is answered without it. */
+  claimPatienceMs: 60_000,
+  /** How long it may be silent before everything that was earned is claimed without it. */
+  claimSilenceMs: 6 * 3_600_000,
+  /** How often the instant is kept at which it was heard. */
+  heardKeptMs: 60_000,
   /** How often the meter of a running tool is told. */
   meterEveryMs: 1_000,
   /** How often receipts without a final answer are looked for; what was sent before the last look is sent again. */

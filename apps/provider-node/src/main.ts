@@ -22,7 +22,9 @@ function createLog(level: string, file?: string): Logger {
 
 async function start(config: Config, log: Logger, onDrained: () => void): Promise<Stoppable> {
   if (config.standalone) return startStandalone({ ...config, log })
-  const node = await startNode({ ...config, log, onDrained, onFailure: () => process.exit(1) })
+  const { claimAfterMinutes } = config
+  const timing = claimAfterMinutes === undefined ? {} : { claimSilenceMs: claimAfterMinutes * 60_000 }
+  const node = await startNode({ ...config, timing, log, onDrained, onFailure: () => process.exit(1) })
   node.live.then(
     () => log.info({ event: 'node.live', providerId: node.providerId }),
     (error: unknown) => log.error({ event: 'node.refused', err: error }),

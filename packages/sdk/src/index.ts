@@ -5,7 +5,9 @@ export { type VerifyBillOptions, verifyBillText } from './bill/verifyBillText.ts
 export { assertEscrow, escrowAddress } from './channel/assertEscrow.ts'
 export { checkChannel } from './channel/checkChannel.ts'
 export { type Checked, checkVoucher } from './channel/checkVoucher.ts'
+export { type CloseTrial, encodeCloseBatch, readGraceSeconds, tryCloseBatch } from './channel/closeBatch.ts'
 export { type ChannelState, readChainTime, readChannelState } from './channel/readChannelState.ts'
+export { type Mined, readSender, type Sender, sendRaw } from './channel/sender.ts'
 export { signClaim, signClaimBatch, signRequestClose, signSetOperator } from './channel/signClaim.ts'
 export type { ExecuteRequest } from './execution/execute.ts'
 export type { Execution } from './execution/execution.ts'
@@ -20,6 +22,7 @@ export { deriveIdempotencyKey } from './idempotency.ts'
 export { publicKeyOfSeed, signWithSeed, verifyEd25519, verifyEd25519Portable } from './keys/ed25519.ts'
 export { addressOfKey, recoverSigner, secp256k1Engine, signDigest } from './keys/secp256k1.ts'
 export { type RunningSha256, startSha256 } from './keys/sha256.ts'
+export { type CallTransaction, signTransaction } from './keys/signTransaction.ts'
 export { Orien, type OrienOptions } from './orien.ts'
 export {
   addToTotal,

@@ -28,6 +28,10 @@ export function defineProviderCommands(program: Command, bind: Bind): void {
     .option('--max-runs <n>', 'tools at once, from now on (see `provider limits`)')
     .option('--max-sessions <n>', 'sessions at once, from now on')
     .option('--max-session-runs <n>', 'tools of one session at once, from now on')
+    .option(
+      '--claim-after <minutes>',
+      'claim by itself after so long a silence of the coordinator (default: 360)',
+    )
     .option('--log-file <file>', 'log there instead of stderr: 10 MiB a file, five older ones are kept')
   bind(withExample(start, 'orien provider start'), async () => {
     return (await import('../provider/start.ts')).startProvider

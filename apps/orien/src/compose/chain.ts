@@ -22,6 +22,8 @@ export type StackChain = {
   isLocal: boolean
   /** Gives USDC away; null where USDC is real. */
   faucet: ((wallet: Hex, amountMicros: bigint) => Promise<void>) | null
+  /** Gives native coin for gas away; null where it has a price. */
+  fund: ((wallet: Hex) => Promise<void>) | null
   /** For people. */
   label: string
   stop: () => Promise<void>
@@ -51,6 +53,7 @@ function describeLocal(local: LocalChain): StackChain {
     chainId,
     isLocal: true,
     faucet: async (wallet, amountMicros) => void (await local.mint(wallet, amountMicros)),
+    fund: async (wallet) => void (await local.fund(wallet)),
     label: `local chain ${chainId}, a stand-in with Circle's USDC contract, ${rpcUrl}`,
     stop: local.stop,
   }
@@ -66,6 +69,7 @@ async function connect({ environment, settings, dir }: Options): Promise<StackCh
     chainId: profile.chain.id,
     isLocal: false,
     faucet: null,
+    fund: null,
     label: `${profile.name}, gas is paid by ${signer.address}`,
     stop: async () => {},
   }

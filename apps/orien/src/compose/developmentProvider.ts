@@ -31,7 +31,7 @@ export async function ensureProvider(
   }
   const { privateKey } = await openKeyFile(dir.developmentOwnerKey, generatePrivateKey)
   const { rpcUrl, escrow, token } = chain.settings
-  const { providerId } = await initNode({
+  const { providerId, operator } = await initNode({
     dataDir: dir.provider,
     owner: walletOwner(privateKeyToAccount(privateKey)),
     name: DEVELOPMENT_NAME,
@@ -40,5 +40,6 @@ export async function ensureProvider(
     rpcUrl,
     coordinatorUrl,
   })
+  await chain.fund?.(operator)
   return { providerId, isNew: true }
 }

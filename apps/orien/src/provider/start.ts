@@ -3,6 +3,7 @@ import { countKeptWorkspaces, openLogFile, type RunningNode, startNode } from '@
 import { pino } from 'pino'
 import type { Handler } from '../commands/bind.ts'
 import { interruptible } from '../commands/interrupt.ts'
+import { wrongUse } from '../terminal/wrongUse.ts'
 import { keptText } from './keptText.ts'
 import { changeOf, type LimitOptions } from './owner/limits.ts'
 
@@ -12,7 +13,11 @@ type Options = LimitOptions & {
   logFile?: string
   coordinator?: string
   rpcUrl?: string
+  claimAfter?: string
 }
+
+/** A year: as good as never. */
+const MOST_MINUTES = 525_600
 
 /** `orien provider start` */
 export const startProvider: Handler<Options> = async ({ terminal, settings }, options) =>
@@ -32,6 +37,7 @@ export const startProvider: Handler<Options> = async ({ terminal, settings }, op
         ...(tools === undefined ? {} : { manifestFile: tools }),
         ...(coordinator === undefined ? {} : { coordinatorUrl: coordinator }),
         ...(rpcUrl === undefined ? {} : { rpcUrl }),
+        timing: timingOf(options.claimAfter),
         limits: changeOf(options),
         searchPath: settings.childEnvironment.PATH ?? '',
         onFailure: failure.reject,
@@ -58,6 +64,14 @@ export const startProvider: Handler<Options> = async ({ terminal, settings }, op
     // Where a terminal hangs up the node ends with it; a service manager means: read your files again.
     process.stdin.isTTY ? undefined : ['SIGINT', 'SIGTERM'],
   )
+
+function timingOf(claimAfter: string | undefined): { claimSilenceMs?: number } {
+  if (claimAfter === undefined) return {}
+  const minutes = Number(claimAfter)
+  if (Number.isInteger(minutes) && minutes >= 1 && minutes <= MOST_MINUTES)
+    return { claimSilenceMs: minutes * 60_000 }
+  throw wrongUse(`--claim-after is a whole number of minutes from 1 to ${MOST_MINUTES}`)
+}
 
 function reloadOnHangUp(node: RunningNode, onFailure: (error: unknown) => void): () => void {
   if (process.stdin.isTTY) return () => {}

@@ -24,6 +24,11 @@ export type NodeStatus = {
     rival?: { at: string }
     clock?: { skewMs: number; uncertaintyMs: number }
   }
+  selfClaim?: {
+    operator: string
+    fault?: { code: string; detail: string }
+    last?: { at: string; hash: string; status: string; sessions: number; claimedMicros: string }
+  }
   runs: { executionId: string; sessionId: string; tool: string; runningMs: number; deadlineMs: number }[]
   sessions: {
     sessionId: string
@@ -96,6 +101,24 @@ function account({ node }: Facts): string[][] {
     ['slots', `${node.running} of ${node.slots} in use, ${counted(node.queued, 'run')} waiting`],
     ['blocked', blocked.length === 0 ? 'nobody' : counted(blocked.length, 'wallet')],
     ['receipts', untold],
+    ...selfClaim(node),
+  ]
+}
+
+/** What the node did, or could not do, without its coordinator. */
+function selfClaim({ selfClaim: own }: NodeStatus): string[][] {
+  const { fault, last } = own ?? {}
+  const warning = fault?.code === 'insufficient_funds' ? 'operator_without_gas' : fault?.code
+  return [
+    ...(fault ? [['own claims', `WARNING ${warning}: ${printable(fault.detail)}`]] : []),
+    ...(last
+      ? [
+          [
+            'last of them',
+            `${exactUsdc(micros(BigInt(last.claimedMicros)))} USDC of ${counted(last.sessions, 'session')} at ${last.at}, ${last.status}: ${last.hash}`,
+          ],
+        ]
+      : []),
   ]
 }
 

@@ -11,7 +11,7 @@ type Refusal = SignedClose['refused'][number]
 
 export type Claimant = {
   journal: Journal
-  operator: Operator
+  operator: Pick<Operator, 'signClose'>
   /** The current offer: ours differ in price and tools, never in payee and contract. */
   offer: SignedOffer
   /** Whether the session has runs without a receipt. */
@@ -36,7 +36,11 @@ export async function answerClaim(
   })
   if (sound.length === 0) return { refused }
   await Promise.all(sound.map((claim) => closeSession(claimant, claim)))
-  const request = { kind: 'close' as const, claims: sound.map((claim) => back(claimant, claim)), deadline }
+  const request = {
+    kind: 'close' as const,
+    claims: sound.map((claim) => backClaim(claimant, claim)),
+    deadline,
+  }
   try {
     const closed = await claimant.operator.signClose(request)
     return { ...closed, refused: [...refused, ...closed.refused] }
@@ -58,7 +62,11 @@ function faultOf(claimant: Claimant, claim: ClosingClaim): { code: ErrorCode; de
   return { code: 'receipt_mismatch', detail: `our receipts of the session sum to ${sumMicros} micro-USDC` }
 }
 
-async function closeSession({ journal, offer }: Claimant, { sessionId }: ClosingClaim): Promise<void> {
+/** From here on no work of the session is taken; on the disk when it resolves. */
+export async function closeSession(
+  { journal, offer }: Claimant,
+  { sessionId }: Pick<ClosingClaim, 'sessionId'>,
+): Promise<void> {
   const session = journal.state.sessions.get(sessionId)
   if (session?.closed) return
   // Nothing was run; remembered all the same, because from now on nothing may be.
@@ -67,7 +75,7 @@ async function closeSession({ journal, offer }: Claimant, { sessionId }: Closing
 }
 
 /** What the signer does not find backed it refuses, whatever this process believes. */
-function back({ journal }: Claimant, claim: ClosingClaim): BackedClaim {
+export function backClaim({ journal }: Claimant, claim: ClosingClaim): BackedClaim {
   const session = journal.state.sessions.get(claim.sessionId)
   const { receipt } = standOf(journal, session)
   const { voucher } = session ?? {}

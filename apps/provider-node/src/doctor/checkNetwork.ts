@@ -1,5 +1,7 @@
 import { providerView } from '@orien/protocol'
-import { assertEscrow } from '@orien/sdk'
+import { assertEscrow, readSender } from '@orien/sdk'
+import { formatEther } from 'viem'
+import { affordableCloses, leastWei } from '../claims/closeAlone.ts'
 import type { Clock } from '../clock.ts'
 import type { Provider } from '../identity/providerFile.ts'
 import { NODE_LIMITS } from '../limits.ts'
@@ -44,6 +46,20 @@ export async function checkRpc(rpcUrl: string | undefined, { chain }: Provider):
   } catch (error) {
     return fault('rpc', 'rpc_unreachable', `${rpcUrl}: ${causeOf(error)}`)
   }
+}
+
+/** Whether the operator key could pay the gas of a claim of its own; nothing where the chain does not answer. */
+export async function checkGas(rpcUrl: string, { chain, registration }: Provider): Promise<Finding[]> {
+  const { operator } = registration
+  const sender = await readSender(rpcUrl, chain.chainId, operator).catch(() => null)
+  if (!sender) return []
+  const holds = `${operator} holds ${formatEther(sender.balanceWei)} of the chain's coin`
+  const closes = affordableCloses(sender)
+  if (closes > 0) return [ok('gas', `${holds}, enough to claim ${closes} sessions without the coordinator`)]
+  const neededWei = leastWei(sender)
+  return [
+    warning('gas', 'operator_without_gas', `${holds}; a claim of its own may take ${formatEther(neededWei)}`),
+  ]
 }
 
 /** How the coordinator sees the node, and how its clock stands to ours. */

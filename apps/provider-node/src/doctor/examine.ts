@@ -11,7 +11,7 @@ import {
   checkTools,
 } from './checkFiles.ts'
 import { checkDisk, checkPort, checkSandbox, PROC_SYS } from './checkMachine.ts'
-import { checkCoordinator, checkRpc, clockFinding } from './checkNetwork.ts'
+import { checkCoordinator, checkGas, checkRpc, clockFinding } from './checkNetwork.ts'
 import { type Finding, fault, ok } from './finding.ts'
 
 /** What the doctor looks at; what is left out comes from the provider's file, or has a plain default. */
@@ -48,7 +48,10 @@ export async function* examine(options: ExamineOptions): AsyncGenerator<Finding>
   // The running node holds its own port.
   if (status === null) yield await checkPort(options.port ?? 0)
   if (!provider) return
-  yield await checkRpc(options.rpcUrl ?? provider.rpcUrl, provider)
+  const rpcUrl = options.rpcUrl ?? provider.rpcUrl
+  const rpc = await checkRpc(rpcUrl, provider)
+  yield rpc
+  if (rpcUrl !== undefined && rpc.state === 'ok') yield* await checkGas(rpcUrl, provider)
   const link = status?.link as LinkStatus | undefined
   if (link) yield linkFinding(link)
   const seen = await checkCoordinator(options.coordinatorUrl ?? provider.coordinatorUrl, provider, clock)

@@ -34,6 +34,8 @@ export const FAULTS = {
   escrow_missing: 'Use an RPC of the right network: there is no contract at the address of the escrow.',
   escrow_not_genuine:
     'Take no work: the contract at that address is not ORIEN’s for this token. Make a node for another network.',
+  operator_without_gas:
+    "Send some of the chain's coin to the operator key: with it the node claims by itself when the coordinator does not.",
   coordinator_missing: 'Name one: orien provider start --coordinator, or ORIEN_URL.',
   coordinator_unreachable: 'Check address, network and firewall: the node only dials out.',
   coordinator_other_chain: 'Use the coordinator that this node was made for, or make a node for this one.',

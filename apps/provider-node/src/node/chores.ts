@@ -1,6 +1,7 @@
 import type { ChannelWatch } from '../admission/channelWatch.ts'
 import { guardChannels } from '../admission/guardChannels.ts'
 import { dropSettled } from '../claims/dropSettled.ts'
+import type { SelfClaim } from '../claims/selfClaim.ts'
 import type { Clock } from '../clock.ts'
 import type { EarningsBook } from '../earnings/book.ts'
 import type { Journal } from '../journal/journal.ts'
@@ -18,10 +19,16 @@ export type ChoresContext = {
   workspaces: WatchedWorkspaces
   earnings: Pick<EarningsBook, 'note'>
   delivery: Pick<Delivery, 'repeatUnanswered'>
+  /** Absent where the node has no way of its own to send a transaction. */
+  selfClaim: SelfClaim | undefined
+  isLive(): boolean
   /** Makes a new offer when the present one is past its half. */
   renewOffer(): Promise<void>
   clock: Clock
-  timing: Pick<Timing, 'channelFreshMs' | 'receiptRetryMs' | 'sweepEveryMs' | 'workspaceIdleMs'>
+  timing: Pick<
+    Timing,
+    'channelFreshMs' | 'claimLookMs' | 'receiptRetryMs' | 'sweepEveryMs' | 'workspaceIdleMs'
+  >
   log: Log
 }
 
@@ -61,27 +68,32 @@ export function startChores(context: ChoresContext): Chores {
       (error: unknown) => log.error({ ...tell(), status: 'failed', err: error }),
     )
   }
-  const stopGuard = repeat(clock, timing.channelFreshMs, () => run('guard', () => guardChannels(guarded)))
-  const stopRepeating = repeat(clock, timing.receiptRetryMs, async () => context.delivery.repeatUnanswered())
-  const stopSweep = repeat(clock, timing.sweepEveryMs, () => run('sweep', sweep))
+  const { selfClaim } = context
+  const claim = async () => selfClaim && run('claim', selfClaim.look)
+  const claimEveryMs = () => (context.isLive() ? timing.channelFreshMs : timing.claimLookMs)
+  const stops = [
+    repeat(clock, timing.channelFreshMs, () => run('guard', () => guardChannels(guarded))),
+    repeat(clock, timing.receiptRetryMs, async () => context.delivery.repeatUnanswered()),
+    repeat(clock, timing.sweepEveryMs, () => run('sweep', sweep)),
+    repeat(clock, claimEveryMs, claim),
+  ]
   void run('drop settled', drop)
   return {
     dropSettled: () => void run('drop settled', drop),
     stop: () => {
-      stopGuard()
-      stopRepeating()
-      stopSweep()
+      for (const stop of stops) stop()
     },
   }
 }
 
 /** Does something every so often, the pause counted from its end. */
-function repeat(clock: Clock, everyMs: number, task: () => Promise<void>): () => void {
+function repeat(clock: Clock, everyMs: number | (() => number), task: () => Promise<void>): () => void {
+  const pauseMs = () => (typeof everyMs === 'number' ? everyMs : everyMs())
   let isStopped = false
-  let cancel = clock.after(everyMs, run)
+  let cancel = clock.after(pauseMs(), run)
   function run(): void {
     void task().then(() => {
-      if (!isStopped) cancel = clock.after(everyMs, run)
+      if (!isStopped) cancel = clock.after(pauseMs(), run)
     })
   }
   return () => {

@@ -1,6 +1,8 @@
-import { watchChannels } from '../admission/channelWatch.ts'
+import { type ChannelWatch, watchChannels } from '../admission/channelWatch.ts'
+import { createSelfClaim, type SelfClaim, type SelfClaimStatus } from '../claims/selfClaim.ts'
 import { type Clock, pause } from '../clock.ts'
 import { createFileDesk } from '../files/fileDesk.ts'
+import type { SignedOffer } from '../identity/offer.ts'
 import type { Journal } from '../journal/journal.ts'
 import { recoverRuns } from '../journal/recover.ts'
 import type { Timing } from '../limits.ts'
@@ -24,6 +26,8 @@ export type Providing = {
   metrics: NodeMetrics
   linkStatus(): LinkStatus
   leftovers(): Leftovers
+  /** How the node stands without the coordinator; undefined where it has no way of its own to the chain. */
+  claimStatus(): SelfClaimStatus | undefined
   /** Reads the tools file again. @throws OrienError `setup_failed`, `validation_failed`; then nothing has changed */
   reloadTools(): Promise<Reloaded>
   /** Resolves when the coordinator has let the node in for the first time. */
@@ -38,8 +42,7 @@ export async function provide(context: ProvideContext): Promise<Providing> {
   const stopping = new AbortController()
   const { isolationClass: isolation } = stage.isolation
   const offering = await openOffering({ ...context, nodeKey: keys.node })
-  const { providerId } = provider.registration
-  const issuer: Issuer = { journal, key: keys.node, providerId, isolation }
+  const issuer: Issuer = { journal, key: keys.node, providerId: provider.registration.providerId, isolation }
   const recovered = await recoverRuns(issuer, clock.nowMs())
   for (const { subject, outcome } of recovered) log.warn(runEvent(issuer, subject, outcome))
   const delivery = new Delivery(journal.state)
@@ -57,13 +60,13 @@ export async function provide(context: ProvideContext): Promise<Providing> {
   const runs = new Runs({ ...context, ...stage, workspaces, issuer, judge, delivery, metrics })
   const desk = createFileDesk({ workspaces, clock, timing })
   const working = { delivery, runs, workspaces, desk }
-  const dropSettled = () => chores.dropSettled()
-  const link = new Link(linkOf(context, working, offering.current, dropSettled))
+  const link = new Link(linkOf(context, working, offering.current, () => chores.dropSettled()))
   followRules(context, runs, link)
   const renewOffer = async () => {
     if (await offering.renew()) link.renew()
   }
-  const chores = startChores({ ...context, ...working, channels, renewOffer })
+  const selfClaim = openSelfClaim(context, { channels, runs, offer: offering.current, isLive: isLinked })
+  const chores = startChores({ ...context, ...working, channels, renewOffer, selfClaim, isLive: isLinked })
   const stop = async () => {
     chores.stop()
     // In this very turn: what arrives from now on is refused.
@@ -82,6 +85,7 @@ export async function provide(context: ProvideContext): Promise<Providing> {
     linkStatus: () => link.status(),
     live: link.live,
     leftovers: () => leftoversOf(journal, runs),
+    claimStatus: () => selfClaim?.status(),
     reloadTools: async () => {
       const reloaded = await offering.reload()
       if (reloaded.isNewOffer) link.renew({ registers: true })
@@ -92,6 +96,17 @@ export async function provide(context: ProvideContext): Promise<Providing> {
       return stopped
     },
   }
+}
+
+function openSelfClaim(
+  context: ProvideContext,
+  given: { channels: ChannelWatch; runs: Runs; offer(): SignedOffer; isLive(): boolean },
+): SelfClaim | undefined {
+  const { claimChain: chain, signer: operator, journal } = context
+  if (!chain) return undefined
+  const isOpen = (sessionId: string) => given.runs.isOpen(sessionId)
+  const claimant = () => ({ journal, operator, offer: given.offer(), isOpen })
+  return createSelfClaim({ ...context, ...given, operator, chain, claimant })
 }
 
 /** Puts a decision of the owner into force: a kill in the very turn, then the slots, then the word to the coordinator. */

@@ -1,6 +1,8 @@
 import type { Tracing } from '@orien/tracing'
 import type { ReadChannel } from '../admission/channelWatch.ts'
 import type { ProveEscrow } from '../admission/escrowProof.ts'
+import type { ClaimChain } from '../claims/claimChain.ts'
+import type { Heard } from '../claims/heard.ts'
 import type { Clock } from '../clock.ts'
 import type { EarningsBook } from '../earnings/book.ts'
 import type { NodeKeys } from '../identity/keys.ts'
@@ -26,6 +28,9 @@ export type ProvideContext = {
   coordinatorUrl: string
   readChannel: ReadChannel
   proveEscrow: ProveEscrow
+  /** Absent where channels are read in another way than by an RPC. */
+  claimChain: ClaimChain | undefined
+  heard: Heard
   history: History
   clock: Clock
   random: Random

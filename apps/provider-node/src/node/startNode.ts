@@ -4,6 +4,8 @@ import { type Id, OrienError, readReceipt } from '@orien/protocol'
 import { openTracing, type Tracing } from '@orien/tracing'
 import type { ReadChannel } from '../admission/channelWatch.ts'
 import { channelReader, escrowProver, type ProveEscrow } from '../admission/escrowProof.ts'
+import { type ClaimChain, openClaimChain } from '../claims/claimChain.ts'
+import { type Heard, openHeard } from '../claims/heard.ts'
 import { type Clock, instantOf, systemClock } from '../clock.ts'
 import { type EarningsBook, openEarnings } from '../earnings/book.ts'
 import type { OwnerCalls } from '../http/ownerRoutes.ts'
@@ -34,6 +36,8 @@ export type NodeOptions = Partial<StageOptions> & {
   rpcUrl?: string
   /** Instead of an RPC: how channels are read. */
   readChannel?: ReadChannel
+  /** Instead of an RPC: how the node is paid when it is alone. */
+  claimChain?: ClaimChain
   /** Of the loopback interface; 0 for any. */
   port?: number
   /** Called when the node cannot go on, because it could not remember what it signs. It should be stopped. */
@@ -76,6 +80,7 @@ type Loaded = {
   stage: ToolStage
   rules: RuleBook
   earnings: EarningsBook
+  heard: Heard
   history: History
   tracing: Tracing
 }
@@ -163,7 +168,8 @@ async function load(options: NodeOptions, closers: (() => Promise<void>)[]): Pro
   const tracing = await openTracing({ endpoint: options.tracesEndpoint, ...service })
   closers.push(tracing.stop)
   const history = createHistory()
-  return { provider, keys, signer, journal, stage, rules, earnings, history, tracing }
+  const heard = await openHeard(dataDir, clock, { ...DEFAULT_TIMING, ...options.timing })
+  return { provider, keys, signer, journal, stage, rules, earnings, heard, history, tracing }
 }
 
 /**
@@ -236,18 +242,19 @@ function provideContext(options: NodeOptions, loaded: Loaded) {
 }
 
 function chainOf(
-  { readChannel, ...options }: NodeOptions,
+  { readChannel, claimChain, ...options }: NodeOptions,
   provider: Provider,
   common: { clock: Clock; timing: Timing; log: Log },
-): { readChannel: ReadChannel; proveEscrow: ProveEscrow } {
+): { readChannel: ReadChannel; proveEscrow: ProveEscrow; claimChain: ClaimChain | undefined } {
   // Whoever reads channels in another way answers for them.
-  if (readChannel) return { readChannel, proveEscrow: async () => {} }
+  if (readChannel) return { readChannel, proveEscrow: async () => {}, claimChain }
   const { rpcUrl = provider.rpcUrl } = options
   if (!rpcUrl)
     throw new OrienError('setup_failed', 'the node needs its own way to the chain: no RPC URL is named')
   return {
     readChannel: channelReader(rpcUrl),
     proveEscrow: escrowProver(rpcUrl, provider.chain, common),
+    claimChain: claimChain ?? openClaimChain(rpcUrl, provider.chain),
   }
 }
 

@@ -30,6 +30,7 @@ export function healthOf({
     refusal ? [{ executionId, sessionId, code: refusal.code, detail: refusal.detail }] : [],
   )
   const { registration, rateMicrosPerMinute } = provider
+  const selfClaim = providing.claimStatus()
   return {
     status: 'ok',
     version: VERSION,
@@ -42,6 +43,7 @@ export function healthOf({
     sandboxes: sandboxesOf(stage),
     mode: rules.current().mode,
     link: providing.linkStatus(),
+    ...(selfClaim ? { selfClaim } : {}),
     ...providing.runs.counts(),
     slots: stage.scheduler.slots().slots,
     sessions: journal.state.sessions.size,

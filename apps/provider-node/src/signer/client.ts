@@ -5,13 +5,21 @@ import { fileURLToPath } from 'node:url'
 import { type Hex, invariant, OrienError } from '@orien/protocol'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
-import { type CloseRequest, type SignedClose, signerAnswer, signerRequest } from './request.ts'
+import {
+  type CloseRequest,
+  type SendRequest,
+  type SignedClose,
+  signerAnswer,
+  signerRequest,
+} from './request.ts'
 
 /** What the node can have signed in its owner's name. The key is in another process. */
 export type Operator = {
   address: Hex
   /** Signs those of the closes that are backed. @throws OrienError with the signer's code when it is no request */
   signClose(request: CloseRequest): Promise<SignedClose>
+  /** The same, and the transaction of the operator key that sends it. @throws OrienError as {@link signClose} does */
+  signSend(request: SendRequest): Promise<SignedClose>
 }
 
 /** The signer's process, kept alive. */
@@ -110,17 +118,19 @@ export async function openSigner(given: { dataDir: string; clock: Clock; log: Lo
   const address = await launch(state)
   state.address = address
   let lastId = 0
+  const ask = (request: CloseRequest | SendRequest) => {
+    const { promise, resolve, reject } = Promise.withResolvers<SignedClose>()
+    lastId += 1
+    const line = `${JSON.stringify(signerRequest.encode({ id: lastId, request }))}\n`
+    state.waiting.set(lastId, { line, resolve, reject })
+    state.socket?.write(line)
+    return promise
+  }
   return {
     address,
     pid: () => state.child?.pid,
-    signClose: (request) => {
-      const { promise, resolve, reject } = Promise.withResolvers<SignedClose>()
-      lastId += 1
-      const line = `${JSON.stringify(signerRequest.encode({ id: lastId, request }))}\n`
-      state.waiting.set(lastId, { line, resolve, reject })
-      state.socket?.write(line)
-      return promise
-    },
+    signClose: ask,
+    signSend: ask,
     stop: async () => {
       state.isStopped = true
       const { child } = state

@@ -75,7 +75,7 @@ function closeFault(claim: BackedClaim, grounds: Grounds): SignerRefusal | null 
 
 /** Judges closes one by one: what is wrong with one is no reason against another. */
 export function judgeCloses(
-  { claims }: CloseRequest,
+  { claims }: Pick<CloseRequest, 'claims'>,
   grounds: Grounds,
 ): { sound: BackedClaim[]; refused: SignedClose['refused'] } {
   const sound: BackedClaim[] = []

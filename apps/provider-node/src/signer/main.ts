@@ -6,10 +6,11 @@ import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { channelId, OrienError } from '@orien/protocol'
-import { addressOfKey, signDigest } from '@orien/sdk'
+import { addressOfKey, signDigest, signTransaction } from '@orien/sdk'
 import { readOperatorKey } from '../identity/keys.ts'
 import { loadProvider } from '../identity/providerFile.ts'
 import { openBook } from './book.ts'
+import { closeCall } from './closeCall.ts'
 import { judgeCloses } from './judge.ts'
 import { closeDigest, signerAnswer, signerRequest } from './request.ts'
 
@@ -48,8 +49,12 @@ async function serve(dataDir: string): Promise<void> {
     // Remembered before it leaves.
     for (const { channel, claimMicros } of sound) book.note(channelId(channel), claimMicros)
     const { chain, registration } = provider
-    const digest = closeDigest(chain, registration.payout, { claims: sound, deadline: request.deadline })
-    return tell({ id, closed: { signature: signDigest(key, digest), refused } })
+    const close = { claims: sound, deadline: request.deadline }
+    const signature = signDigest(key, closeDigest(chain, registration.payout, close))
+    if (request.kind === 'close') return tell({ id, closed: { signature, refused } })
+    const data = closeCall(registration.payout, close, signature)
+    const raw = signTransaction(key, { ...request.fees, chainId: chain.chainId, to: chain.escrow, data })
+    return tell({ id, closed: { signature, raw, refused } })
   })
 }
 

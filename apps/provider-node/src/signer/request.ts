@@ -27,27 +27,53 @@ const backedClaim = z.strictObject({
 /** See {@link backedClaim}. */
 export type BackedClaim = z.output<typeof backedClaim>
 
-/**
- * The close of some channels. The signer has no other kind of request: what it signs it has put together itself, so
- * nobody can have it sign a digest of theirs.
- */
-const closeRequest = z.strictObject({
-  kind: z.literal('close'),
+const closeTerms = {
   claims: z.array(backedClaim).min(1).max(LIMITS.batchClaims),
   /** Unix seconds. */
   deadline: z.int().positive(),
-})
+}
+
+/** The close of some channels, for somebody else to send. */
+const closeRequest = z.strictObject({ kind: z.literal('close'), ...closeTerms })
 /** See {@link closeRequest}. */
 export type CloseRequest = z.output<typeof closeRequest>
 
+const wei = z.codec(z.string().regex(/^\d{1,38}$/), z.bigint(), {
+  decode: (text) => BigInt(text),
+  encode: (value) => value.toString(),
+})
+
+/** The same as a transaction of the operator key itself, which pays its gas out of what that key holds. */
+const sendRequest = z.strictObject({
+  kind: z.literal('send'),
+  ...closeTerms,
+  /** Fees in wei per unit of gas. */
+  fees: z.strictObject({
+    nonce: z.int().min(0),
+    gas: wei,
+    maxFeePerGas: wei,
+    maxPriorityFeePerGas: wei,
+  }),
+})
+/** See {@link sendRequest}. */
+export type SendRequest = z.output<typeof sendRequest>
+
 const errorCode = z.custom<ErrorCode>((value) => isErrorCode(value))
 
-/** What goes over the socket to the signer, one line each. */
-export const signerRequest = z.strictObject({ id: z.int().min(0), request: closeRequest })
+/**
+ * What goes over the socket to the signer, one line each. It knows closes alone: what it signs it has put together
+ * itself, so nobody can have it sign a digest or a transaction of theirs.
+ */
+export const signerRequest = z.strictObject({
+  id: z.int().min(0),
+  request: z.discriminatedUnion('kind', [closeRequest, sendRequest]),
+})
 
 /** What was signed: the claims that are not refused, in their order; nothing when all are. */
 const signedClose = z.strictObject({
   signature: signature.optional(),
+  /** The bytes of the transaction, for a request to send. */
+  raw: z.custom<Hex>((value) => typeof value === 'string' && /^0x[0-9a-f]+$/.test(value)).optional(),
   refused: z.array(z.strictObject({ sessionId, code: errorCode, detail: z.string() })),
 })
 /** See {@link signedClose}. */

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { invariant, micros } from '@orien/protocol'
 import { recoverSigner } from '@orien/sdk'
+import { parseTransaction, recoverTransactionAddress } from 'viem'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { systemClock } from '../clock.ts'
 import { JOURNAL_PATH, readJournal } from '../journal/journal.ts'
@@ -17,6 +18,7 @@ import { memoryHolds } from '../testing/memory.ts'
 import { FIXTURES } from '../testing/node.ts'
 import { startWorld, type World } from '../testing/world.ts'
 import { openSigner, type Signer } from './client.ts'
+import { closeCall } from './closeCall.ts'
 import { type BackedClaim, closeDigest } from './request.ts'
 
 const log = silentLog
@@ -103,6 +105,23 @@ describe('the process that holds the operator key', () => {
     for (const [code, request] of cases) expect([code, await refusalOf(request)]).toEqual([code, code])
   })
 
+  test('signs a transaction only for closes that are backed: a call of the escrow, without value', async () => {
+    const { address, signSend } = await open()
+    const fees = { nonce: 3, gas: 500_000n, maxFeePerGas: 7n, maxPriorityFeePerGas: 2n }
+    const { receipt, voucher, ...bare } = sound
+    const send = (...claims: unknown[]) => signSend({ ...closeOf(...claims), kind: 'send', fees })
+    const { raw, signature, refused } = await send({ ...bare, receipt }, sound)
+    expect(refused.map(({ code }) => code)).toEqual(['voucher_required'])
+    const transaction = parseTransaction(raw ?? '0x')
+    const { chainId, escrow: to, payee } = sound.channel
+    const data = closeCall(payee, closeOf(sound), signature ?? '0x')
+    expect(transaction).toMatchObject({ ...fees, chainId, to, data })
+    expect(transaction.value ?? 0n).toBe(0n)
+    const signer = await recoverTransactionAddress({ serializedTransaction: raw as `0x02${string}` })
+    expect(signer.toLowerCase()).toBe(address)
+    expect((await send({ ...bare, voucher })).raw).toBeUndefined()
+  })
+
   test('signs no close below one that it has signed, not even after a restart', async () => {
     await (await open()).signClose(closeOf(sound))
     const { receipt, voucher, ...bare } = sound
@@ -148,6 +167,7 @@ describe('raw requests to the signer', () => {
   test.each([
     ['a digest', { kind: 'digest', digest: `0x${'ab'.repeat(32)}` }],
     ['another kind of message', { kind: 'claim' }],
+    ['a transaction', { kind: 'send', to: `0x${'ab'.repeat(20)}`, data: '0x', value: '1' }],
     ['a close with a field more', { kind: 'close', digest: `0x${'ab'.repeat(32)}` }],
   ])('%s is refused with a code, and the next one is served', async (_, request) => {
     const child = spawn(process.execPath, [MAIN, world.dataDir], {

@@ -1,0 +1,180 @@
+import { add, type ErrorCode, type Hex, LIMITS, OrienError, type UsdcMicros, ZERO } from '@orien/protocol'
+import type { Sender } from '@orien/sdk'
+import type { ChannelWatch } from '../admission/channelWatch.ts'
+import { type Clock, instantOf } from '../clock.ts'
+import type { EarningsBook } from '../earnings/book.ts'
+import type { Session } from '../journal/state.ts'
+import { NODE_LIMITS, type Timing } from '../limits.ts'
+import type { Log } from '../log.ts'
+import type { Operator } from '../signer/client.ts'
+import { backClaim, type Claimant, closeSession } from './answerClaim.ts'
+import type { ClaimChain } from './claimChain.ts'
+import { type ClaimReason, claimDue, type Moment } from './claimDue.ts'
+import { affordableCloses, closeAlone, leastWei } from './closeAlone.ts'
+import type { Heard } from './heard.ts'
+import { standOf } from './standOf.ts'
+
+/** What a node needs to be paid when nobody helps it. */
+export type SelfClaimContext = {
+  claimant: () => Claimant
+  operator: Operator
+  chain: ClaimChain
+  channels: ChannelWatch
+  earnings: Pick<EarningsBook, 'note'>
+  heard: Heard
+  isLive(): boolean
+  clock: Clock
+  timing: Pick<Timing, 'claimPatienceMs' | 'claimSilenceMs'>
+  log: Log
+}
+
+/** How the node stands on its own; amounts are decimal strings. */
+export type SelfClaimStatus = {
+  /** Whose native coin pays the gas. */
+  operator: Hex
+  balanceWei?: string
+  silentMs: number
+  /** Why it could not claim what it had to, or could not if it had to now. */
+  fault?: { code: ErrorCode; detail: string }
+  /** The last transaction of its own. */
+  last?: { at: string; hash: Hex; status: string; sessions: number; claimedMicros: string }
+}
+
+/** Claims by itself what is earned where the coordinator does not: see docs/exit.md. */
+export type SelfClaim = { look(): Promise<void>; status(): SelfClaimStatus }
+
+type Due = { session: Session; reason: ClaimReason; earnedMicros: UsdcMicros }
+
+/** What is remembered between two looks. */
+type Memory = {
+  /** Sessions whose channels are closed: nothing can be claimed of them. */
+  closed: Set<string>
+  seen: Omit<SelfClaimStatus, 'operator' | 'silentMs'>
+  graceSeconds?: number
+  /** What the last transaction was signed with; one that takes its nonce has to pay more. */
+  sent?: Pick<Sender, 'nonce' | 'maxFeePerGas' | 'maxPriorityFeePerGas'>
+}
+
+export function createSelfClaim(context: SelfClaimContext): SelfClaim {
+  const { operator, heard } = context
+  const memory: Memory = { closed: new Set(), seen: {} }
+  return {
+    look: async () => {
+      heard.look(context.isLive())
+      try {
+        await lookOnce(context, memory)
+      } catch (error) {
+        if (error instanceof OrienError) memory.seen.fault = { code: error.code, detail: error.message }
+        throw error
+      }
+    },
+    status: () => ({
+      operator: operator.address,
+      silentMs: Math.round(heard.silentMs()),
+      ...memory.seen,
+    }),
+  }
+}
+
+async function lookOnce(context: SelfClaimContext, memory: Memory): Promise<void> {
+  const { chain, operator } = context
+  const sender = outbid(await chain.sender(operator.address), memory.sent)
+  noteGas(context, memory, sender)
+  const due = await findDue(context, memory.closed, await momentOf(context, memory))
+  if (due.length > 0) await claim(context, memory, due, sender)
+}
+
+async function momentOf(context: SelfClaimContext, memory: Memory): Promise<Moment> {
+  const { chain, clock, heard, timing } = context
+  memory.graceSeconds ??= await chain.graceSeconds()
+  const isAlone = heard.aloneMs() >= timing.claimPatienceMs
+  const isAbandoned = isAlone && heard.silentMs() >= timing.claimSilenceMs
+  // A chain without traffic has old blocks; one that is ahead of our clock decides.
+  const nowSeconds = Math.max(await chain.nowSeconds(), Math.floor(clock.nowMs() / 1_000))
+  return { nowSeconds, graceSeconds: memory.graceSeconds, isAlone, isAbandoned }
+}
+
+/** A transaction of ours that is not mined yet is replaced: pools take nothing below a tenth more. */
+function outbid(sender: Sender, sent: Memory['sent']): Sender {
+  if (sent?.nonce !== sender.nonce) return sender
+  const above = (now: bigint, then: bigint) => (now > then + then / 8n ? now : then + then / 8n + 1n)
+  return {
+    ...sender,
+    maxFeePerGas: above(sender.maxFeePerGas, sent.maxFeePerGas),
+    maxPriorityFeePerGas: above(sender.maxPriorityFeePerGas, sent.maxPriorityFeePerGas),
+  }
+}
+
+/** Notes whether the operator key can pay; told once, and shown until it can. */
+function noteGas({ operator, log }: SelfClaimContext, { seen }: Memory, sender: Sender): void {
+  seen.balanceWei = sender.balanceWei.toString()
+  if (affordableCloses(sender) > 0) {
+    delete seen.fault
+    return
+  }
+  const detail = `${operator.address} holds ${sender.balanceWei} wei; a claim of its own may take ${leastWei(sender)}`
+  const fault = { code: 'insufficient_funds' as const, detail }
+  if (seen.fault?.code !== fault.code) log.error({ event: 'claim.unfunded', ...fault })
+  seen.fault = fault
+}
+
+async function claim(
+  context: SelfClaimContext,
+  memory: Memory,
+  due: readonly Due[],
+  sender: Sender,
+): Promise<void> {
+  const { chain, operator, clock, log } = context
+  const claimant = context.claimant()
+  const batch = due.slice(0, Math.min(LIMITS.batchClaims, affordableCloses(sender)))
+  if (batch.length < due.length) log.error({ event: 'claim.postponed', sessions: due.length - batch.length })
+  if (batch.length === 0) return
+  await Promise.all(batch.map(({ session }) => closeSession(claimant, session)))
+  const claims = batch.flatMap(({ session: { sessionId, channel }, earnedMicros: claimMicros }) =>
+    channel ? [backClaim(claimant, { sessionId, channel, claimMicros })] : [],
+  )
+  const { payout: payee } = claimant.offer.offer
+  memory.sent = sender
+  const closed = await closeAlone({ chain, operator, payee, log }, claims, sender)
+  if (!closed) return
+  const { hash, status } = closed.mined
+  const claimedMicros = add(ZERO, ...closed.claims.map(({ claimMicros }) => claimMicros)).toString()
+  const last = { at: instantOf(clock.nowMs()), hash, status, sessions: closed.claims.length, claimedMicros }
+  memory.seen.last = last
+  log.warn({ event: 'claim.sent', reason: batch[0]?.reason, ...last })
+}
+
+/** Sessions that have to be claimed, those with most at stake first. */
+async function findDue(
+  { claimant, channels, earnings, clock, log }: SelfClaimContext,
+  closed: Set<string>,
+  now: Moment,
+): Promise<Due[]> {
+  const { journal, isOpen } = claimant()
+  const left = [...journal.state.sessions.values()].filter(({ sessionId }) => !closed.has(sessionId))
+  const due: Due[] = []
+  const look = async () => {
+    for (let session = left.pop(); session; session = left.pop()) {
+      const { channel, sessionId } = session
+      const { sumMicros: earnedMicros } = standOf(journal, session)
+      if (!channel || earnedMicros === ZERO) continue
+      const reading = await channels.read(channel).catch(() => null)
+      if (reading?.finalized) {
+        closed.add(sessionId)
+        earnings.note({
+          t: 'paid',
+          at: instantOf(clock.nowMs()),
+          sessionId,
+          settledMicros: reading.settledMicros,
+        })
+      }
+      const reason = reading && claimDue(reading, earnedMicros, now)
+      if (!reason) continue
+      // The guard stops its runs; their receipts belong to the claim.
+      if (isOpen(sessionId)) log.warn({ event: 'claim.waits', sessionId, reason })
+      else due.push({ session, reason, earnedMicros })
+    }
+  }
+  await Promise.all(Array.from({ length: NODE_LIMITS.channelReadsAtOnce }, look))
+  return due.sort((a, b) => (a.earnedMicros < b.earnedMicros ? 1 : -1))
+}
