@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { auditLedger, createPool } from '@orien/coordinator'
-import { getProvider, getSolvency, micros, refundSession } from '@orien/protocol'
+import { getProvider, getSolvency, micros, parseBill, readRefunds, refundSession } from '@orien/protocol'
+import { verifyBillText, verifyEd25519 } from '@orien/sdk'
 import { createPublicClient, http, toHex } from 'viem'
 import { mnemonicToAccount } from 'viem/accounts'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
@@ -69,6 +70,32 @@ test('a run without a promised file is refunded once, out of what this provider 
   for (const answer of answers) expect(answer).toMatchObject({ items: [item], refundedMicros: shares })
 })
 
+test('a refund stands in the bill, signed by the coordinator, and whoever verifies the bill checks it', async () => {
+  const { session, executionId, settled } = await settle([])
+  await settled()
+  const before = await session.bill()
+  await ask(session.id)
+  const text = await session.bill()
+  const rpcUrl = stack.chain.rpcUrl
+  for (const bill of [before, text])
+    expect(await verifyBillText(bill, { rpcUrl })).toMatchObject({ verdict: 'verified' })
+  const parsed = parseBill(text)
+  const { refunds = '', coordinatorKey = '' } = parsed.ok ? parsed.bill : {}
+  const item = { subject: executionId, lostMicros: COST, refundedMicros: RESERVE_SHARE }
+  expect(readRefunds(refunds, coordinatorKey, verifyEd25519)?.refunds).toMatchObject([item])
+  const forged = text.replace(refunds, `${refunds.slice(0, -4)}AAAA`)
+  expect(await verifyBillText(forged)).toMatchObject({ verdict: 'rejected', failure: { line: 'refunds' } })
+  const dir = mkdtempSync(join(tmpdir(), 'orien-refund-'))
+  writeFileSync(join(dir, 'bill.json'), text)
+  const verified = await spawnOrien(['verify', join(dir, 'bill.json'), '--rpc-url', rpcUrl])
+  expect(verified).toMatchObject({ code: 0, stdout: expect.stringContaining('✓ refunds[0]') })
+  const key = join(dir, 'agent.key')
+  writeFileSync(key, agent.privateKey, { mode: 0o600 })
+  const shown = await spawnOrien(['bill', session.id, '--coordinator', stack.url, '--key-file', key])
+  expect(shown.stdout).toContain(`refunded by rule 0.000060 of 0.002000 USDC: missing_output ${executionId}`)
+  rmSync(dir, { recursive: true, force: true })
+})
+
 test('attack: agent and provider are one, and every run lacks its file; they lose seven in a hundred of all they pay', async () => {
   const runs = 5
   for (let index = 0; index < runs; index += 1) {
@@ -76,8 +103,8 @@ test('attack: agent and provider are one, and every run lacks its file; they los
     await settled()
     expect(await ask(session.id)).toMatchObject({ refundedMicros: RESERVE_SHARE })
   }
-  // The two sessions above are theirs, too.
-  const sessions = BigInt(runs) + 2n
+  // The three sessions above are theirs, too.
+  const sessions = BigInt(runs) + 3n
   const paid = sessions * COST
   const earned = (paid * 9n) / 10n
   const refunded = sessions * RESERVE_SHARE
@@ -95,6 +122,20 @@ test('what is refunded stays covered by the reserve’s account, and the books b
   const pool = createPool({ url: stack.database.url, connections: 1 })
   const drift = await auditLedger(pool).finally(() => pool.end())
   expect(drift.filter(({ violations }) => violations > 0)).toEqual([])
+})
+
+test('attack: what another session has emptied is asked for again and again; it is refused with a code, and nothing moves', async () => {
+  const [first, second] = [await settle([]), await settle([])]
+  await first.settled()
+  await second.settled()
+  expect(await ask(second.session.id)).toMatchObject({ refundedMicros: 2n * RESERVE_SHARE })
+  const before = await agent.orien.call(getSolvency, {})
+  for (let attempt = 0; attempt < 3; attempt += 1)
+    await expect(ask(first.session.id)).rejects.toMatchObject({ code: 'refund_exhausted' })
+  const { liabilities } = await agent.orien.call(getSolvency, {})
+  expect(liabilities).toMatchObject({ reserveMicros: 0n, refundsMicros: before.liabilities.refundsMicros })
+  // A bill names no refund that nobody owes.
+  expect(await first.session.bill()).not.toContain('refunds')
 })
 
 test('what the reserve owes is paid once, also when the record of the payment is lost, and only with its key', async () => {

@@ -8,6 +8,8 @@ import {
   fromBase64url,
   invariant,
   makeJws,
+  type RefundStatement,
+  signRefunds,
 } from '@orien/protocol'
 import type { Random } from './random.ts'
 
@@ -37,10 +39,11 @@ export const verifyEd25519: Ed25519Verify = (publicKey, data, signature) => {
   return key !== null && verify(null, data, key, signature)
 }
 
-/** The coordinator's own key: it countersigns receipts, nothing else. */
+/** The coordinator's own key: it countersigns receipts and states refunds, nothing else. */
 export type CoordinatorKey = {
   publicKey: string
   countersign: (receiptHash: string, recordedAt: Date) => string
+  stateRefunds: (statement: RefundStatement) => string
 }
 
 /** Loads the key from a file of mode 0600, made at the first start. */
@@ -64,6 +67,7 @@ export function loadCoordinatorKey(file: string, random: Random): CoordinatorKey
         { v: 1, receiptHash, recordedAt: recordedAt.toISOString() },
         signBytes,
       ),
+    stateRefunds: (statement) => signRefunds(statement, publicKey, signBytes),
   }
 }
 

@@ -3,10 +3,11 @@ import { describe, expect, it } from 'vitest'
 import { type Bill, parseBill, printBill, verifyBill } from './bill.ts'
 import { base64url, fromBase64url, utf8 } from './bytes.ts'
 import { canonicalJson, type Json } from './canonicalJson.ts'
-import { factsOf, makeBill, makeCast } from './testing/bill.ts'
+import { factsOf, makeBill, makeCast, refunded } from './testing/bill.ts'
 import { crypto, digest, makeWallet, strangeKey, word } from './testing/keys.ts'
 
-const good = makeBill(makeCast('mutation'))
+const cast = makeCast('mutation')
+const good = refunded(cast, makeBill(cast))
 const facts = factsOf(good)
 const tree = JSON.parse(printBill(good)) as Json
 
@@ -75,7 +76,8 @@ function* alternatives(value: Json): Generator<{ how: string; value: Json }> {
 function* mutants(): Generator<Mutant> {
   const all = [...places(tree)]
   for (const place of all) {
-    yield { path: place.path, how: 'removed', value: undefined }
+    // The bill as it was before its refund: true as well.
+    if (place.path[0] !== 'refunds') yield { path: place.path, how: 'removed', value: undefined }
     yield { path: place.path, how: 'null', value: null }
     for (const { how, value } of alternatives(place.value)) yield { path: place.path, how, value }
     // Swapped: what stands elsewhere in the same bill, where it is of the same kind and true.
@@ -113,7 +115,7 @@ const COMPARED: Record<string, readonly string[]> = {
   coordinatorKey: ['countersignature'],
   offer: ['offer'],
   consumedMicros: ['consumedMicros'],
-  settlement: ['settlement'],
+  settlement: ['settlement', 'refunds.settlement'],
 }
 
 function isNamed(path: Path, line: string): boolean {
@@ -168,7 +170,7 @@ describe('a bill with any one field altered, removed or swapped', () => {
 })
 
 describe('a bill that is not settled yet', () => {
-  const { settlement: _, ...open } = good
+  const { settlement: _, refunds: __, ...open } = good
   const pending: Bill = open
 
   it('is consistent in itself', () => {

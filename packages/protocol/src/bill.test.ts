@@ -1,16 +1,28 @@
 import { describe, expect, it } from 'vitest'
 import { type Bill, type ChainFacts, parseBill, printBill, verifyBill } from './bill.ts'
 import { channelId, SECP256K1_HALF_ORDER, voucherDigest } from './channel.ts'
+import { makeId } from './ids.ts'
 import { jwsHash } from './jws.ts'
 import { micros, ZERO } from './money.ts'
-import { signReceipt } from './receipt.ts'
+import { readReceipt, signReceipt } from './receipt.ts'
 import { splitCumulative } from './split.ts'
-import { countersign, factsOf, makeBill, makeCast, makeReceipts, nextReceipt } from './testing/bill.ts'
+import {
+  countersign,
+  factsOf,
+  makeBill,
+  makeCast,
+  makeReceipts,
+  nextReceipt,
+  refunded,
+  stateRefunds,
+} from './testing/bill.ts'
 import { crypto, makeWallet, strangeKey, word } from './testing/keys.ts'
 
 const cast = makeCast('bill')
 const good = makeBill(cast)
 const facts = factsOf(good)
+const strangeExecution = makeId('execution', 0, new Uint8Array(10))
+const strangeSession = makeId('session', 0, new Uint8Array(10))
 
 /** Verifies as a stranger would: from the text, with what the chain says. */
 function verdictOf(bill: Bill, given: ChainFacts | undefined = facts, pinned?: string) {
@@ -108,6 +120,51 @@ describe('the text of a bill', () => {
   it('is refused, not thrown on, when nested a hundred thousand deep', () => {
     expect(lineOf('['.repeat(100_000) + ']'.repeat(100_000))).toBe('bill')
     expect(lineOf(`{"v":${'['.repeat(100_000)}${']'.repeat(100_000)}}`)).toBe('bill')
+  })
+})
+
+describe('a refund on a bill', () => {
+  const [first = ''] = good.receipts
+  const run = readReceipt(first)?.receipt
+  const executionId = run?.executionId ?? good.sessionId
+  const costMicros = run?.costMicros ?? ZERO
+  const item = { cause: 'missing_output' as const, subject: executionId, lostMicros: costMicros }
+  const overclaim = { cause: 'overclaim' as const, subject: good.sessionId, lostMicros: costMicros }
+
+  it('of a completed run, up to its cost, is verified with the bill', () => {
+    expect(verdictOf(refunded(cast, good))).toEqual({ verdict: 'verified', line: undefined })
+    expect(verdictOf(refunded(cast, good, { refundedMicros: costMicros })).verdict).toBe('verified')
+  })
+
+  it.each([
+    ['of more than the run cost', { refundedMicros: micros(costMicros + 1n) }],
+    ['of nothing', { refundedMicros: ZERO }],
+    ['of a run that cost something else', { lostMicros: micros(costMicros + 1n) }],
+    ['of a run that is not on the bill', { subject: strangeExecution }],
+    ['of a claim above the receipts where there was none', overclaim],
+  ])('%s is rejected there', (_, change) => {
+    expect(verdictOf(refunded(cast, good, change))).toEqual(rejectedAt('refunds[0]'))
+  })
+
+  it('that stands there twice is rejected at the second', () => {
+    const one = { ...item, refundedMicros: micros(30n) }
+    const refunds = stateRefunds(cast, good, [one, one])
+    expect(verdictOf({ ...good, refunds })).toEqual(rejectedAt('refunds[1]'))
+  })
+
+  it('that somebody else has signed, or that is of another session, is rejected', () => {
+    const one = { ...item, refundedMicros: micros(30n) }
+    const stranger = { ...cast, coordinator: makeCast('stranger').coordinator }
+    expect(verdictOf({ ...good, refunds: stateRefunds(stranger, good, [one]) })).toEqual(
+      rejectedAt('refunds'),
+    )
+    const other = { ...good, sessionId: strangeSession }
+    expect(verdictOf({ ...good, refunds: stateRefunds(cast, other, [one]) })).toEqual(rejectedAt('refunds'))
+  })
+
+  it('before the settlement is rejected', () => {
+    const { settlement: _, ...open } = refunded(cast, good)
+    expect(verdictOf(open, undefined)).toEqual(rejectedAt('refunds.settlement'))
   })
 })
 

@@ -12,7 +12,7 @@ import {
 } from './channel.ts'
 import { sessionId } from './ids.ts'
 import { decodeJws, type Ed25519Verify, isSignedBy, jwsHash } from './jws.ts'
-import { micros, type UsdcMicros, usdcMicros, ZERO } from './money.ts'
+import { add, micros, type UsdcMicros, usdcMicros, ZERO } from './money.ts'
 import { type Offer, offer as offerSchema } from './offer.ts'
 import {
   type ChainHead,
@@ -21,6 +21,7 @@ import {
   readReceipt,
   receiptFault,
 } from './receipt.ts'
+import { readRefunds, refundFault } from './refund.ts'
 import { deriveProviderId, registrationDigest, signedRegistration } from './registration.ts'
 import { splitCumulative } from './split.ts'
 
@@ -58,6 +59,8 @@ export const bill = z.strictObject({
   consumedMicros: usdcMicros,
   /** Absent until it is final. */
   settlement: billSettlement.optional(),
+  /** What the rules refund beside the settlement, a JWS of the coordinator's key; absent where nothing is. */
+  refunds: z.string().optional(),
 })
 /** See {@link bill}. */
 export type Bill = z.output<typeof bill>
@@ -243,6 +246,24 @@ function checkMoney(value: Bill, consumed: UsdcMicros, crypto: BillCrypto, check
   check('settlement.refundedMicros', settlement.refundedMicros === refund, `must be ${refund}`)
 }
 
+/** The reserve's debts to the agent: owed by the one who signed them, and after rules that the bill itself shows. */
+function checkRefunds(value: Bill, { verifyEd25519 }: BillCrypto, check: Check): void {
+  if (value.refunds === undefined) return
+  const statement = readRefunds(value.refunds, value.coordinatorKey, verifyEd25519)
+  const { sessionId: id, settlement, consumedMicros } = value
+  check('refunds', statement?.sessionId === id, 'must be signed by the coordinator key for this session')
+  check('refunds.settlement', settlement !== undefined, 'come after the settlement alone')
+  if (!statement || !settlement) return
+  const receipts = value.receipts.flatMap((jws) => readReceipt(jws)?.receipt ?? [])
+  const { providerMicros, platformMicros, reserveMicros } = settlement
+  const settledMicros = add(providerMicros, platformMicros, reserveMicros)
+  const grounds = { sessionId: id, receipts, consumedMicros, settledMicros }
+  statement.refunds.forEach((item, index, all) => {
+    const fault = refundFault(item, grounds, all.slice(0, index))
+    check(`refunds[${index}]`, fault === null, fault ?? '')
+  })
+}
+
 function checkChain(value: Bill, facts: ChainFacts, check: Check): void {
   const onChain = facts.channel
   check('channel', onChain !== null, 'does not exist on the chain')
@@ -298,6 +319,7 @@ function inspect(
   const offer = checkOffer(value, crypto, check)
   const head = offer ? checkReceipts(value, { offer, crypto, check, everySignature }) : null
   checkMoney(value, head?.cumulativeMicros ?? ZERO, crypto, check)
+  checkRefunds(value, crypto, check)
   if (options.facts) checkChain(value, options.facts, check)
   return lines
 }

@@ -90,6 +90,11 @@ export const ERRORS = {
   ),
   session_not_active: row(409, 'The session is not active', 'Start the session, or open a new one.'),
   illegal_transition: row(409, 'The state does not allow this', 'Read the current status first.'),
+  refund_exhausted: row(
+    409,
+    'Nothing is left to refund it from',
+    'Ask again with a new Idempotency-Key: tomorrow, or when the provider has settled more.',
+  ),
   execution_finished: row(409, 'The execution has already ended', 'Read its result.'),
   provider_offline: row(
     409,

@@ -40,7 +40,13 @@ describe('a JWS', () => {
   })
 
   it('of one type is not one of another type', () => {
-    for (const type of ['orien-offer+jws', 'orien-countersignature+jws', 'orien-node+jws'] as const) {
+    const others = [
+      'orien-offer+jws',
+      'orien-countersignature+jws',
+      'orien-node+jws',
+      'orien-refunds+jws',
+    ] as const
+    for (const type of others) {
       expect(decodeJws(type, jws)).toBeNull()
     }
   })

@@ -6,6 +6,7 @@ export type JwsType =
   | 'orien-offer+jws'
   | 'orien-receipt+jws'
   | 'orien-countersignature+jws'
+  | 'orien-refunds+jws'
   | 'orien-node+jws'
 
 /** Signs bytes with an Ed25519 key that the caller holds. */

@@ -1,6 +1,9 @@
 import { z } from 'zod'
+import type { Json } from './canonicalJson.ts'
+import { executionId, sessionId } from './ids.ts'
+import { decodeJws, type Ed25519Sign, type Ed25519Verify, isSignedBy, makeJws } from './jws.ts'
 import type { PublishedTool } from './manifest.ts'
-import { least, micros, type UsdcMicros, ZERO } from './money.ts'
+import { least, micros, type UsdcMicros, usdcMicros, ZERO } from './money.ts'
 import type { Receipt } from './receipt.ts'
 
 /** What is refunded out of one provider's share of the reserve in one UTC day at most, micro-USDC. */
@@ -13,6 +16,27 @@ export const REFUND_DAILY_CAP_MICROS = 5_000_000n
 export const refundCause = z.enum(['missing_output', 'overclaim'])
 /** See {@link refundCause}. */
 export type RefundCause = z.output<typeof refundCause>
+
+/** One refund by rule. Micro-USDC. */
+export const refundItem = z.strictObject({
+  cause: refundCause,
+  /** The execution, or the session for a claim above its receipts. */
+  subject: z.union([executionId, sessionId]),
+  lostMicros: usdcMicros,
+  /** At most what this provider itself has put into the reserve, and a day's cap. */
+  refundedMicros: usdcMicros,
+})
+/** See {@link refundItem}. */
+export type RefundItem = z.output<typeof refundItem>
+
+/** What the coordinator signs about the refunds of a session: what the reserve owes its agent, or has paid. */
+export const refundStatement = z.strictObject({
+  v: z.literal(1),
+  sessionId,
+  refunds: z.array(refundItem).min(1),
+})
+/** See {@link refundStatement}. */
+export type RefundStatement = z.output<typeof refundStatement>
 
 const PATTERN = /[*?[\]{}]/
 
@@ -50,4 +74,49 @@ export function planRefund(lostMicros: UsdcMicros, bounds: RefundBounds): UsdcMi
   const left = (bound: bigint, used: bigint) => (bound > used ? micros(bound - used) : ZERO)
   const ofProvider = left(bounds.contributedMicros, bounds.refundedMicros)
   return least(lostMicros, ofProvider, left(REFUND_DAILY_CAP_MICROS, bounds.refundedTodayMicros))
+}
+
+/** Signs what a session is refunded by rule. */
+export function signRefunds(statement: RefundStatement, publicKey: string, sign: Ed25519Sign): string {
+  const payload = z.encode(refundStatement, statement) as unknown as Json
+  return makeJws('orien-refunds+jws', publicKey, payload, sign)
+}
+
+/** Reads a signed statement of refunds; null unless it is one, in its one form and signed by this key. */
+export function readRefunds(jws: string, key: string, verify: Ed25519Verify): RefundStatement | null {
+  const decoded = decodeJws('orien-refunds+jws', jws)
+  if (!decoded || !isSignedBy(decoded, key, verify)) return null
+  return refundStatement.safeDecode(decoded.payload as z.input<typeof refundStatement>).data ?? null
+}
+
+/** What a refund is compared with: the session, its signed receipts and what it was settled at. */
+export type RefundGrounds = {
+  sessionId: string
+  receipts: readonly Pick<Receipt, 'executionId' | 'status' | 'costMicros'>[]
+  consumedMicros: UsdcMicros
+  settledMicros: UsdcMicros
+}
+
+/**
+ * Why a refund is not after the rules; null when it is.
+ *
+ * @param before the refunds that stand before it
+ */
+export function refundFault(
+  { cause, subject, lostMicros, refundedMicros }: RefundItem,
+  grounds: RefundGrounds,
+  before: readonly RefundItem[],
+): string | null {
+  if (before.some((other) => other.cause === cause && other.subject === subject)) return 'is refunded twice'
+  if (refundedMicros === ZERO || refundedMicros > lostMicros) return `must be from 1 to ${lostMicros}`
+  const lost = lossOf(cause, subject, grounds)
+  if (lost === null) return 'is of a run that is not on the bill, or was not completed'
+  return lost === lostMicros ? null : `was lost at ${lost}`
+}
+
+function lossOf(cause: RefundCause, subject: string, grounds: RefundGrounds): bigint | null {
+  if (cause === 'overclaim')
+    return subject === grounds.sessionId ? grounds.settledMicros - grounds.consumedMicros : null
+  const receipt = grounds.receipts.find(({ executionId }) => executionId === subject)
+  return receipt?.status === 'completed' ? receipt.costMicros : null
 }

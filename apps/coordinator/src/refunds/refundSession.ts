@@ -10,7 +10,7 @@ import {
   type PublishedTool,
   planRefund,
   planReserveRefund,
-  type RefundCause,
+  type RefundItem,
   readReceipt,
   type UsdcMicros,
   ZERO,
@@ -27,13 +27,13 @@ import { lockRefunds, referenceOf, selectRefundBounds, selectRefunds, selectSett
 /** Receipts that one request looks at. */
 const MAX_RECEIPTS = 10_000
 
-type Loss = { cause: RefundCause; subject: string; lostMicros: UsdcMicros }
+type Loss = Omit<RefundItem, 'refundedMicros'>
 
 /**
  * Refunds what a settled session cost against the rules, as far as this provider's own share of the reserve goes. What
  * was refunded is never refunded again; what found the share empty may be asked for again.
  *
- * @throws OrienError `not_found`; `illegal_transition` before the settlement is final
+ * @throws OrienError `not_found`; `illegal_transition` before the settlement is final; `refund_exhausted`
  */
 export async function refundSession(
   ctx: Context,
@@ -58,6 +58,11 @@ export async function refundSession(
     items.push({ cause, subject, lostMicros, refundedMicros })
   }
   const refundedMicros = micros(items.reduce((sum, item) => sum + item.refundedMicros, 0n))
+  if (items.length > 0 && refundedMicros === ZERO)
+    throw new OrienError(
+      'refund_exhausted',
+      'This provider’s share of the reserve, or the day’s cap, is used up',
+    )
   return { sessionId: id, items, refundedMicros }
 }
 
@@ -79,7 +84,7 @@ async function findLosses(ctx: Context, unit: Unit, session: SessionRow): Promis
   const settledMicros = await selectSettled(unit.tx, session.id)
   if (settledMicros > session.spentMicros) {
     const lostMicros = micros(settledMicros - session.spentMicros)
-    losses.push({ cause: 'overclaim', subject: session.id, lostMicros })
+    losses.push({ cause: 'overclaim', subject: session.id as Id<'session'>, lostMicros })
   }
   const { tools } = await providerRow(ctx, session.providerId)
   // By its hash: a tool that was changed since promises nothing about runs before.
@@ -96,7 +101,7 @@ async function findLosses(ctx: Context, unit: Unit, session: SessionRow): Promis
     if (!tool || receipt.costMicros === 0n || missingOutputs(tool, signed).length === 0) continue
     losses.push({
       cause: 'missing_output',
-      subject: receipt.executionId,
+      subject: signed.executionId,
       lostMicros: micros(receipt.costMicros),
     })
   }

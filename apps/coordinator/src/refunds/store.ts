@@ -1,4 +1,4 @@
-import type { Hex, RefundBounds, RefundCause } from '@orien/protocol'
+import { type Hex, type RefundBounds, type RefundCause, refundCause } from '@orien/protocol'
 import { sql } from 'drizzle-orm'
 import type pg from 'pg'
 import type { Executor } from '../db/executor.ts'
@@ -48,6 +48,12 @@ export async function selectSettled(db: Executor, sessionId: string): Promise<bi
       from ledger_transfers t join ledger_entries e on e.transfer_id = t.id
       where t.session_id = ${sessionId} and t.kind = 'settlement'`)
   return BigInt(rows[0]?.settled ?? 0)
+}
+
+/** What a reference was made of. */
+export function readReference(reference: string): { cause: RefundCause; subject: string } {
+  const [cause = '', subject = ''] = reference.split(':')
+  return { cause: refundCause.parse(cause), subject }
 }
 
 /** What a refund is filed under: the same loss cannot be filed twice. */

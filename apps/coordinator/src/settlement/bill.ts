@@ -10,6 +10,7 @@ import {
 } from '@orien/protocol'
 import type { Caller, Context } from '../context.ts'
 import { selectReceipts } from '../metering/store.ts'
+import { stateRefunds } from '../refunds/stateRefunds.ts'
 import { sessionRow } from '../session/read.ts'
 import { channelOf } from '../session/view.ts'
 import { selectFinalTransaction } from './store.ts'
@@ -35,6 +36,8 @@ export async function makeBill(ctx: Context, caller: Caller, id: Id<'session'>):
   const closing = await selectFinalTransaction(ctx.db.read, id, 'close')
   const consumedMicros = micros(session.spentMicros)
   const last = receipts.at(-1)?.receipt
+  const recorded = receipts.map(({ receipt }) => receipt)
+  const refunds = closing ? await stateRefunds(ctx, session, recorded) : undefined
   const bill: Bill = {
     v: 1,
     kind: 'orien-bill',
@@ -44,7 +47,7 @@ export async function makeBill(ctx: Context, caller: Caller, id: Id<'session'>):
     registration: session.registration as SignedRegistration,
     offer: session.offer,
     coordinatorKey: ctx.key.publicKey,
-    receipts: receipts.map(({ receipt }) => receipt.jws),
+    receipts: recorded.map(({ jws }) => jws),
     ...(last ? { countersignature: last.countersignature } : {}),
     voucher: {
       cumulativeMicros: micros(session.authorisedMicros),
@@ -61,6 +64,7 @@ export async function makeBill(ctx: Context, caller: Caller, id: Id<'session'>):
           },
         }
       : {}),
+    ...(refunds ? { refunds } : {}),
   }
   return printBill(bill)
 }

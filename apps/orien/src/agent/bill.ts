@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { OrienError, parseBill } from '@orien/protocol'
+import { type Bill, OrienError, parseBill, readRefunds } from '@orien/protocol'
+import { verifyEd25519 } from '@orien/sdk'
 import type { AgentOptions, Handler } from '../commands/bind.ts'
 import { exactUsdc } from '../terminal/amounts.ts'
 import { billTable, sharesTable } from '../terminal/bill.ts'
@@ -44,5 +45,17 @@ export function billLines(text: string, paint: Paint): string[] {
   const settled = shares
     ? [...sharesTable(shares, paint), '', `${paint.dim('settled in')} ${bill.settlement?.txHash}`]
     : [`deposit ${exactUsdc(bill.depositMicros)}, not settled yet`]
-  return [...billTable(billedRuns(bill), paint), '', ...settled]
+  const refunds = refundLines(bill).map((line) => paint.dim(line))
+  return [...billTable(billedRuns(bill), paint), '', ...settled, ...refunds]
+}
+
+/** What the reserve gives back beside the settlement; whether the statement is right is `orien verify`'s to say. */
+function refundLines({ refunds, coordinatorKey }: Bill): string[] {
+  if (refunds === undefined) return []
+  const statement = readRefunds(refunds, coordinatorKey, verifyEd25519)
+  if (!statement) return ['refunds by rule: not signed by the coordinator']
+  return statement.refunds.map(
+    ({ cause, subject, lostMicros, refundedMicros }) =>
+      `refunded by rule ${exactUsdc(refundedMicros)} of ${exactUsdc(lostMicros)} USDC: ${cause} ${subject}`,
+  )
 }

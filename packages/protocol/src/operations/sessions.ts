@@ -4,7 +4,7 @@ import { depositAuthorization, exitAuthorization, voucher } from '../channel.ts'
 import { providerId, sessionId } from '../ids.ts'
 import { LIMITS } from '../limits.ts'
 import { usdcMicros } from '../money.ts'
-import { refundCause } from '../refund.ts'
+import { refundItem } from '../refund.ts'
 import { sessionStatus } from '../session.ts'
 import { fileView, page, sessionView } from '../views.ts'
 import { operation, pageQuery } from './operation.ts'
@@ -157,19 +157,10 @@ export const refundSession = operation({
   params,
   output: z.strictObject({
     sessionId,
-    items: z.array(
-      z.strictObject({
-        cause: refundCause,
-        /** The execution, or the session for a claim above its receipts. */
-        subject: z.string(),
-        lostMicros: usdcMicros,
-        /** At most what this provider itself has put into the reserve, and a day's cap. */
-        refundedMicros: usdcMicros,
-      }),
-    ),
+    items: z.array(refundItem),
     refundedMicros: usdcMicros,
   }),
-  errors: ['not_found', 'illegal_transition'],
+  errors: ['not_found', 'illegal_transition', 'refund_exhausted'],
 })
 
 /** `GET /api/sessions/:id/files` */

@@ -2,11 +2,13 @@ import { z } from 'zod'
 import type { Bill, ChainFacts } from '../bill.ts'
 import { type ChannelTerms, channelId, sessionSalt, voucherDigest } from '../channel.ts'
 import { makeId } from '../ids.ts'
+import { invariant } from '../invariant.ts'
 import { jwsHash, makeJws } from '../jws.ts'
 import { costMicros } from '../meter.ts'
 import { add, micros, subtract, type UsdcMicros, ZERO } from '../money.ts'
 import { type Offer, offer as offerSchema } from '../offer.ts'
-import { type Receipt, signReceipt } from '../receipt.ts'
+import { type Receipt, readReceipt, signReceipt } from '../receipt.ts'
+import { type RefundItem, signRefunds } from '../refund.ts'
 import { deriveProviderId, type Registration, registrationDigest } from '../registration.ts'
 import { splitCumulative } from '../split.ts'
 import { durationMs } from '../time.ts'
@@ -169,6 +171,27 @@ export function makeBill(cast: Cast, runsMs: readonly number[] = [1_500, 7, 59_9
       refundedMicros: subtract(depositMicros, consumedMicros),
     },
   }
+}
+
+/** The same bill with the first of its runs refunded in part by rule. */
+export function refunded(cast: Cast, bill: Bill, change: Partial<RefundItem> = {}): Bill {
+  const first = readReceipt(bill.receipts[0] ?? '')?.receipt
+  invariant(first, 'the bill has a run')
+  const { executionId: subject, costMicros: lostMicros } = first
+  const item = {
+    cause: 'missing_output' as const,
+    subject,
+    lostMicros,
+    refundedMicros: micros(30n),
+    ...change,
+  }
+  return { ...bill, refunds: stateRefunds(cast, bill, [item]) }
+}
+
+/** What a coordinator signs about these refunds of a bill's session. */
+export function stateRefunds(cast: Cast, { sessionId }: Bill, refunds: RefundItem[]): string {
+  const { publicKey, sign } = cast.coordinator
+  return signRefunds({ v: 1, sessionId, refunds }, publicKey, sign)
 }
 
 /** What the chain says when it did what the bill tells. */
