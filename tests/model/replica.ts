@@ -86,7 +86,8 @@ const RAIL: Rail = {
   isTransferred: async () => false,
   simulate: async () => ({ ok: true }),
   now: async () => 1_767_225_600,
-  holdings: async () => ({ blockNumber: 0n, escrowMicros: 0n, reserveMicros: 0n }),
+  findArrival: async () => ({ status: 'unused' }),
+  holdings: async () => ({ blockNumber: 0n, escrowMicros: 0n, reserveMicros: 0n, walletMicros: 0n }),
 }
 
 const CONFIG: Config = {

@@ -1,25 +1,22 @@
-import { randomBytes } from 'node:crypto'
 import { auditLedger, createPool } from '@orien/coordinator'
-import {
-  createKey,
-  endSession,
-  execute,
-  getBalance,
-  getSession,
-  type Hex,
-  listPayments,
-  micros,
-  openSession,
-  pay,
-} from '@orien/protocol'
-import { chains, connectChain, readBalance, sendCall, signerFromPrivateKey } from '@orien/rails'
-import { Orien } from '@orien/sdk'
+import { endSession, execute, getSession, listPayments, micros, openSession, pay } from '@orien/protocol'
+import { chains, connectChain, sendCall, signerFromPrivateKey } from '@orien/rails'
 import { generatePrivateKey } from 'viem/accounts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { authorizationTypes } from '../../packages/contracts/src/index.ts'
+import {
+  balanceOf,
+  type Changes,
+  custodyWallet,
+  cutAt,
+  deposited,
+  mend,
+  ownerOf,
+  transferOf,
+  walletOf,
+} from '../harness/custodialOwner.ts'
 import { manageProcess } from '../harness/processes.ts'
 import { type ScriptedNode, startScriptedNode } from '../harness/scriptedNode.ts'
-import { createAgent, type Stack, startStack, type TestAgent } from '../harness/stack.ts'
+import { type Stack, startStack } from '../harness/stack.ts'
 
 let stack: Stack
 let node: ScriptedNode
@@ -36,74 +33,15 @@ afterAll(async () => {
   await stack.stop()
 })
 
-/** A wallet's owner with an API key, which is all that its agent has. */
-async function ownerOf(usdcMicros: bigint) {
-  const owner = await createAgent(stack, usdcMicros)
-  const body = {
-    name: 'agent',
-    scopes: ['read' as const, 'spend' as const],
-    spendCapMicros: micros(50_000_000n),
-  }
-  const { secret } = await owner.orien.call(createKey, { body })
-  return { ...owner, byKey: new Orien({ baseUrl: stack.url, token: secret }) }
-}
-
-const balanceOf = (of: Orien) => of.call(getBalance, {})
-
-type Changes = { to?: Hex; value?: bigint; signer?: TestAgent }
-
-async function transferOf(owner: TestAgent, amount: bigint, changes: Changes = {}) {
-  const { deposit: to } = await balanceOf(owner.orien)
-  const nonce = `0x${randomBytes(32).toString('hex')}` as Hex
-  const window = { validAfter: 0, validBefore: Math.floor(Date.now() / 1_000) + 600 }
-  const signature = await (changes.signer ?? owner).account.signTypedData({
-    domain: {
-      name: to.tokenName,
-      version: to.tokenVersion,
-      chainId: to.chainId,
-      verifyingContract: to.token,
-    },
-    types: authorizationTypes,
-    primaryType: 'TransferWithAuthorization',
-    message: {
-      from: owner.account.address,
-      to: changes.to ?? to.to,
-      value: changes.value ?? amount,
-      validAfter: 0n,
-      validBefore: BigInt(window.validBefore),
-      nonce,
-    },
-  })
-  const deposit = { valueMicros: micros(amount), ...window, nonce, signature }
-  return { operation: 'deposit' as const, additionalMicros: micros(amount), topUpSalt: nonce, deposit }
-}
-
-async function deposited(amount: bigint) {
-  const owner = await ownerOf(amount)
-  const answer = await owner.orien.call(pay, { body: await transferOf(owner, amount) })
-  await expect
-    .poll(async () => (await balanceOf(owner.byKey)).availableMicros, { timeout: 20_000 })
-    .toBe(amount)
-  return { ...owner, answer }
-}
-
-async function onChain(account: Hex): Promise<bigint> {
-  const client = connectChain(chains.local, stack.chain.rpcUrl)
-  const reading = await readBalance(client, stack.chain.usdc, account)
-  return reading.status === 'read' ? reading.micros : -1n
-}
-const walletOf = (owner: TestAgent) => onChain(owner.account.address)
-const custodyWallet = async (owner: TestAgent) => onChain((await balanceOf(owner.orien)).deposit.to)
-
 test('a deposit is credited when it is final on the chain, not before, and is called custodial', async () => {
-  const { answer, orien } = await deposited(5_000_000n)
+  const { answer, orien } = await deposited(stack, 5_000_000n)
   expect(answer).toMatchObject({ operation: 'deposit', balance: { custodial: true, availableMicros: 0n } })
   const { items } = await orien.call(listPayments, { query: { limit: 10 } })
   expect(items).toMatchObject([{ operation: 'custodialDeposit', amountMicros: 5_000_000n, status: 'final' }])
 })
 
 test('an API key opens, runs and ends a session on the balance with no signature of its own', async () => {
-  const { byKey, orien } = await deposited(5_000_000n)
+  const { byKey, orien } = await deposited(stack, 5_000_000n)
   const body = {
     providerId: node.providerId,
     budgetMicros: micros(1_000_000n),
@@ -137,7 +75,7 @@ test('an API key opens, runs and ends a session on the balance with no signature
 })
 
 test('a session that never ran gives its budget back at once', async () => {
-  const { byKey } = await deposited(1_000_000n)
+  const { byKey } = await deposited(stack, 1_000_000n)
   const body = {
     providerId: node.providerId,
     budgetMicros: micros(1_000_000n),
@@ -151,7 +89,7 @@ test('a session that never ran gives its budget back at once', async () => {
 })
 
 test('20 sessions at once on a balance for three: three are opened', async () => {
-  const { byKey } = await deposited(3_500_000n)
+  const { byKey } = await deposited(stack, 3_500_000n)
   const body = {
     providerId: node.providerId,
     budgetMicros: micros(1_000_000n),
@@ -166,7 +104,7 @@ test('20 sessions at once on a balance for three: three are opened', async () =>
 })
 
 test('no more than the cap is kept, deposits under way and money in sessions included', async () => {
-  const owner = await deposited(99_000_000n)
+  const owner = await deposited(stack, 99_000_000n)
   await stack.chain.mint(owner.account.address, 2_000_000n)
   const body = {
     providerId: node.providerId,
@@ -183,8 +121,8 @@ test('no more than the cap is kept, deposits under way and money in sessions inc
 })
 
 test('a transfer to somebody else, of another amount, by another wallet or without funds is refused', async () => {
-  const owner = await ownerOf(1_000_000n)
-  const stranger = await ownerOf(0n)
+  const owner = await ownerOf(stack, 1_000_000n)
+  const stranger = await ownerOf(stack, 0n)
   const call = (body: Awaited<ReturnType<typeof transferOf>>) => owner.orien.call(pay, { body })
   const lies: Changes[] = [{ to: `0x${'9'.repeat(40)}` }, { value: 2n }, { signer: stranger }]
   for (const lie of lies)
@@ -204,7 +142,7 @@ test('a transfer to somebody else, of another amount, by another wallet or witho
 })
 
 test('a withdrawal goes to the wallet and nowhere else, once for one key, and never above what is free', async () => {
-  const owner = await deposited(2_000_000n)
+  const owner = await deposited(stack, 2_000_000n)
   const body = { operation: 'withdraw' as const, amountMicros: micros(1_500_000n) }
   await expect(
     owner.byKey.call(pay, { body: { ...body, amountMicros: micros(2_000_001n) } }),
@@ -212,32 +150,20 @@ test('a withdrawal goes to the wallet and nowhere else, once for one key, and ne
   const key = { idempotencyKey: 'withdrawal-1' }
   const answers = await Promise.all(Array.from({ length: 10 }, () => owner.byKey.call(pay, { body }, key)))
   for (const answer of answers) expect(answer).toEqual(answers[0])
-  await expect.poll(() => walletOf(owner), { timeout: 20_000 }).toBe(1_500_000n)
+  await expect.poll(() => walletOf(stack, owner), { timeout: 20_000 }).toBe(1_500_000n)
   await expect.poll(async () => (await balanceOf(owner.byKey)).withdrawingMicros).toBe(0n)
   expect(await balanceOf(owner.byKey)).toMatchObject({ availableMicros: 500_000n })
   // Everything that is left, without naming it.
   await owner.orien.call(pay, { body: { operation: 'withdraw' } })
-  await expect.poll(() => walletOf(owner), { timeout: 20_000 }).toBe(2_000_000n)
+  await expect.poll(() => walletOf(stack, owner), { timeout: 20_000 }).toBe(2_000_000n)
   await expect(owner.orien.call(pay, { body: { operation: 'withdraw' } })).rejects.toMatchObject({
     code: 'insufficient_funds',
   })
 })
 
-/** As if the power went at the very commit that would move a withdrawal there. */
-async function cutAt(state: string): Promise<void> {
-  await pool.query(`create function cut() returns trigger language plpgsql as $$ begin
-    if new.kind = 'withdrawal' and new.status = '${state}' then raise exception 'cut'; end if; return new; end $$`)
-  await pool.query('create trigger cut before update on transactions for each row execute function cut()')
-}
-
-async function mend(): Promise<void> {
-  await pool.query('drop trigger cut on transactions')
-  await pool.query('drop function cut()')
-}
-
 test('a withdrawal that somebody else has submitted counts as paid, and is not paid again', async () => {
-  const owner = await deposited(1_000_000n)
-  await cutAt('signed')
+  const owner = await deposited(stack, 1_000_000n)
+  await cutAt(pool, 'signed')
   await owner.orien.call(pay, { body: { operation: 'withdraw', amountMicros: micros(600_000n) } })
   const { rows } = await pool.query(
     `select data, reference from transactions where kind = 'withdrawal' and amount_micros = 600000`,
@@ -247,8 +173,8 @@ test('a withdrawal that somebody else has submitted counts as paid, and is not p
   const relayer = signerFromPrivateKey(generatePrivateKey())
   await stack.chain.fund(relayer.address)
   await sendCall(client, chains.local, relayer, { to: stack.chain.usdc, data: submitted.data })
-  await expect.poll(() => walletOf(owner), { timeout: 20_000 }).toBe(600_000n)
-  await mend()
+  await expect.poll(() => walletOf(stack, owner), { timeout: 20_000 }).toBe(600_000n)
+  await mend(pool)
   const state = async () =>
     (await pool.query('select status from transactions where reference = $1', [submitted.reference])).rows
   await expect.poll(state, { timeout: 20_000 }).toEqual([{ status: 'failed' }])
@@ -259,32 +185,32 @@ test('a withdrawal that somebody else has submitted counts as paid, and is not p
   await expect
     .poll(async () => (await balanceOf(owner.orien)).withdrawingMicros, { timeout: 20_000 })
     .toBe(0n)
-  expect(await walletOf(owner)).toBe(600_000n)
+  expect(await walletOf(stack, owner)).toBe(600_000n)
   expect(await balanceOf(owner.orien)).toMatchObject({ availableMicros: 400_000n })
 })
 
 test('a withdrawal is paid exactly once, wherever the coordinator is killed on its way', async () => {
-  const owner = await deposited(4_000_000n)
-  const before = await custodyWallet(owner)
+  const owner = await deposited(stack, 4_000_000n)
+  const before = await custodyWallet(stack, owner)
   await stack.coordinator.stop()
   const child = coordinatorProcess()
   try {
     await child.start()
     let paid = 0n
     for (const state of ['signed', 'broadcast', 'mined', 'final']) {
-      await cutAt(state)
+      await cutAt(pool, state)
       await owner.orien.call(pay, { body: { operation: 'withdraw', amountMicros: micros(1_000_000n) } })
       await untilCut(state)
       await child.end('SIGKILL')
-      await mend()
+      await mend(pool)
       await child.start()
       paid += 1_000_000n
-      await expect.poll(() => walletOf(owner), { timeout: 30_000 }).toBe(paid)
+      await expect.poll(() => walletOf(stack, owner), { timeout: 30_000 }).toBe(paid)
       await expect
         .poll(async () => (await balanceOf(owner.orien)).withdrawingMicros, { timeout: 30_000 })
         .toBe(0n)
     }
-    expect(await custodyWallet(owner)).toBe(before - paid)
+    expect(await custodyWallet(stack, owner)).toBe(before - paid)
     expect(await balanceOf(owner.orien)).toMatchObject({ availableMicros: 0n })
   } finally {
     await child.end('SIGKILL')

@@ -30,8 +30,14 @@ function read() {
 test('owes nothing and says so before there was a deposit', async () => {
   expect(await read()).toMatchObject({
     isSolvent: true,
-    liabilities: { budgetsMicros: 0n, payablesMicros: 0n, earningsMicros: 0n, reserveMicros: 0n },
-    holdings: { escrowMicros: 0n },
+    liabilities: {
+      budgetsMicros: 0n,
+      payablesMicros: 0n,
+      earningsMicros: 0n,
+      reserveMicros: 0n,
+      custodialMicros: 0n,
+    },
+    holdings: { escrowMicros: 0n, custodyMicros: 0n },
   })
 })
 

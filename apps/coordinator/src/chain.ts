@@ -6,6 +6,7 @@ import {
   checkEndpoints,
   connectChain,
   type EscrowTerms,
+  readArrival,
   readBalance,
   readCloseGrace,
   readHead,
@@ -119,11 +120,16 @@ function createRail(client: ChainClient, profile: ChainProfile, terms: ChainTerm
       if (head.status === 'unreachable') throw unavailable(head.detail)
       return head.latestSeconds
     },
-    holdings: async () => {
-      const reading = await readHoldings(client, profile, terms.escrow)
+    findArrival: async (transfer) => {
+      const reading = await readArrival(client, profile, terms.token, transfer)
       if (reading.status === 'unreachable') throw unavailable(reading.detail)
-      const { blockNumber, escrowMicros, reserveMicros } = reading
-      return { blockNumber, escrowMicros, reserveMicros }
+      return reading
+    },
+    holdings: async (wallet) => {
+      const reading = await readHoldings(client, profile, terms.escrow, [wallet])
+      if (reading.status === 'unreachable') throw unavailable(reading.detail)
+      const { blockNumber, escrowMicros, reserveMicros, othersMicros } = reading
+      return { blockNumber, escrowMicros, reserveMicros, walletMicros: othersMicros[0] ?? 0n }
     },
   }
 }

@@ -1,4 +1,5 @@
 import type { Admission, FromNode, Hex, Id, ProviderLoad, ToNode } from '@orien/protocol'
+import type { Arrival, SignedTransfer } from '@orien/rails'
 import type { Tracing } from '@orien/tracing'
 import type { Logger } from 'pino'
 import type { Clock } from './clock.ts'
@@ -130,8 +131,15 @@ export type Rail = {
   simulate: (call: { to: Hex; data: Hex }) => Promise<{ ok: true } | { ok: false; error: string }>
   /** Unix seconds of the latest block. */
   now: () => Promise<number>
-  /** What the chain holds for us, read at one final block. Micro-USDC. */
-  holdings: () => Promise<{ blockNumber: bigint; escrowMicros: bigint; reserveMicros: bigint }>
+  /** What became of a transfer that its holder has signed, whoever submitted it. */
+  findArrival: (transfer: SignedTransfer) => Promise<Arrival>
+  /** What the chain holds for us, and in a wallet beside it, read at one final block. Micro-USDC. */
+  holdings: (wallet: Hex) => Promise<{
+    blockNumber: bigint
+    escrowMicros: bigint
+    reserveMicros: bigint
+    walletMicros: bigint
+  }>
 }
 
 /** Where a run belongs: what never changes of it. */

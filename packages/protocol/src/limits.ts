@@ -65,6 +65,8 @@ export const LIMITS = {
   minimumDepositMicros: 10_000n,
   /** What a coordinator keeps for one agent at most, all of its deposited balance together: 100 USDC. */
   custodialBalanceMicros: 100_000_000n,
+  /** How long an authorisation of a deposit into it may be good: as long as somebody else could submit it. */
+  custodialDepositMs: 86_400_000,
   /** The highest price of an effective minute: a million USDC. */
   maximumRateMicros: 1_000_000_000_000n,
   /** Life of an EIP-3009 authorisation that the SDK signs. */

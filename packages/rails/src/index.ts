@@ -45,6 +45,7 @@ export {
   type BatchPlan,
   planBatches,
 } from './escrow/planBatches.ts'
+export { type Arrival, readArrival, type SignedTransfer } from './escrow/readArrival.ts'
 export { type AmountReading, readBalance, readCredit } from './escrow/readBalance.ts'
 export {
   type BatchOutcome,

@@ -87,3 +87,36 @@ export async function selectUnpaid(db: Executor, olderThanMs: number) {
     )
     .limit(100)
 }
+
+/** Whether a deposit is in the ledger. */
+export async function isCredited(db: Executor, reference: string): Promise<boolean> {
+  const { rows } = await db.execute(
+    sql`select 1 from ledger_transfers where kind = 'custody_deposit' and reference = ${reference}`,
+  )
+  return rows.length > 0
+}
+
+/**
+ * Deposits whose transaction failed and whose money may be here all the same, or may still come: those that were looked
+ * at often rest for up to a minute.
+ *
+ * @param never the error of those that will never come
+ */
+export async function selectUnarrived(db: Executor, never: string) {
+  return db
+    .select()
+    .from(transactions)
+    .where(
+      and(
+        eq(transactions.kind, 'custody_deposit'),
+        eq(transactions.status, 'failed'),
+        sql`${transactions.error} is distinct from ${never}`,
+        sql`${transactions.updatedAt} < clock_timestamp() - make_interval(secs => least(60, ${transactions.attempts} * 5))`,
+        sql`not exists (select 1 from ledger_transfers credited where credited.kind = 'custody_deposit'
+          and credited.reference = ${transactions.reference})`,
+        sql`not exists (select 1 from transactions later where later.kind = 'custody_deposit'
+          and later.reference = ${transactions.reference} and later.status <> 'failed')`,
+      ),
+    )
+    .limit(100)
+}

@@ -1,5 +1,6 @@
 import { deleteExpired } from '../access/store.ts'
 import type { Context } from '../context.ts'
+import { adoptDeposits } from '../custody/adopt.ts'
 import { resendWithdrawals } from '../custody/withdraw.ts'
 import { deleteExpiredEnrolments } from '../enrolment/store.ts'
 import { deleteLogsBefore, expireLeases, keepLeases, selectUnopened } from '../execution/store.ts'
@@ -36,7 +37,6 @@ export async function sweep(ctx: Context, upMs = 0): Promise<boolean> {
   await finishEnds(ctx)
   await leaveGone(ctx, upMs)
   await refundDue(ctx)
-  await resendWithdrawals(ctx)
   // The row is the truth: whatever a node should have in hand and does not, it is sent again.
   for (const providerId of ctx.nodes.online()) {
     await ctx.dispatcher.send({ providerId, pendingForMs: RESEND_AFTER_MS })
@@ -45,6 +45,9 @@ export async function sweep(ctx: Context, upMs = 0): Promise<boolean> {
   await deleteExpired(ctx.db.read)
   await deleteExpiredEnrolments(ctx.db.read)
   await foldAccounts(ctx.db.read)
+  // Last, because they ask the chain: one that is away holds up nothing else.
+  await resendWithdrawals(ctx)
+  await adoptDeposits(ctx)
   return expired.length === BATCH
 }
 

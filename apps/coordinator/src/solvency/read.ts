@@ -38,24 +38,28 @@ async function readSolvency(ctx: Context): Promise<Solvency> {
  */
 async function look(ctx: Context): Promise<Solvency> {
   const owed = await selectLiabilities(ctx.db.read)
-  const held = await ctx.rail.holdings()
+  const held = await ctx.rail.holdings(ctx.custody.address)
   const inEscrow = owed.budgetsMicros + owed.payablesMicros + owed.earningsMicros
   return {
     isSolvent:
       held.escrowMicros + owed.settlingMicros >= inEscrow &&
-      held.reserveMicros >= owed.reserveMicros + owed.refundsMicros,
+      held.reserveMicros >= owed.reserveMicros + owed.refundsMicros &&
+      held.walletMicros + owed.custodyMovingMicros >= owed.custodialMicros,
     liabilities: {
       budgetsMicros: micros(owed.budgetsMicros),
       payablesMicros: micros(owed.payablesMicros),
       earningsMicros: micros(owed.earningsMicros),
       reserveMicros: micros(owed.reserveMicros),
       refundsMicros: micros(owed.refundsMicros),
+      custodialMicros: micros(owed.custodialMicros),
     },
     holdings: {
       blockNumber: Number(held.blockNumber),
       escrowMicros: micros(held.escrowMicros),
       reserveMicros: micros(held.reserveMicros),
+      custodyMicros: micros(held.walletMicros),
     },
+    custodyMovingMicros: micros(owed.custodyMovingMicros),
     settlingMicros: micros(owed.settlingMicros),
     readAt: ctx.clock.now().toISOString(),
   }

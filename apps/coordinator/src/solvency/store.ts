@@ -1,7 +1,7 @@
 import type { Hex } from '@orien/protocol'
 import { sql } from 'drizzle-orm'
 import type pg from 'pg'
-import type { Executor } from '../db/executor.ts'
+import { createDatabase, type Executor } from '../db/executor.ts'
 
 /** What the ledger owes, by the kind of account, and the deposits whose close is under way. Micro-USDC. */
 export type Liabilities = {
@@ -10,6 +10,9 @@ export type Liabilities = {
   earningsMicros: bigint
   reserveMicros: bigint
   refundsMicros: bigint
+  custodialMicros: bigint
+  /** Of the custodial money, what the chain may have moved already: withdrawals, and deposits of sessions under way. */
+  custodyMovingMicros: bigint
   settlingMicros: bigint
 }
 
@@ -19,6 +22,8 @@ type Row = {
   earnings: string
   reserve: string
   refunds: string
+  custodial: string
+  custody_moving: string
   settling: string
 }
 
@@ -38,6 +43,11 @@ export async function selectLiabilities(db: Executor): Promise<Liabilities> {
       coalesce(sum(amount) filter (where account like 'providers:%:earnings'), 0)::text as earnings,
       coalesce(sum(amount) filter (where account = 'platform:reserve'), 0)::text as reserve,
       coalesce(sum(amount) filter (where account like 'agents:%:refunds'), 0)::text as refunds,
+      coalesce(sum(amount) filter (where account like 'agents:%:available' or account like 'agents:%:committed'
+        or account like 'agents:%:withdrawing'), 0)::text as custodial,
+      (coalesce(sum(amount) filter (where account like 'agents:%:withdrawing'), 0)
+        + (select coalesce(sum(t.amount_micros), 0) from transactions t join sessions s on s.id = t.session_id
+            where s.is_custodial and t.kind = 'open' and t.status not in ('final', 'failed')))::text as custody_moving,
       (select coalesce(sum(s.deposit_micros), 0)::text from sessions s
         where s.channel_status = 'closing') as settling
     from balances`)
@@ -48,6 +58,8 @@ export async function selectLiabilities(db: Executor): Promise<Liabilities> {
     earningsMicros: BigInt(row?.earnings ?? 0),
     reserveMicros: BigInt(row?.reserve ?? 0),
     refundsMicros: BigInt(row?.refunds ?? 0),
+    custodialMicros: BigInt(row?.custodial ?? 0),
+    custodyMovingMicros: BigInt(row?.custody_moving ?? 0),
     settlingMicros: BigInt(row?.settling ?? 0),
   }
 }
@@ -100,4 +112,21 @@ export async function selectChannels(pool: pg.Pool): Promise<LedgerChannel[]> {
     depositMicros: BigInt(row.deposited),
     settledMicros: BigInt(row.settled),
   }))
+}
+
+/** What the ledger owes of one custody wallet's money, by the token that it is in. Micro-USDC. */
+export type LedgerCustody = { wallets: Hex[]; token: Hex; owedMicros: bigint; movingMicros: bigint }
+
+type CustodyRow = { token: Hex; wallets: Hex[] }
+
+/** The custodial balances beside the wallets that hold them; null where there never was a deposit. */
+export async function selectCustody(pool: pg.Pool): Promise<LedgerCustody | null> {
+  const { rows } = await pool.query<CustodyRow>(
+    `select "to" as token, array_agg(distinct detail->>'to') as wallets from transactions
+      where kind = 'custody_deposit' group by "to"`,
+  )
+  const [first] = rows
+  if (!first) return null
+  const { custodialMicros, custodyMovingMicros } = await selectLiabilities(createDatabase(pool).read)
+  return { ...first, owedMicros: custodialMicros, movingMicros: custodyMovingMicros }
 }

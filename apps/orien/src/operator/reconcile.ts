@@ -5,6 +5,7 @@ import { counted } from '../terminal/amounts.ts'
 import { layTable } from '../terminal/table.ts'
 import type { Paint } from '../terminal/terminal.ts'
 import { compareChannels } from './compareChannels.ts'
+import { compareCustody } from './compareCustody.ts'
 import { compareWithChain } from './compareWithChain.ts'
 import { findDatabase } from './findDatabase.ts'
 
@@ -15,16 +16,24 @@ export const reconcile: Handler<Options> = async (shell, options) => {
   const { terminal } = shell
   const place = await findDatabase(shell, options)
   try {
-    const { drifts, settlements, channels } = await withDatabase(place.databaseUrl, async (pool) => ({
-      drifts: await auditLedger(pool),
-      settlements: await selectSettlements(pool),
-      channels: await selectChannels(pool),
-    }))
     const { rpcUrl } = place
+    const { drifts, settlements, channels, custody } = await withDatabase(
+      place.databaseUrl,
+      async (pool) => ({
+        drifts: await auditLedger(pool),
+        settlements: await selectSettlements(pool),
+        channels: await selectChannels(pool),
+        custody: rpcUrl === undefined ? [] : await compareCustody(pool, rpcUrl),
+      }),
+    )
     const onChain =
       rpcUrl === undefined
         ? []
-        : [...(await compareWithChain(rpcUrl, settlements)), ...(await compareChannels(rpcUrl, channels))]
+        : [
+            ...(await compareWithChain(rpcUrl, settlements)),
+            ...(await compareChannels(rpcUrl, channels)),
+            ...custody,
+          ]
     const checks = [...drifts, ...onChain]
     const hasDrift = checks.some(({ violations }) => violations > 0)
     const [settled, opened] = [settlements.length, channels.length]

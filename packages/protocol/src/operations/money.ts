@@ -208,6 +208,8 @@ export const getSolvency = operation({
       reserveMicros: usdcMicros,
       /** What the rules have refunded out of it, owed to agents. */
       refundsMicros: usdcMicros,
+      /** Custodial balances of agents that pay by API key: free, set aside for a session, or on their way out. */
+      custodialMicros: usdcMicros,
     }),
     holdings: z.strictObject({
       /** Of the newest final block; everything here was read at it. */
@@ -216,7 +218,11 @@ export const getSolvency = operation({
       escrowMicros: usdcMicros,
       /** The account that the reserve's shares are paid to. */
       reserveMicros: usdcMicros,
+      /** The custody wallet, which has to hold the custodial balances. */
+      custodyMicros: usdcMicros,
     }),
+    /** Custodial money whose transfer is on its way: the chain may have moved it, the ledger has not posted it. */
+    custodyMovingMicros: usdcMicros,
     /** Deposits of channels whose close is on its way: the chain may have paid them, the ledger has not posted it. */
     settlingMicros: usdcMicros,
     readAt: instant,

@@ -13,6 +13,8 @@ export const CHAIN_LIMITS = {
   logRangeBlocks: 9_999n,
   /** Questions for logs in one search: weeks of a chain with second blocks. */
   logRanges: 400,
+  /** Of those, when one transfer of the last day is looked for. */
+  arrivalRanges: 40,
   /** What the dearest single transaction of the relayer takes, with some room: a wallet with less cannot work. */
   relayerGas: 600_000n,
   /** Of an RPC's error message, what is passed on. */

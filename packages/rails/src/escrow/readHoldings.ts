@@ -14,13 +14,20 @@ export type Holdings = {
   /** The reserve's account, and what waits for it as a credit. */
   reserveMicros: bigint
   reserve: Address
+  /** Of the other accounts that were asked for, in their order. */
+  othersMicros: bigint[]
 }
 
-/** Reads what escrow and reserve hold at the newest final block. */
+/**
+ * Reads what escrow and reserve hold at the newest final block.
+ *
+ * @param others accounts whose balances of the same token are read at the same block
+ */
 export async function readHoldings(
   client: ChainClient,
   profile: ChainProfile,
   escrow: Address,
+  others: readonly Address[] = [],
 ): Promise<Holdings | Unreachable> {
   const head = await readHead(client, profile)
   if (head.status === 'unreachable') return head
@@ -41,14 +48,21 @@ export async function readHoldings(
       }),
     )
   const credits = { ...ask, functionName: 'credits', args: [reserve.value] } as const
-  const [held, kept, waiting] = await Promise.all([
+  const [held, kept, waiting, ...rest] = await Promise.all([
     balanceOf(escrow),
     balanceOf(reserve.value),
     askValue(client.readContract(credits)),
+    ...others.map(balanceOf),
   ])
   if (held.status === 'unreachable') return held
   if (kept.status === 'unreachable') return kept
   if (waiting.status === 'unreachable') return waiting
+  const othersMicros: bigint[] = []
+  for (const other of rest) {
+    if (other.status === 'unreachable') return other
+    othersMicros.push(other.value)
+  }
   const reserveMicros = kept.value + waiting.value
-  return { status: 'read', blockNumber, escrowMicros: held.value, reserveMicros, reserve: reserve.value }
+  const escrowMicros = held.value
+  return { status: 'read', blockNumber, escrowMicros, reserveMicros, reserve: reserve.value, othersMicros }
 }
