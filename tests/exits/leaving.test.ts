@@ -231,6 +231,10 @@ test('a provider claims from its journal all that is left, also what an agent ha
   const shares = costs.map((cost) => splitCumulative(cost).providerMicros)
   expect(ofSession(claims, asked)).toMatchObject({ phase: 'closed', paidMicros: `${shares[0]}` })
   expect(ofSession(claims, open)).toMatchObject({ phase: 'closed', paidMicros: `${shares[1]}` })
+  // One transaction closes all that is left, and it is said before it is sent.
+  expect(ofSession(claims, asked)?.transactions).toHaveLength(1)
+  expect(ofSession(claims, open)?.transactions).toEqual(ofSession(claims, asked)?.transactions)
+  expect(claimed.stderr).toContain('closing 2 sessions in one transaction')
   expect(await place.balanceOf(owner)).toBe(ownerBefore + (shares[0] ?? 0n) + (shares[1] ?? 0n))
   expect(await place.balanceOf(agent.address)).toBe(
     agentBefore + 2n * BUDGET - (costs[0] ?? 0n) - (costs[1] ?? 0n),

@@ -1,11 +1,12 @@
 import { OrienError, splitCumulative } from '@orien/protocol'
 import { signerFromPrivateKey } from '@orien/rails'
 import { readKeyFile } from '../agent/keyFile.ts'
-import type { Handler } from '../commands/bind.ts'
+import type { Handler, Shell } from '../commands/bind.ts'
 import { counted, exactUsdc } from '../terminal/amounts.ts'
 import { wrongUse } from '../terminal/wrongUse.ts'
 import { allowOperator } from './allowOperator.ts'
-import { type ClaimReport, claimChannel, reportClaim } from './claimChannel.ts'
+import { type ClaimReport, reportClaim } from './claimChannel.ts'
+import { type Claimed, claimChannels, readAll } from './claimChannels.ts'
 import { connectExit, type ExitChain } from './connectExit.ts'
 import { type Claims, claimOfBill, claimsOfNode } from './findClaims.ts'
 
@@ -23,28 +24,30 @@ export const claim: Handler<Options> = async ({ terminal, settings }, options, [
       ? await claimsOfNode(options.dataDir, options.status === true)
       : await claimOfBill(bill)
   const chain = await connectExit(options.rpcUrl ?? settings.rpcUrl ?? found.rpcUrl)
-  const act = options.status ? reporting(chain) : await claiming(chain, found, options)
-  const outcomes: Outcome[] = []
-  for (const one of found.claims) {
-    const { sessionId, openRuns } = one
-    const outcome = { sessionId, openRuns, ...(await attempt(() => act(one), found.claims.length > 1)) }
-    outcomes.push(outcome)
-    if (!terminal.isJson) for (const line of outcomeLines(outcome)) terminal.print(line)
-  }
+  const results = options.status
+    ? await readAll(found.claims, (one) => reportClaim(chain, one))
+    : await send(chain, found, options, terminal)
+  const outcomes = found.claims.flatMap(({ sessionId, openRuns }, index): Outcome[] => {
+    const result = results[index]
+    if (!result) return []
+    // Alone it is the command that fails; of several sessions, one that cannot be claimed keeps back none of the others.
+    if (result instanceof OrienError && found.claims.length === 1) throw result
+    if (!(result instanceof OrienError)) return [{ sessionId, openRuns, ...result }]
+    return [{ sessionId, openRuns, error: { code: result.code, detail: result.message } }]
+  })
+  if (!terminal.isJson) for (const line of outcomes.flatMap(outcomeLines)) terminal.print(line)
   if (terminal.isJson) terminal.printJson({ claims: outcomes })
   else if (outcomes.length === 0)
     terminal.print('nothing to claim: everything that was earned is final on the chain')
   return outcomes.every(isWhole) || options.status ? 0 : 1
 }
 
-type Act = (one: Claims['claims'][number]) => Promise<ClaimReport>
-
-const reporting =
-  (chain: ExitChain): Act =>
-  (one) =>
-    reportClaim(chain, one)
-
-async function claiming(chain: ExitChain, found: Claims, options: Options): Promise<Act> {
+async function send(
+  chain: ExitChain,
+  found: Claims,
+  options: Options,
+  terminal: Shell['terminal'],
+): Promise<Claimed[]> {
   const keyFile = options.keyFile ?? found.keyFile
   if (keyFile === undefined)
     throw wrongUse('A bill needs the key that claims it', 'Add --key-file, of the payee or its operator.')
@@ -54,17 +57,7 @@ async function claiming(chain: ExitChain, found: Claims, options: Options): Prom
   const paid = { ...chain, gasPayer }
   const { provider, claims } = found
   if (provider && claims.length > 0 && options.keyFile === undefined) await allowOperator(paid, provider)
-  return (one) => claimChannel(paid, one, key)
-}
-
-/** Of several sessions, one that cannot be claimed keeps back none of the others. */
-async function attempt(act: () => Promise<ClaimReport>, isOneOfMany: boolean) {
-  try {
-    return await act()
-  } catch (error) {
-    if (!isOneOfMany || !(error instanceof OrienError)) throw error
-    return { error: { code: error.code, detail: error.message } }
-  }
+  return claimChannels(paid, claims, key, (line) => terminal.say(line))
 }
 
 /** Whether the provider got its share of all that it had earned. */

@@ -1,6 +1,5 @@
 import {
   type ChannelTerms,
-  channelId,
   type Hex,
   least,
   micros,
@@ -9,13 +8,10 @@ import {
   type UsdcMicros,
   type Voucher,
 } from '@orien/protocol'
-import { encodeClaimAndCloseWithAuthorization, readHead, readOperator } from '@orien/rails'
-import { addressOfKey, checkVoucher, signClaim } from '@orien/sdk'
-import { type ExitChain, type PaidChain, requireChain, sendExit, unavailable } from './connectExit.ts'
+import { readOperator } from '@orien/rails'
+import { addressOfKey, checkVoucher } from '@orien/sdk'
+import { type ExitChain, requireChain, unavailable } from './connectExit.ts'
 import { type ExitReport, reportExit } from './exitChannel.ts'
-
-/** How long the signed claim can be relayed, in seconds. */
-const CLAIM_LIFE_SECONDS = 3_600
 
 /** What a provider has earned in one session, and the voucher that covers it. */
 export type Claimable = { channel: ChannelTerms; voucher: Voucher; earnedMicros: UsdcMicros }
@@ -61,33 +57,15 @@ export async function reportClaim(chain: ExitChain, claimable: Claimable): Promi
 }
 
 /**
- * Closes a channel at what its provider has earned: pays the provider, platform and reserve and refunds the agent.
- * Nothing is sent for one that is closed already.
+ * Makes sure that a key may claim in a channel.
  *
- * @param key of the payee or of its operator
- * @throws OrienError `forbidden` for another key, `voucher_invalid`, `not_found`, `insufficient_funds`, `chain_unavailable`
+ * @throws OrienError `forbidden`, `chain_unavailable`
  */
-export async function claimChannel(chain: PaidChain, claimable: Claimable, key: Hex): Promise<ClaimReport> {
-  const { channel, voucher } = claimable
-  await requireOperator(chain, channel, key)
-  const before = await reportClaim(chain, claimable)
-  if (before.phase === 'closed') return before
-  const head = await readHead(chain.client, chain.profile)
-  if (head.status === 'unreachable') throw unavailable(head.detail)
-  const { claimMicros } = before
-  const deadline = head.latestSeconds + CLAIM_LIFE_SECONDS
-  const claim = { channelId: channelId(channel), claimMicros, nonce: head.latestBlock, deadline }
-  const claimSignature = signClaim(key, channel, 'ClaimAndClose', claim)
-  const signed = { claim, claimSignature, voucher }
-  const sent = await sendExit(chain, encodeClaimAndCloseWithAuthorization(channel.escrow, signed))
-  const after = await reportClaim(chain, claimable)
-  if (sent.status === 'reverted' && after.phase !== 'closed') {
-    throw new OrienError('voucher_invalid', `The contract refuses the claim: ${sent.error} (${sent.detail})`)
-  }
-  return { ...after, transactions: sent.hash === null ? [] : [sent.hash] }
-}
-
-async function requireOperator(chain: ExitChain, { chainId, escrow, payee }: ChannelTerms, key: Hex) {
+export async function requireOperator(
+  chain: ExitChain,
+  { chainId, escrow, payee }: ChannelTerms,
+  key: Hex,
+): Promise<void> {
   requireChain(chain, chainId)
   const address = addressOfKey(key)
   if (address === payee) return

@@ -27,7 +27,7 @@ export async function loadKeys(dataDir: string): Promise<NodeKeys> {
 }
 
 /**
- * For the signer's process alone; no other reads it.
+ * For the signer's process alone; `orien claim` reads the same file, when no node runs.
  *
  * @throws OrienError as {@link loadKeys} does
  */
