@@ -109,6 +109,15 @@ test('a close that the agent forces on the chain ends its session, which is paid
 
 test('a channel that somebody else has closed is settled by what the chain says', async () => {
   const { session, channel } = await used(50)
+  await closeElsewhere(channel)
+  await session.end()
+  const view = await session.settled()
+  expect(view.settlement).toMatchObject({ status: 'final', claimMicros: 0n, refundedMicros: BUDGET })
+  expect(await drifts()).toEqual([])
+})
+
+/** The provider closes a channel by itself, at nothing. */
+async function closeElsewhere(channel: Hex): Promise<void> {
   await stack.chain.fund(node.owner.address)
   const wallet = createWalletClient({
     account: node.owner,
@@ -121,8 +130,38 @@ test('a channel that somebody else has closed is settled by what the chain says'
     functionName: 'close',
     args: [channel, 0n, '0x'],
   })
-  await session.end()
+}
+
+test('a session whose provider has closed the channel by itself ends without anybody asking for it', async () => {
+  const { session, channel } = await used(50)
+  await closeElsewhere(channel)
   const view = await session.settled()
   expect(view.settlement).toMatchObject({ status: 'final', claimMicros: 0n, refundedMicros: BUDGET })
   expect(await drifts()).toEqual([])
+})
+
+test('what happened to channels while no coordinator ran is noticed, however long ago on the chain it was', async () => {
+  const [closed, asked] = [await used(50), await used(50)]
+  await stack.coordinator.stop()
+  await closeElsewhere(closed.channel)
+  await stack.chain.fund(agent.account.address)
+  const wallet = createWalletClient({
+    account: agent.account,
+    chain: foundry,
+    transport: http(stack.chain.rpcUrl),
+  })
+  await wallet.writeContract({
+    address: stack.chain.escrow,
+    abi: parseAbi(['function requestClose(bytes32 channelId)']),
+    functionName: 'requestClose',
+    args: [asked.channel],
+  })
+  // Further back than the events that are looked through at a start.
+  await anvil().mine({ blocks: 1_100 })
+  // It has been stopped.
+  stack.coordinator = { ...stack.coordinator, stop: async () => undefined }
+  await stack.restart()
+  const paid = await closed.session.settled()
+  expect(paid.settlement).toMatchObject({ claimMicros: 0n, refundedMicros: BUDGET })
+  await expect.poll(async () => (await asked.session.state()).status, { timeout: 20_000 }).not.toBe('active')
 })

@@ -4,6 +4,7 @@ import {
   asc,
   desc,
   eq,
+  gt,
   inArray,
   isNotNull,
   isNull,
@@ -325,6 +326,37 @@ export async function selectClosedElsewhere(db: Executor, limit: number) {
     channelId: row.channel_id,
     openedBlock: BigInt(row.opened_block),
   }))
+}
+
+/** Sessions whose channel the books call open and unasked, in the order of their ids. */
+export async function selectOpenChannels(
+  db: Executor,
+  { after, limit }: { after: string; limit: number },
+): Promise<{ id: string; channelId: Hex }[]> {
+  const rows = await db
+    .select({ id: sessions.id, channelId: sessions.channelId })
+    .from(sessions)
+    .where(
+      and(
+        eq(sessions.channelStatus, 'open'),
+        isNull(sessions.closeRequestedAt),
+        isNotNull(sessions.channelId),
+        gt(sessions.id, after),
+      ),
+    )
+    .orderBy(asc(sessions.id))
+    .limit(limit)
+  return rows.map(({ id, channelId }) => ({ id, channelId: channelId as Hex }))
+}
+
+/** Of some channels, those whose sessions still take work. */
+export async function selectActiveByChannel(db: Executor, channelIds: readonly Hex[]): Promise<string[]> {
+  if (channelIds.length === 0) return []
+  const rows = await db
+    .select({ id: sessions.id })
+    .from(sessions)
+    .where(and(inArray(sessions.channelId, [...channelIds]), eq(sessions.status, 'active')))
+  return rows.map(({ id }) => id)
 }
 
 /** Remembers the transaction by which somebody else opened or closed a channel. */

@@ -1,11 +1,12 @@
 import { type Hex, micros, splitCumulative } from '@orien/protocol'
-import { readCloseRequests, readHead, readSettlement } from '@orien/rails'
+import { readCloseRequests, readCloses, readHead, readSettlement } from '@orien/rails'
 import type { Context } from '../context.ts'
 import { beginEnd } from '../session/end.ts'
 import { lockSession, updateSession } from '../session/store.ts'
+import { lookThrough } from './lookThrough.ts'
 import type { RelayerChain } from './relayerChain.ts'
 import { settleSessions } from './settle.ts'
-import { insertForeign, selectByChannel, selectClosedElsewhere } from './store.ts'
+import { insertForeign, selectActiveByChannel, selectByChannel, selectClosedElsewhere } from './store.ts'
 
 /** How often the chain is asked for what others did to our channels. */
 const LOOK_EVERY_MS = 5_000
@@ -30,7 +31,10 @@ export function createChannelWatcher(ctx: Context, chain: RelayerChain): Channel
       const fromBlock = seenBlock === null || seenBlock < first ? first : seenBlock
       const range = { fromBlock, toBlock: latestBlock }
       const reading = await readCloseRequests(chain.client, ctx.chain.escrow, range)
-      if (reading.status === 'unreachable') return
+      const closes = await readCloses(chain.client, ctx.chain.escrow, range)
+      if (reading.status === 'unreachable' || closes.status === 'unreachable') return
+      if (seenBlock === null) await noteMissed(ctx, chain)
+      await endClosed(ctx, closes.channelIds)
       // By its signature or by hand: a close that is asked for takes no new work from here on.
       for (const { channelId, requestedAt } of reading.requests)
         await noteRequest(ctx, channelId, new Date(requestedAt * 1_000))
@@ -38,6 +42,29 @@ export function createChannelWatcher(ctx: Context, chain: RelayerChain): Channel
       seenBlock = finalBlock < 0n ? 0n : finalBlock
       await adoptCloses(ctx, chain, finalBlock)
     },
+  }
+}
+
+/** What was done while no coordinator was there. */
+async function noteMissed(ctx: Context, chain: RelayerChain): Promise<void> {
+  const missed = await lookThrough(ctx, chain)
+  for (const { channelId, state } of missed)
+    if (state.closeRequestedAt !== null)
+      await noteRequest(ctx, channelId, new Date(state.closeRequestedAt * 1_000))
+  const closed = missed.filter(({ state }) => state.phase === 'finalized')
+  await endClosed(
+    ctx,
+    closed.map(({ channelId }) => channelId),
+  )
+}
+
+/** A channel that its provider has closed by itself pays for nothing more: its session takes no new work. */
+async function endClosed(ctx: Context, channelIds: readonly Hex[]): Promise<void> {
+  for (const id of await selectActiveByChannel(ctx.db.read, channelIds)) {
+    await ctx.db.write(async (unit) => {
+      const row = await lockSession(unit.tx, id)
+      if (row) await beginEnd(ctx, unit, row, 'close_requested')
+    })
   }
 }
 

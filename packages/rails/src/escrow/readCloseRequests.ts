@@ -7,6 +7,19 @@ import type { BlockRange } from './readSettlement.ts'
 /** A close that payer or session key asked for; `requestedAt` in Unix seconds. */
 export type CloseRequested = { channelId: Hex; requestedAt: number }
 
+/** Reads from the events which channels were closed in some blocks, by anybody. */
+export async function readCloses(
+  client: ChainClient,
+  escrow: Address,
+  { fromBlock, toBlock }: BlockRange,
+): Promise<{ status: 'read'; channelIds: Hex[] } | Unreachable> {
+  const range = { fromBlock, toBlock: toBlock ?? ('latest' as const) }
+  const filter = { address: escrow, abi: orienEscrowAbi, strict: true, ...range } as const
+  const answer = await askValue(client.getContractEvents({ ...filter, eventName: 'ChannelClosed' }))
+  if (answer.status === 'unreachable') return answer
+  return { status: 'read', channelIds: answer.value.map(({ args }) => args.channelId) }
+}
+
 /** Reads from the events which closes were requested in some blocks. */
 export async function readCloseRequests(
   client: ChainClient,
