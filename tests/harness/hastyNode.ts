@@ -3,7 +3,7 @@ import { startNode } from '@orien/provider-node'
 import { pino } from 'pino'
 
 const [timing = '{}', dataDir = ''] = process.argv.slice(2)
-const log = pino({ level: process.env.ORIEN_LOG_LEVEL ?? 'silent', base: null }, pino.destination(2))
+const log = pino({ level: process.env.ORIEN_LOG_LEVEL ?? 'silent', base: null })
 const node = await startNode({
   dataDir,
   timing: JSON.parse(timing),

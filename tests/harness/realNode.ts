@@ -58,6 +58,7 @@ export async function startRealNode(stack: StackPlace, options: Options = {}): P
     coordinatorUrl: stack.url,
   })
   let child: ChildProcess | null = null
+  let lastWords = ''
   const end = async (signal: NodeJS.Signals) => {
     if (!child || child.exitCode !== null || child.signalCode !== null) return
     const exited = once(child, 'exit')
@@ -73,17 +74,22 @@ export async function startRealNode(stack: StackPlace, options: Options = {}): P
       const plain = [mainFile, '--data-dir', dataDir, ...(toolsFile ? ['--tools', toolsFile] : [])]
       const program = timing ? [hastyFile, JSON.stringify(timing), dataDir] : plain
       child = spawn(process.execPath, [...NODE_FLAGS, ...program], {
-        stdio: ['ignore', 'ignore', process.env.ORIEN_TEST_LOG ? 'inherit' : 'ignore'],
+        stdio: ['ignore', 'pipe', 'inherit'],
         env: {
           PATH: process.env.PATH ?? '',
-          ORIEN_LOG_LEVEL: process.env.ORIEN_TEST_LOG ?? 'silent',
+          ORIEN_LOG_LEVEL: process.env.ORIEN_TEST_LOG ?? 'fatal',
           ...environment,
         },
+      })
+      lastWords = ''
+      child.stdout?.on('data', (text: Buffer) => {
+        if (process.env.ORIEN_TEST_LOG) process.stderr.write(text)
+        lastWords = text.toString('utf8')
       })
     },
     start: async () => {
       node.launch()
-      if (child) await untilReady(stack, providerId, child)
+      if (child) await untilReady(stack, providerId, child, () => lastWords)
     },
     stop: async () => {
       await end('SIGTERM')
@@ -96,11 +102,16 @@ export async function startRealNode(stack: StackPlace, options: Options = {}): P
 }
 
 /** A node is ready when a session can be opened on it; asking is what an agent would do. */
-async function untilReady(stack: StackPlace, id: Id<'provider'>, child: ChildProcess): Promise<void> {
+async function untilReady(
+  stack: StackPlace,
+  id: Id<'provider'>,
+  child: ChildProcess,
+  lastWords: () => string,
+): Promise<void> {
   const { orien } = await createAgent(stack, 0n)
   const body = { providerId: id, budgetMicros: micros(10_000n), rail: 'escrow' as const }
   for await (const _tick of setInterval(LOOK_EVERY_MS)) {
-    if (child.exitCode !== null) throw new TypeError(`the node ended with ${child.exitCode}`)
+    if (child.exitCode !== null) throw new TypeError(`the node ended with ${child.exitCode}: ${lastWords()}`)
     if (await orien.call(openSession, { body }).catch(() => null)) return
   }
 }
