@@ -100,6 +100,7 @@ describe('orien provider service', () => {
       'make the system user orien-of-this-test',
       `write ${join(root, 'orien-provider.service')}`,
       'in the way: there is no node in that directory',
+      'in the way: the service has a /tmp of its own',
       `in the way: the service's user cannot enter ${root}`,
     ])
       expect(stderr).toContain(step)

@@ -57,6 +57,13 @@ async function requireReachable(path: string, uid: number): Promise<void> {
   }
 }
 
+const HIDDEN = 'the service has a /tmp of its own, and would not see the node or its program there'
+
+/** PrivateTmp shows the service other directories at these names. */
+const isHidden = ({ manager, terms }: Place): boolean =>
+  manager === 'systemd' &&
+  [terms.dataDir, ...terms.command.slice(0, 3)].some((path) => /^\/(var\/)?tmp\//.test(path))
+
 /** What an installation would do beyond the text of the unit, and what keeps it from being done. */
 async function stepsOf(place: Place): Promise<string[]> {
   const { path, text, isRunning, takeUp, terms } = place
@@ -77,6 +84,7 @@ async function stepsOf(place: Place): Promise<string[]> {
     `give ${dataDir} to ${user}`,
     written === text ? `find ${path} as it should be` : `write ${path}`,
     ...(written === text || !isRunning ? [] : takeUp.map((words) => words.join(' '))),
+    ...(isHidden(place) ? [`in the way: ${HIDDEN}`] : []),
     ...(existsSync(join(dataDir, 'provider.json')) ? [] : ['in the way: there is no node in that directory']),
     ...new Set(closed.flat()),
   ]
@@ -98,6 +106,7 @@ export const installService: Handler<ServiceOptions> = async ({ terminal }, opti
       'setup_failed',
       'there is no node in that directory: run `orien provider init` first',
     )
+  if (place.isRunning && isHidden(place)) throw new OrienError('setup_failed', HIDDEN)
   const owner = await ensureUser(place)
   for (const path of [place.terms.dataDir, ...place.terms.command.slice(0, 2)])
     await requireReachable(path, owner.uid)
