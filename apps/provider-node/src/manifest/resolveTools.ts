@@ -38,7 +38,8 @@ export async function resolveTools(
   const resolved = await Promise.all(declarations.map((one) => resolveTool(one, machine)))
   const issues = resolved.flatMap((one) => (Array.isArray(one) ? one : []))
   const [first] = issues
-  if (first) throw new OrienError('setup_failed', first.message, { issues })
+  const hint = 'Install the program, or take the tool out of the file.'
+  if (first) throw new OrienError('setup_failed', first.message, { issues, hint })
   const tools = resolved.filter((one): one is Tool => !Array.isArray(one))
   return new Map(tools.map((tool) => [tool.manifest.id, tool]))
 }
