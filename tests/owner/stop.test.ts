@@ -35,9 +35,10 @@ const python = (code: string) =>
     maxCostMicros: micros(2_000_000n),
   })
 
+const owner = (...words: string[]) => spawnOrien(['provider', ...words, '--data-dir', node.dataDir])
+
 async function stop(...words: string[]) {
-  const args = ['provider', 'stop', '--json', '--data-dir', node.dataDir, ...words]
-  const { code, stdout } = await spawnOrien(args)
+  const { code, stdout } = await owner('stop', '--json', ...words)
   return { code, ...JSON.parse(stdout) }
 }
 
@@ -45,9 +46,22 @@ test('an agent finds its files after `orien provider stop` and the next start; -
   await python(`open('kept', 'w').write('of before')`)
   expect(await stop()).toEqual({ code: 0, wasRunning: true, keptSessions: 1 })
   expect(await stop()).toEqual({ code: 0, wasRunning: false, keptSessions: 1 })
+  await owner('drain')
+  const { stdout } = await owner('status')
+  expect(stdout).toMatch(/^node +does not run here; the next one is draining/m)
+  expect(stdout).toMatch(/^files +the files of 1 session stay for the next start/m)
+  await owner('resume')
   await node.start()
   expect(await python(`print(open('kept').read())`)).toMatchObject({ exitCode: 0, stdout: 'of before\n' })
   expect(await stop('--for-good')).toEqual({ code: 0, wasRunning: true, keptSessions: 0 })
   expect(await readdir(join(node.dataDir, 'workspaces'))).toEqual([])
   expect(readFileSync('/proc/self/mounts', 'utf8')).not.toContain(node.dataDir)
+})
+
+test('a directory that is not there is told, not taken for a node that does not run', async () => {
+  const { code, stderr } = await spawnOrien(['provider', 'stop', '--data-dir', join(node.dataDir, 'nowhere')])
+  expect({ code, stderr }).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('no such data directory'),
+  })
 })

@@ -6,6 +6,7 @@ import { interruptible } from '../commands/interrupt.ts'
 import { wrongUse } from '../terminal/wrongUse.ts'
 import { keptText } from './keptText.ts'
 import { changeOf, type LimitOptions } from './owner/limits.ts'
+import { modeText } from './statusLines.ts'
 
 type Options = LimitOptions & {
   dataDir: string
@@ -51,6 +52,8 @@ export const startProvider: Handler<Options> = async ({ terminal, settings }, op
         await Promise.race([node.live, ended])
         if (terminal.isJson) terminal.printJson(node.health())
         else if (!signal.aborted) terminal.print(`${node.providerId} is online`)
+        const { mode } = node.rules()
+        if (mode !== 'open') terminal.say(modeText(mode))
         await ended
       } finally {
         stopReloading()

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { OrienError } from '@orien/protocol'
-import { askNode, loadEarnings, loadProvider } from '@orien/provider-node'
+import { askNode, countKeptWorkspaces, loadEarnings, loadProvider, loadRules } from '@orien/provider-node'
 import { Orien } from '@orien/sdk'
 import type { Handler, Shell } from '../commands/bind.ts'
 import { interruptible } from '../commands/interrupt.ts'
@@ -39,7 +39,7 @@ async function look({ settings }: Shell, { dataDir, coordinator }: Options): Pro
   const local = await loadProvider(dataDir)
   const baseUrl = coordinator ?? local.coordinatorUrl ?? settings.coordinatorUrl
   const { providerId } = local.registration
-  const [node, seen, earnings] = await Promise.all([
+  const [node, seen, earnings, mode, keptSessions] = await Promise.all([
     askNode(dataDir, { method: 'GET', path: '/status' }).then(
       (status) => status as NodeStatus,
       (error: unknown) => codeOf(error, ['provider_offline', 'node_unreachable']),
@@ -48,8 +48,14 @@ async function look({ settings }: Shell, { dataDir, coordinator }: Options): Pro
       .provider(providerId)
       .catch((error: unknown) => codeOf(error, ['not_found', 'coordinator_unreachable', 'timed_out'])),
     loadEarnings(dataDir),
+    // The doctor says what is wrong with the file; here it must not hide the rest.
+    loadRules(dataDir).then(
+      (rules) => rules.mode,
+      () => 'open',
+    ),
+    countKeptWorkspaces(dataDir),
   ])
-  return { local, baseUrl, node, seen, earnings }
+  return { local, baseUrl, node, seen, earnings, atRest: { mode, keptSessions } }
 }
 
 /** A code that is an answer by itself; anything else is a failure of the command. */
@@ -58,7 +64,7 @@ function codeOf(error: unknown, expected: readonly string[]): string {
   throw error
 }
 
-function summaryOf({ local, baseUrl, node, seen, earnings }: Facts) {
+function summaryOf({ local, baseUrl, node, seen, earnings, atRest }: Facts) {
   const { totals, runs, grossMicros, providerMicros } = earnings
   return {
     providerId: local.registration.providerId,
@@ -66,6 +72,7 @@ function summaryOf({ local, baseUrl, node, seen, earnings }: Facts) {
     status: typeof seen === 'string' ? (seen === 'not_found' ? 'not registered' : seen) : seen.status,
     seen: typeof seen === 'string' ? null : seen,
     node: typeof node === 'string' ? null : node,
+    ...(node === 'provider_offline' ? { atRest } : {}),
     earnings: { runs, grossMicros, providerMicros, ...totals },
   }
 }

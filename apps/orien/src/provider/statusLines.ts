@@ -3,6 +3,7 @@ import type { Earnings, loadProvider } from '@orien/provider-node'
 import { counted, exactUsdc, shortTime } from '../terminal/amounts.ts'
 import { layTable } from '../terminal/table.ts'
 import { printable } from '../terminal/terminal.ts'
+import { keptText } from './keptText.ts'
 
 /** What `GET /status` of a node tells, as far as it is shown. */
 export type NodeStatus = {
@@ -40,11 +41,15 @@ export type NodeStatus = {
   }[]
 }
 
+/** What the next start on a data directory would begin with. */
+export type AtRest = { mode: string; keptSessions: number }
+
 /** Both sides' accounts; a code in the place of one that is not to be had. */
 export type Facts = {
   local: Awaited<ReturnType<typeof loadProvider>>
   baseUrl: string
   node: NodeStatus | string
+  atRest: AtRest
   seen: ProviderView | string
   earnings: Earnings
 }
@@ -86,8 +91,21 @@ function identity({ local, baseUrl, seen }: Facts): string[][] {
   ]
 }
 
-function account({ node }: Facts): string[][] {
-  if (typeof node === 'string') return [['node', node === 'provider_offline' ? 'does not run here' : node]]
+/** A mode outlives the node, and is easily forgotten. */
+export const modeText = (mode: string): string =>
+  `${mode === 'killed' ? 'killed, takes no work' : `${mode}, takes no new sessions`} (orien provider resume)`
+
+function resting({ mode, keptSessions }: AtRest): string[][] {
+  const next = mode === 'open' ? '' : `; the next one is ${modeText(mode)}`
+  return [
+    ['node', `does not run here${next}`],
+    ...(keptSessions === 0 ? [] : [['files', keptText(keptSessions)]]),
+  ]
+}
+
+function account({ node, atRest }: Facts): string[][] {
+  if (node === 'provider_offline') return resting(atRest)
+  if (typeof node === 'string') return [['node', node]]
   const { link, blocked } = node
   const clock = link.clock ? `${link.clock.skewMs} ms ± ${link.clock.uncertaintyMs} to the coordinator's` : ''
   const refusal = link.refusal ? `${link.refusal.code}: ${printable(link.refusal.detail)}` : ''

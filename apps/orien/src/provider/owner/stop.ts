@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { OrienError } from '@orien/protocol'
 import { countKeptWorkspaces, lockHolder, removeKeptWorkspaces } from '@orien/provider-node'
@@ -14,6 +15,7 @@ export const stopProvider: Handler<{ dataDir: string; forGood?: boolean }> = asy
   options,
 ) => {
   const { dataDir, forGood = false } = options
+  if (!existsSync(dataDir)) throw new OrienError('setup_failed', 'there is no such data directory')
   const pid = await lockHolder(dataDir)
   if (pid !== null) {
     await refuseService(pid)
