@@ -15,7 +15,7 @@ import type { BenchResult, BenchRow } from './row.ts'
 const RATE = 60_000_000n
 const ROUNDS = 20
 const SESSIONS = 100
-const SETTLED_AT_ONCE = 16
+const SETTLED_AT_ONCE = 50
 
 const limits = 'memoryBytes: 67108864, processes: 8, diskBytes: 1048576, outputBytes: 1024'
 const tools = `
