@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Hex, type Id, micros } from '@orien/protocol'
-import { initNode, walletOwner } from '@orien/provider-node'
+import { initNode, removeKeptWorkspaces, walletOwner } from '@orien/provider-node'
 import { attachLocalChain, type LocalChain, startLocalChain } from '@orien/rails'
 import { createTestClient, http, parseGwei } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
@@ -127,6 +127,8 @@ export async function startWorld(setting: Setting = 'plain'): Promise<World> {
       keeper.stop()
       await unsteady?.stop()
       for (const part of [node, coordinator, supervisor]) await part.end('SIGTERM')
+      // What the node keeps for its next start would keep a small disk busy.
+      await removeKeptWorkspaces(join(dir, 'node'))
       await chain.end()
       for (const link of Object.values(links)) await link.close()
       for (const disk of Object.values(disks ?? {})) disk.unmount()
