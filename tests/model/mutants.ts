@@ -95,6 +95,18 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'update sessions set last_event',
   },
   {
+    mistake: 'a step is held twice',
+    file: 'execution/extend.sql',
+    from: 'set held_micros = required - spent_micros, last_event',
+    to: 'set held_micros = required - spent_micros + s.step_micros, last_event',
+  },
+  {
+    mistake: 'a deadline is later than its raised hold pays for',
+    file: 'execution/extend.sql',
+    from: 'div(raised::numeric * 60000, s.rate_micros_per_minute)',
+    to: 'div((raised::numeric + s.step_micros) * 60000, s.rate_micros_per_minute)',
+  },
+  {
     mistake: 'a step is given before half of the one before it is used',
     file: 'execution/extend.sql',
     from: 'or used_ms * 2 < before + e.deadline_ms then',

@@ -73,9 +73,18 @@ export class ReferenceCoordinator {
     if (message.type === 'receipt') this.#takeReceipt(line, message.executionId, message.jws)
     const claimed = message.type === 'claim' && message.signature ? this.places[message.requestId] : undefined
     if (claimed) claim(claimed.model)
+    if (message.type === 'meter') this.#takeTick(line, message)
     if (message.type !== 'started') return
     const { place, run } = this.#find(message.executionId)
     reference.started(place.model, run)
+  }
+
+  /** An agent answers what it was asked for: its runs go on, the oldest first. */
+  answer(line: Line | null, place: Place, voucherMicros: bigint): void {
+    const { model } = place
+    reference.voucher(model, voucherMicros)
+    for (const run of reference.openRuns(model).filter(({ requestedMicros }) => requestedMicros !== null))
+      this.#extend(line, place, run, { usedMs: null, knownMs: run.deadlineMs })
   }
 
   sweep(line: Line | null): void {
@@ -92,6 +101,33 @@ export class ReferenceCoordinator {
     const run = place?.model.runs.get(executionId)
     invariant(place && run, 'the node tells of a run that nobody gave it')
     return { place, run }
+  }
+
+  #takeTick(
+    line: Line,
+    { executionId, effectiveMs, deadlineMs }: Extract<FromNode, { type: 'meter' }>,
+  ): void {
+    if (deadlineMs === undefined) return
+    const { place, run } = this.#find(executionId)
+    this.#extend(line, place, run, { usedMs: effectiveMs, knownMs: deadlineMs })
+  }
+
+  #extend(
+    line: Line | null,
+    { model, agent }: Place,
+    run: reference.Run,
+    said: Parameters<typeof reference.extend>[2],
+  ): void {
+    const laterMs = reference.extend(model, run, said)
+    if (laterMs === null || laterMs <= said.knownMs) return
+    const extension = {
+      executionId: run.id as Id<'execution'>,
+      sessionId: model.id as Id<'session'>,
+      holdMicros: micros(run.holdMicros),
+      deadlineMs: run.deadlineMs,
+      voucher: signVoucher(channelTermsOf(model.id, agent, this.#provider), agent, run.voucherMicros),
+    }
+    line?.sendToNode({ type: 'extend', extension })
   }
 
   #takeReceipt(line: Line, executionId: Id<'execution'>, jws: string): void {
@@ -128,6 +164,7 @@ export class ReferenceCoordinator {
       grant: run.grant,
       holdMicros: micros(run.holdMicros),
       deadlineMs: run.deadlineMs,
+      ...(run.mostMicros === null ? {} : { mostMicros: micros(run.mostMicros) }),
       rateMicrosPerMinute: micros(this.#provider.rate),
       offerHash: this.#provider.offer.hash,
       channel,

@@ -29,7 +29,7 @@ const submit: Event = (world) => {
   const place = placeOf(world)
   const { model } = place
   if (model.runs.size >= MANY_RUNS) return null
-  const tool = chance.pick(TOOL_IDS)
+  const tool = world.isSteady ? 'minute' : chance.pick(TOOL_IDS)
   const number = model.runs.size + 1
   const isAgain = number > 1 && chance.below(5) === 0
   const key = `${isAgain ? number - 1 : number}`
@@ -79,7 +79,7 @@ const nextTimer: Event = ({ clock }) => {
 }
 
 const shortTime: Event = ({ clock, chance }) => {
-  const ms = chance.pick([1, 17, 250, 3_000])
+  const ms = chance.pick([1, 17, 250, 3_000, 10_000])
   clock.advance(ms)
   return `${ms} ms pass`
 }
@@ -161,6 +161,28 @@ const claim: Event = (world) => {
   return `the claim of ${place.model.id} is asked for`
 }
 
+/** An agent hands in the voucher that it was asked for, or one that covers less. */
+const answer: Event = (world) => {
+  const { chance, coordinator, line } = world
+  const place = placeOf(world)
+  const asked = reference.openRuns(place.model).flatMap(({ requestedMicros }) => requestedMicros ?? [])
+  if (asked.length === 0) return null
+  const voucherMicros = chance.pick(asked) - chance.pick([0n, 0n, 0n, 1n])
+  coordinator.answer(line, place, voucherMicros)
+  return `${place.model.id} authorises ${voucherMicros}`
+}
+
+/** Agents that are asked answer. */
+const answerAll: Event = ({ coordinator, line }) => {
+  const asked = coordinator.places.flatMap((place) =>
+    reference
+      .openRuns(place.model)
+      .flatMap(({ requestedMicros }) => (requestedMicros === null ? [] : [{ place, requestedMicros }])),
+  )
+  for (const { place, requestedMicros } of asked) coordinator.answer(line, place, requestedMicros)
+  return asked.length > 0 ? 'agents answer' : null
+}
+
 const repeat: Event = ({ node }) => {
   node?.repeatUnanswered()
   return node ? 'the node repeats what nobody answered' : null
@@ -183,21 +205,41 @@ const WEIGHTED: readonly (readonly [number, Event])[] = [
   [2, cancel],
   [1, end],
   [3, claim],
+  [8, answer],
   [2, repeat],
 ]
-const EVENTS = WEIGHTED.flatMap(([weight, event]) => Array.from({ length: weight }, () => event))
+/** With fewer faults, so that runs last long enough for a next grant. */
+const STEADY: readonly (readonly [number, Event])[] = [
+  [3, submit],
+  [30, toCoordinator],
+  [30, toNode],
+  [20, flush],
+  [30, nextTimer],
+  [1, shortTime],
+  [1, cut],
+  [20, connect],
+  [1, crash],
+  [20, start],
+  [10, block],
+  [1, cancel],
+  [12, answer],
+  [1, repeat],
+]
+const spread = (weighted: typeof WEIGHTED) =>
+  weighted.flatMap(([weight, event]) => Array.from({ length: weight }, () => event))
+const [EVENTS, STEADY_EVENTS] = [spread(WEIGHTED), spread(STEADY)]
 
 /** One event that can happen now, chosen by chance. */
 export function happen(world: World): string {
   for (;;) {
-    const told = world.chance.pick(EVENTS)(world)
+    const told = world.chance.pick(world.isSteady ? STEADY_EVENTS : EVENTS)(world)
     if (told !== null) return told
   }
 }
 
 /** What a world without further faults does by itself. @returns false when there was nothing left to do */
 export function heal(world: World): boolean {
-  return [start, connect, flush, toNode, toCoordinator].some((event) => event(world) !== null)
+  return [start, connect, flush, toNode, toCoordinator, answerAll].some((event) => event(world) !== null)
 }
 
 /** Everything that waits for a final block. */

@@ -14,7 +14,9 @@ export function createSimulatedDriver(
   onStart: (executionId: string) => void,
 ): Driver & { die: () => void } {
   let isDead = false
-  const run: Driver['run'] = ({ executionId, deadlineMs, limits }, onOutput): Run => {
+  const run: Driver['run'] = ({ executionId, deadlineMs: firstMs, limits }, onOutput): Run => {
+    let deadlineMs = firstMs
+    let cancelEnd = () => {}
     const setUpMs = chance.below(20)
     const toolMs = chance.pick([1, 40, 400, 4_000, 90_000])
     const started = Promise.withResolvers<void>()
@@ -23,17 +25,13 @@ export function createSimulatedDriver(
     const end = (stop: Stop) => {
       if (isDead) return
       const lifeMs = beganMs === null ? 0 : clock.monotonicMs() - beganMs
-      const figures = {
-        effectiveMicros: Math.min(lifeMs, deadlineMs) * 1_000,
-        lifeMs,
-        cpuMicros: 0,
-        maxRssBytes: 0,
-        sources: SOURCES,
-      }
-      const output = beganMs === null ? Buffer.alloc(0) : OUTPUT
-      const told = { outputBytes: output.length, outputSha256: sha256Hex(output.toString('utf8')) }
-      const code = stop === 'exit' ? { exitCode: 0, signal: null } : { exitCode: null, signal: 'SIGKILL' }
-      finished.resolve({ stop, ...code, ...figures, ...told })
+      finished.resolve(factsOf(stop, { lifeMs, deadlineMs, hasBegun: beganMs !== null }))
+    }
+    const endInTime = (fromMs: number) => {
+      const limitMs = Math.min(deadlineMs, limits.timeMs)
+      const stop = deadlineMs <= limits.timeMs ? 'deadline' : 'time_limit'
+      const inMs = fromMs + Math.min(toolMs, limitMs) - clock.monotonicMs()
+      cancelEnd = clock.after(Math.max(0, inMs), () => end(toolMs <= limitMs ? 'exit' : stop))
     }
     clock.after(setUpMs, () => {
       if (isDead) return
@@ -41,11 +39,16 @@ export function createSimulatedDriver(
       started.resolve()
       onStart(executionId)
       void onOutput({ stream: 'stdout', bytes: OUTPUT })
-      const limitMs = Math.min(deadlineMs, limits.timeMs)
-      const stop = deadlineMs <= limits.timeMs ? 'deadline' : 'time_limit'
-      clock.after(Math.min(toolMs, limitMs), () => end(toolMs <= limitMs ? 'exit' : stop))
+      endInTime(beganMs)
     })
-    return { started: started.promise, finished: finished.promise, kill: end, extend: () => {} }
+    const extend = (laterMs: number) => {
+      if (laterMs <= deadlineMs) return
+      deadlineMs = laterMs
+      if (beganMs === null) return
+      cancelEnd()
+      endInTime(beganMs)
+    }
+    return { started: started.promise, finished: finished.promise, kill: end, extend }
   }
   return {
     name: 'process',
@@ -58,6 +61,15 @@ export function createSimulatedDriver(
       isDead = true
     },
   }
+}
+
+function factsOf(stop: Stop, ran: { lifeMs: number; deadlineMs: number; hasBegun: boolean }): RunFacts {
+  const { lifeMs, deadlineMs, hasBegun } = ran
+  const effectiveMicros = Math.min(lifeMs, deadlineMs) * 1_000
+  const output = hasBegun ? OUTPUT : Buffer.alloc(0)
+  const told = { outputBytes: output.length, outputSha256: sha256Hex(output.toString('utf8')) }
+  const code = stop === 'exit' ? { exitCode: 0, signal: null } : { exitCode: null, signal: 'SIGKILL' }
+  return { stop, ...code, effectiveMicros, lifeMs, cpuMicros: 0, maxRssBytes: 0, sources: SOURCES, ...told }
 }
 
 /** Nothing is in them: files are no matter of this simulation. */

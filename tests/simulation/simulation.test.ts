@@ -9,11 +9,15 @@ const EVENTS = 150
 test('node and coordinator account for every run once, whatever is lost, killed and cut in between', {
   timeout: patienceMs(120_000),
 }, async () => {
-  let paidRuns = 0
-  for (let history = 0; history < histories(HISTORIES); history += 1)
-    paidRuns += (await simulate(seed + history, EVENTS)).paidRuns
-  // Histories in which nothing is earned would show little.
-  expect(paidRuns).toBeGreaterThan(2 * histories(HISTORIES))
+  const sums = { paidRuns: 0, longRuns: 0 }
+  for (let history = 0; history < histories(HISTORIES); history += 1) {
+    const { paidRuns, longRuns } = await simulate(seed + history, EVENTS)
+    sums.paidRuns += paidRuns
+    sums.longRuns += longRuns
+  }
+  // Histories in which nothing is earned, or no run goes on over several grants, would show little.
+  expect(sums.paidRuns).toBeGreaterThan(2 * histories(HISTORIES))
+  expect(sums.longRuns).toBeGreaterThan(0)
 })
 
 test('a seed is one history: played again, it is the same to the byte', async () => {

@@ -13,6 +13,8 @@ export type Played = {
   /** Of everything that happened and everything that was kept. */
   digest: string
   paidRuns: number
+  /** Those that cost more than the grant that they began with. */
+  longRuns: number
 }
 
 /** So long that every lease, retry and patience is over. */
@@ -44,11 +46,14 @@ export async function simulate(seed: number, events: number, flaw: DiskFlaw = 'n
   const models = world.coordinator.places.map(({ model }) => model)
   const books = [told, world.disk.lines, models.map((model) => model.events)]
   const digest = createHash('sha256').update(JSON.stringify(books)).digest('hex')
-  return { digest, paidRuns: models.reduce((sum, model) => sum + paidRunsOf(model), 0) }
+  const runs = models.flatMap((model) => [...model.runs.values()])
+  const paid = runs.filter(({ costMicros }) => costMicros > 0n)
+  return { digest, paidRuns: paid.length, longRuns: paid.filter(isLong).length }
 }
 
-const paidRunsOf = ({ runs }: reference.Session) =>
-  [...runs.values()].filter(({ costMicros }) => costMicros > 0n).length
+/** It cost more than the grant that it began with. */
+const isLong = ({ costMicros, earlier: [first] }: reference.Run) =>
+  first !== undefined && costMicros > first.holdMicros
 
 /** What holds at any time. */
 function require(world: World): void {

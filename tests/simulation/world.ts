@@ -22,21 +22,29 @@ export type World = {
   cut: () => void
   /** How often a tool was started, by execution. */
   starts: Map<string, number>
+  /** Little goes wrong, and work goes on for long. */
+  isSteady: boolean
 }
 
 /** Ten micro-USDC a millisecond, and prices at which rounding bites. */
 const RATES = [600_000n, 619_001n, 7n] as const
 /** From nothing that a `second` could be paid by to more than a history can spend. */
 const BUDGETS = [1n, 25_000n, 10_000_000n, 10_000_000n, 10_000_000n] as const
+/** What a step of a session buys; null where long runs have one grant. */
+const STEPS_MS = [null, 2_000n, 5_000n, 20_000n] as const
 
 export function openWorld(seed: number, flaw: DiskFlaw): World {
   const chance = createChance(seed)
   const clock = createSimulatedClock()
   const provider = providerAt(chance.pick(RATES))
-  const places = [0, 1, 2].map((index) => openPlace(index, provider, chance.pick(BUDGETS)))
+  const isSteady = chance.below(3) === 0
+  const [purses, steps] = isSteady ? [BUDGETS.slice(-1), STEPS_MS.slice(1, 3)] : [BUDGETS, STEPS_MS]
+  const places = [0, 1, 2].map((index) =>
+    openPlace(index, provider, { budgetMicros: chance.pick(purses), stepMs: chance.pick(steps) }),
+  )
   const starts = new Map<string, number>()
   const world: World = {
-    ...{ chance, clock, starts },
+    ...{ chance, clock, starts, isSteady },
     disk: { lines: [], output: new Map() },
     coordinator: new ReferenceCoordinator(places, provider, clock),
     node: null,
@@ -69,7 +77,11 @@ export function openWorld(seed: number, flaw: DiskFlaw): World {
   return world
 }
 
-function openPlace(index: number, provider: TestProvider, budgetMicros: bigint): Place {
+function openPlace(
+  index: number,
+  provider: TestProvider,
+  { budgetMicros, stepMs }: { budgetMicros: bigint; stepMs: bigint | null },
+): Place {
   const bytes = Uint8Array.from(Buffer.from(sha256Hex(`simulated ${index}`).slice(0, 20), 'hex'))
   const id: Id<'session'> = makeId('session', index, bytes)
   const { id: providerId, rate } = provider
@@ -78,7 +90,7 @@ function openPlace(index: number, provider: TestProvider, budgetMicros: bigint):
     provider: providerId,
     rate,
     budgetMicros,
-    stepMicros: null,
+    stepMicros: stepMs === null ? null : (rate * stepMs + 59_999n) / 60_000n,
     head: provider.offer.hash,
   })
   reference.start(model)
