@@ -3,7 +3,14 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { auditLedger, createPool } from '@orien/coordinator'
-import { actOnSession, type Dispatch, execute, micros, type SessionEventRecord } from '@orien/protocol'
+import {
+  actOnSession,
+  cancelExecution,
+  type Dispatch,
+  execute,
+  micros,
+  type SessionEventRecord,
+} from '@orien/protocol'
 import { Orien, type Session, verifyBillText } from '@orien/sdk'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { systemClock } from '../../apps/coordinator/src/clock.ts'
@@ -210,6 +217,19 @@ test('a receipt on a grant that never was is refused', async () => {
   const { work } = await openByHand()
   const never = { holdMicros: micros(2n * STEP), deadlineMs: 2 * STEP_MS }
   expect(await finish(work, 3_000, never)).toMatchObject({ type: 'receiptRefused', code: 'receipt_mismatch' })
+})
+
+test('a run that was cancelled is given no further step, whatever is authorised', async () => {
+  const { session, work } = await openByHand()
+  tick(work, 1_000, STEP_MS)
+  await expect.poll(async () => (await asked(session)).length).toBe(1)
+  await agent.orien.call(cancelExecution, { params: { id: work.executionId } })
+  await handIn(session, 2n * STEP)
+  tick(work, 1_500, STEP_MS)
+  const end = { status: 'failed', reason: 'cancelled', exitCode: null } as const
+  expect(await finish(work, 1_500, end)).toMatchObject({ type: 'receiptAck' })
+  expect(await rowOf(work)).toMatchObject({ hold_micros: STEP, deadline_ms: STEP_MS })
+  expect((await eventsOf(session)).map(({ type }) => type)).not.toContain('execution.extended')
 })
 
 test('a run is extended up to what it may cost and its tool may take, and asks for no more', async () => {
