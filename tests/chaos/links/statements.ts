@@ -75,6 +75,11 @@ function nameOf(messages: readonly Message[], prepared: Map<string, string>): st
   }
   const name = NAMES.find(([pattern]) => pattern.test(text.trimStart()))?.[1] ?? 'other'
   if (name !== 'move') return name
-  const to = MOVES.find((status) => values.includes(status))
-  return `move to ${to ?? 'other'}`
+  return `move to ${firstOf(MOVES, values) ?? 'other'}`
+}
+
+/** What is written comes before what was there: an update's own values before those of its condition. */
+function firstOf(words: readonly string[], values: Buffer): string | undefined {
+  const found = words.map((word) => ({ word, at: values.indexOf(word) })).filter(({ at }) => at >= 0)
+  return found.toSorted((a, b) => a.at - b.at)[0]?.word
 }
