@@ -42,7 +42,7 @@ export type NodeStatus = {
 }
 
 /** What the next start on a data directory would begin with. */
-export type AtRest = { mode: string; keptSessions: number }
+type AtRest = { mode: string; keptSessions: number }
 
 /** Both sides' accounts; a code in the place of one that is not to be had. */
 export type Facts = {

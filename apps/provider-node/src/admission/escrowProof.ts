@@ -6,7 +6,7 @@ import type { Log } from '../log.ts'
 import type { ReadChannel } from './channelWatch.ts'
 
 /** The contract that a node was made for, and the token that it pays in. */
-export type EscrowPlace = Pick<ChannelTerms, 'chainId' | 'escrow' | 'token'>
+type EscrowPlace = Pick<ChannelTerms, 'chainId' | 'escrow' | 'token'>
 
 /** Asks the node's own RPC whether the escrow is genuine, before the node offers any work. */
 export type ProveEscrow = () => Promise<void>

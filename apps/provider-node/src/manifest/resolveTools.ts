@@ -18,7 +18,7 @@ export type Machine = {
 const MANIFEST_DIR = '{manifestDir}'
 
 /** A tool as somebody has declared it. */
-export type Declaration = {
+type Declaration = {
   manifest: ToolManifest
   /** Directory of its file. */
   manifestDir: string
