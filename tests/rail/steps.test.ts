@@ -153,6 +153,7 @@ test('a step that is over before anybody could have answered is refused', async 
 test('half of a grant is asked for once, however often the node ticks', async () => {
   const { session, work } = await openByHand()
   for (let ms = 1_000; ms < 1_040; ms += 1) tick(work, ms, STEP_MS)
+  await expect.poll(() => asked(session)).toHaveLength(1)
   await handIn(session, 2n * STEP)
   await extensionOf(work, 2 * STEP_MS)
   expect(await asked(session)).toEqual([
