@@ -163,7 +163,7 @@ describe.each(SANDBOX_MODES)('in a %s sandbox', (mode) => {
       const driver = createBubblewrapDriver({ mode, stateDir: bench.stateDir, useCgroups: false })
       expect(await driver.detect()).toMatchObject({ isolationClass: 'namespaces', servesStrangers: true })
       const facts = await driver.run(bench.spec(['fail', '0']), () => {}).finished
-      expect(facts.sources).toEqual({ wall: 'helper', cpu: 'helper', memory: 'helper' })
+      expect(facts.sources).toEqual({ wall: 'helper', cpu: 'helper', memory: 'helper', io: 'helper' })
       await driver.close()
     })
   })
