@@ -40,14 +40,22 @@ describe.each([
     second: readonly string[],
     reason: Discard,
   ): Promise<number | null> {
-    const before = discardedFor(reason)
+    const before = discards(reason)
     expect(await bench.run(first)).toMatchObject({ stop: 'exit', exitCode: 0 })
     const facts = await bench.run(second)
-    expect(discardedFor(reason)).toBe(before + 1)
+    expect(discards(reason)).toEqual(oneMore(before))
     return facts.exitCode
   }
 
-  const discardedFor = (reason: Discard) => bench.driver.counts().discardedFor?.[reason] ?? 0
+  /** How many sandboxes were given up, and how many of them for this. */
+  const discards = (reason: Discard) => {
+    const { discarded, discardedFor } = bench.driver.counts()
+    return { discarded, ofThese: discardedFor?.[reason] ?? 0 }
+  }
+  const oneMore = ({ discarded, ofThese }: ReturnType<typeof discards>) => ({
+    discarded: discarded + 1,
+    ofThese: ofThese + 1,
+  })
 
   it('serves the second run too, however soon after its set-up the first one ended', async () => {
     for (let i = 0; i < 20; i++) {
@@ -173,10 +181,10 @@ describe.each([
     const converse = `const net = require('net')
       net.createServer((peer) => peer.end()).listen(4321, '127.0.0.1', () => net.connect(4321, '127.0.0.1').resume().on('close', () => process.exit(0)))`
     await script('0')
-    const before = discardedFor('address')
+    const before = discards('address')
     expect((await script(converse)).exitCode).toBe(0)
     expect((await script('0')).exitCode).toBe(0)
-    expect(discardedFor('address')).toBe(before + 1)
+    expect(discards('address')).toEqual(oneMore(before))
   })
 
   it.each([
@@ -184,9 +192,9 @@ describe.each([
     ['ran out of time', ['sleep', '60000'], { deadlineMs: 50 }],
     ['wrote too much', ['flood'], {}],
   ] as const)('is given up when its run %s', async (_, words, changes) => {
-    const before = discardedFor('run')
+    const before = discards('run')
     expect((await bench.run(words, changes)).stop).not.toBe('exit')
-    expect(discardedFor('run')).toBe(before + 1)
+    expect(discards('run')).toEqual(oneMore(before))
   })
 
   it('is given up when its run was cancelled', async () => {
