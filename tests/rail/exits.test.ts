@@ -1,12 +1,23 @@
 import { auditLedger, createPool } from '@orien/coordinator'
 import { channelId, type Hex, micros } from '@orien/protocol'
 import { chains, connectChain, readBalance, readChannel } from '@orien/rails'
-import { createTestClient, createWalletClient, http, parseAbi } from 'viem'
+import {
+  createTestClient,
+  createWalletClient,
+  encodeFunctionData,
+  http,
+  type LocalAccount,
+  parseAbi,
+} from 'viem'
 import { foundry } from 'viem/chains'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { type ScriptedNode, startScriptedNode } from '../harness/scriptedNode.ts'
 import { createAgent, type Stack, startStack, type TestAgent } from '../harness/stack.ts'
 
+const abi = parseAbi([
+  'function requestClose(bytes32 channelId)',
+  'function close(bytes32 channelId, uint128 cumulativeAmount, bytes signature)',
+])
 const GRACE_SECONDS = 900
 const BUDGET = 500_000n
 /** So long after a provider's last word its agents leave. */
@@ -90,18 +101,7 @@ test('a run that nobody accounts for does not hold up the refund', async () => {
 
 test('a close that the agent forces on the chain ends its session, which is paid by its receipts in time', async () => {
   const { session, channel } = await used(50)
-  await stack.chain.fund(agent.account.address)
-  const wallet = createWalletClient({
-    account: agent.account,
-    chain: foundry,
-    transport: http(stack.chain.rpcUrl),
-  })
-  await wallet.writeContract({
-    address: stack.chain.escrow,
-    abi: parseAbi(['function requestClose(bytes32 channelId)']),
-    functionName: 'requestClose',
-    args: [channel],
-  })
+  await requestClose(channel)
   const view = await session.settled()
   expect(view.settlement).toMatchObject({ status: 'final', claimMicros: 500n, refundedMicros: BUDGET - 500n })
   expect(await drifts()).toEqual([])
@@ -117,19 +117,17 @@ test('a channel that somebody else has closed is settled by what the chain says'
 })
 
 /** The provider closes a channel by itself, at nothing. */
-async function closeElsewhere(channel: Hex): Promise<void> {
-  await stack.chain.fund(node.owner.address)
-  const wallet = createWalletClient({
-    account: node.owner,
-    chain: foundry,
-    transport: http(stack.chain.rpcUrl),
-  })
-  await wallet.writeContract({
-    address: stack.chain.escrow,
-    abi: parseAbi(['function close(bytes32 channelId, uint128 cumulativeAmount, bytes signature)']),
-    functionName: 'close',
-    args: [channel, 0n, '0x'],
-  })
+const closeElsewhere = (channel: Hex) =>
+  callEscrow(node.owner, encodeFunctionData({ abi, functionName: 'close', args: [channel, 0n, '0x'] }))
+
+/** The agent asks for the close of a channel by itself. */
+const requestClose = (channel: Hex) =>
+  callEscrow(agent.account, encodeFunctionData({ abi, functionName: 'requestClose', args: [channel] }))
+
+async function callEscrow(account: LocalAccount, data: Hex): Promise<void> {
+  await stack.chain.fund(account.address)
+  const wallet = createWalletClient({ account, chain: foundry, transport: http(stack.chain.rpcUrl) })
+  await wallet.sendTransaction({ to: stack.chain.escrow, data })
 }
 
 test('a session whose provider has closed the channel by itself ends without anybody asking for it', async () => {
@@ -144,18 +142,7 @@ test('what happened to channels while no coordinator ran is noticed, however lon
   const [closed, asked] = [await used(50), await used(50)]
   await stack.coordinator.stop()
   await closeElsewhere(closed.channel)
-  await stack.chain.fund(agent.account.address)
-  const wallet = createWalletClient({
-    account: agent.account,
-    chain: foundry,
-    transport: http(stack.chain.rpcUrl),
-  })
-  await wallet.writeContract({
-    address: stack.chain.escrow,
-    abi: parseAbi(['function requestClose(bytes32 channelId)']),
-    functionName: 'requestClose',
-    args: [asked.channel],
-  })
+  await requestClose(asked.channel)
   // Further back than the events that are looked through at a start.
   await anvil().mine({ blocks: 1_100 })
   // It has been stopped.
