@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 // Plain JavaScript, and these two before anything else: a short command spends its time on loading modules, not on
 // its work. docs/performance.md has the figures.
-import { existsSync } from 'node:fs'
 import * as modules from 'node:module'
 import { fileURLToPath } from 'node:url'
 
@@ -21,12 +20,14 @@ modules.registerHooks({
       return next(specifier, context)
     const isLanguages = specifier === '../locales/index.js' && parentURL.includes('/zod/v4/')
     const url = new URL(isLanguages ? '../locales/en.js' : specifier, parentURL).href
+    if (url.endsWith('.ts')) return { url, format: 'module-typescript', shortCircuit: true }
     return { url, shortCircuit: true }
   },
 })
 await import('../src/main.ts')
 
 async function runOnOwnNode() {
+  const { existsSync } = await import('node:fs')
   const own = fileURLToPath(new URL('../../../node_modules/.bin/node', import.meta.url))
   if (!existsSync(own)) {
     console.error(

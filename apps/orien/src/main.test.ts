@@ -114,6 +114,8 @@ describe('a command of agents that pays for nothing', () => {
     expect(packages).toEqual(['@noble/hashes', 'commander', 'picocolors', 'zod'])
     const languages = loaded.filter((url) => /\/zod\/.*\/locales\//.test(url))
     expect(languages.map((url) => url.split('/').at(-1))).toEqual(['en.js'])
+    // Each schema that is loaded is built, whether it is used or not.
+    expect(loaded.filter((url) => /protocol\/src\/(index|views|nodeMessages|bill)\.ts/.test(url))).toEqual([])
   })
 })
 

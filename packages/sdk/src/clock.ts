@@ -6,7 +6,7 @@ export function monotonicMs(): number {
 /** The coordinator's clock, as far as its answers told it. */
 export type ServerClock = {
   /** Learns from the `Date` of an answer. */
-  learn: (headers: Headers) => void
+  learn: (headers: { get: (name: string) => string | null }) => void
   /** Milliseconds since 1970; our own clock before the first answer. */
   nowMs: () => number
 }

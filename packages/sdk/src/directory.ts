@@ -1,7 +1,10 @@
 import type { ProviderView } from '@orien/protocol'
 import { createHttpClient } from './http/client.ts'
+import type { Fetch } from './http/transport.ts'
 import { DEFAULT_TIMEOUTS } from './http/watch.ts'
 import { findProviders, type ProviderFilter } from './providers.ts'
+
+export type { Fetch }
 
 /**
  * Searches the public list of providers. An entry of its own, because it needs none of the cryptography that an
@@ -11,10 +14,14 @@ import { findProviders, type ProviderFilter } from './providers.ts'
  * @example
  * const online = await listPublicProviders('http://localhost:3000', { online: true })
  */
-export function listPublicProviders(baseUrl: string, filter?: ProviderFilter): Promise<ProviderView[]> {
+export function listPublicProviders(
+  baseUrl: string,
+  filter?: ProviderFilter,
+  fetch: Fetch = (url, init) => globalThis.fetch(url, init),
+): Promise<ProviderView[]> {
   const http = createHttpClient({
     baseUrl: baseUrl.replace(/\/+$/, ''),
-    fetch: (url, init) => globalThis.fetch(url, init),
+    fetch,
     timeouts: DEFAULT_TIMEOUTS,
     token: async () => undefined,
   })

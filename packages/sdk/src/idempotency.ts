@@ -1,10 +1,4 @@
-import { base64url, canonicalJson, type Json, sha256Hex } from '@orien/protocol'
-import { drawBytes } from './random.ts'
-
-/** A key for a request that nobody will repeat by itself. `randomUUID` is missing on pages without TLS. */
-export function randomKey(): string {
-  return base64url(drawBytes(18))
-}
+import { canonicalJson, type Json, sha256Hex } from '@orien/protocol'
 
 /**
  * An idempotency key that follows from what is asked, so that a model which repeats its call after a time-out gets the

@@ -1,4 +1,7 @@
-import { LIMITS, listProviders, OrienError, type ProviderView, type UsdcMicros } from '@orien/protocol'
+import type { ProviderView, UsdcMicros } from '@orien/protocol'
+import { OrienError } from '@orien/protocol/errors'
+import { LIMITS } from '@orien/protocol/limits'
+import { listProviders } from '@orien/protocol/operations/providers'
 import type { HttpClient } from './http/client.ts'
 import type { CallRequest } from './http/encode.ts'
 

@@ -1,4 +1,5 @@
-import { OrienError, parseUsdc, type UsdcMicros } from '@orien/protocol'
+import { OrienError } from '@orien/protocol/errors'
+import { parseUsdc, type UsdcMicros } from '@orien/protocol/money'
 import { wrongUse } from '../terminal/wrongUse.ts'
 
 /** Reads an amount of USDC from the command line; undefined stays undefined. */

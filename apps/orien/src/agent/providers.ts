@@ -1,4 +1,5 @@
-import { type ProviderView, toolId } from '@orien/protocol'
+import type { ProviderView } from '@orien/protocol'
+import { toolId } from '@orien/protocol/manifest'
 import { listPublicProviders } from '@orien/sdk/directory'
 import type { Handler } from '../commands/bind.ts'
 import { exactUsdc } from '../terminal/amounts.ts'
@@ -7,6 +8,7 @@ import { type Paint, printable } from '../terminal/terminal.ts'
 import { wrongUse } from '../terminal/wrongUse.ts'
 import { readUsdc } from './amount.ts'
 import { coordinatorOf } from './coordinator.ts'
+import { httpFetch } from './httpFetch.ts'
 
 type Options = { tool?: string; maxRate?: string; online?: boolean; coordinator?: string }
 
@@ -16,11 +18,12 @@ export const listProviders: Handler<Options> = async (shell, options) => {
   const { tool, online } = options
   if (tool !== undefined && !toolId.safeParse(tool).success) throw wrongUse(`"${tool}" is not a tool's name`)
   const maxRateMicros = readUsdc('--max-rate', options.maxRate)
-  const found = await listPublicProviders(coordinatorOf(shell, options), {
+  const filter = {
     ...(tool === undefined ? {} : { tool }),
     ...(maxRateMicros === undefined ? {} : { maxRateMicros }),
     ...(online ? { online } : {}),
-  })
+  }
+  const found = await listPublicProviders(coordinatorOf(shell, options), filter, httpFetch)
   if (terminal.isJson) terminal.printJson({ items: found })
   else if (found.length > 0) for (const line of providersTable(found, terminal.out)) terminal.print(line)
   else terminal.say('no provider matches')

@@ -1,4 +1,4 @@
-import { formatUsdc, type UsdcMicros } from '@orien/protocol'
+import { formatUsdc, type UsdcMicros } from '@orien/protocol/money'
 
 /** An amount with all six decimals, so that amounts in a column can be compared digit by digit. */
 export function exactUsdc(amount: UsdcMicros): string {

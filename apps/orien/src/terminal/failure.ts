@@ -26,7 +26,7 @@ function issuesOf(facts: ErrorFacts): Failure['issues'] {
 
 /** Everything that is not an operating error is ours to mend, and says so. */
 export async function describeFailure(error: unknown): Promise<Failure> {
-  const { ERRORS } = await import('@orien/protocol')
+  const { ERRORS } = await import('@orien/protocol/errors')
   if (isOrienError(error)) {
     const { hint: ownHint } = error.facts
     const hint = typeof ownHint === 'string' ? ownHint : ERRORS[error.code].hint

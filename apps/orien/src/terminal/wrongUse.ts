@@ -1,4 +1,4 @@
-import { type Issue, OrienError } from '@orien/protocol'
+import { type Issue, OrienError } from '@orien/protocol/errors'
 import { COMMAND_LINE } from './failure.ts'
 
 /** An error that the person at the command line can correct. */

@@ -4,8 +4,8 @@ import { executionStatus } from '../execution.ts'
 import { executionId, sessionId } from '../ids.ts'
 import { toolId } from '../manifest.ts'
 import { usdcMicros } from '../money.ts'
-import { executionView, page } from '../views.ts'
-import { operation, pageQuery } from './operation.ts'
+import { executionView } from '../views.ts'
+import { operation, page, pageQuery } from './operation.ts'
 
 const params = z.strictObject({ id: executionId })
 

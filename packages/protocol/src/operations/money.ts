@@ -5,8 +5,8 @@ import { executionId, providerId, sessionId } from '../ids.ts'
 import { toolId } from '../manifest.ts'
 import { usdcMicros } from '../money.ts'
 import { durationMsSchema, instant } from '../time.ts'
-import { balanceView, earningView, page, paymentView, sessionView } from '../views.ts'
-import { operation, pageQuery } from './operation.ts'
+import { balanceView, earningView, paymentView, sessionView } from '../views.ts'
+import { operation, page, pageQuery } from './operation.ts'
 
 /** `POST /api/metering` */
 export const reportUsage = operation({

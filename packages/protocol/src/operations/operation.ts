@@ -74,6 +74,10 @@ export const pageQuery = {
   cursor: z.string().max(200).optional(),
 }
 
+/** A page of a list. */
+export const page = <Item extends z.ZodType>(item: Item) =>
+  z.strictObject({ items: z.array(item), nextCursor: z.string().optional() })
+
 type Decoded<S> = S extends z.ZodType ? z.output<S> : undefined
 type Encoded<S> = S extends z.ZodType ? z.input<S> : undefined
 

@@ -5,10 +5,10 @@ import { publishedTool, toolId } from '../manifest.ts'
 import { rateMicrosPerMinute } from '../meter.ts'
 import { usdcMicros } from '../money.ts'
 import { isolationClass } from '../offer.ts'
+import { providerStatus, providerView } from '../providerView.ts'
 import { registration } from '../registration.ts'
 import { instant } from '../time.ts'
-import { page, providerStatus, providerView } from '../views.ts'
-import { operation, pageQuery } from './operation.ts'
+import { operation, page, pageQuery } from './operation.ts'
 
 const params = z.strictObject({ id: providerId })
 

@@ -6,8 +6,8 @@ import { LIMITS } from '../limits.ts'
 import { usdcMicros } from '../money.ts'
 import { refundItem } from '../refund.ts'
 import { sessionStatus } from '../session.ts'
-import { fileView, page, sessionView } from '../views.ts'
-import { operation, pageQuery } from './operation.ts'
+import { fileView, sessionView } from '../views.ts'
+import { operation, page, pageQuery } from './operation.ts'
 
 const params = z.strictObject({ id: sessionId })
 

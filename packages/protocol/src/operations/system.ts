@@ -3,8 +3,8 @@ import { address } from '../bytes.ts'
 import { agentId, keyId } from '../ids.ts'
 import { usdcMicros } from '../money.ts'
 import { instant } from '../time.ts'
-import { apiKeyView, page } from '../views.ts'
-import { operation, pageQuery } from './operation.ts'
+import { apiKeyView } from '../views.ts'
+import { operation, page, pageQuery } from './operation.ts'
 
 const part = z.enum(['ok', 'down'])
 const databasePart = z.enum(['ok', 'down', 'slow', 'busy', 'read_only', 'full', 'damaged', 'crash_loop'])

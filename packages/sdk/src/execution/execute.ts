@@ -16,7 +16,8 @@ import {
   ZERO,
 } from '@orien/protocol'
 import type { CallOptions } from '../http/client.ts'
-import { deriveIdempotencyKey, randomKey } from '../idempotency.ts'
+import { deriveIdempotencyKey } from '../idempotency.ts'
+import { randomKey } from '../random.ts'
 import { assertExplained, type Reservation } from '../session/spending.ts'
 import { isFinished, refresh, type SessionState } from '../session/state.ts'
 import { authoriseSteps } from './authoriseSteps.ts'

@@ -1,4 +1,4 @@
-import { OrienError } from '@orien/protocol'
+import { OrienError } from '@orien/protocol/errors'
 
 /** Gives a bearer token; a new one when the last was refused. */
 export type TokenSource = (renew: boolean) => Promise<string | undefined>

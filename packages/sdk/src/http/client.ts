@@ -1,6 +1,6 @@
 import type { Operation, OperationOutput } from '@orien/protocol'
 import { createServerClock, monotonicMs } from '../clock.ts'
-import { randomKey } from '../idempotency.ts'
+import { randomKey } from '../random.ts'
 import { type TokenSource, withToken } from './authorise.ts'
 import { decodeAnswer } from './decode.ts'
 import { type CallRequest, encodeBody, encodePath } from './encode.ts'

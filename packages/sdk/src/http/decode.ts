@@ -1,4 +1,5 @@
-import { type Operation, type OperationOutput, OrienError } from '@orien/protocol'
+import type { Operation, OperationOutput } from '@orien/protocol'
+import { OrienError } from '@orien/protocol/errors'
 
 type Issue = { code?: string | undefined; path: PropertyKey[]; message: string; keys?: string[] }
 

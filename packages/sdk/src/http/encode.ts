@@ -1,4 +1,5 @@
-import { type Operation, type OperationInput, OrienError } from '@orien/protocol'
+import type { Operation, OperationInput } from '@orien/protocol'
+import { OrienError } from '@orien/protocol/errors'
 
 type Part<Name extends string, Value> = [Value] extends [undefined]
   ? { [K in Name]?: undefined }

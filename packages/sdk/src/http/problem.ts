@@ -1,4 +1,4 @@
-import { type ErrorCode, type ErrorFacts, isErrorCode, OrienError } from '@orien/protocol'
+import { type ErrorCode, type ErrorFacts, isErrorCode, OrienError } from '@orien/protocol/errors'
 
 const MEMBERS = new Set(['type', 'title', 'code', 'detail', 'hint', 'retryable'])
 

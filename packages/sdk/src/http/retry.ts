@@ -1,4 +1,4 @@
-import { ERRORS, OrienError } from '@orien/protocol'
+import { ERRORS, OrienError } from '@orien/protocol/errors'
 import { monotonicMs } from '../clock.ts'
 import { jitterMs } from '../random.ts'
 

@@ -1,9 +1,22 @@
-import { OrienError } from '@orien/protocol'
+import { OrienError } from '@orien/protocol/errors'
 import { readProblem } from './problem.ts'
 import { startWatch, type Timeouts, type Watch } from './watch.ts'
 
+/** What the SDK looks at in a `Response`. */
+type Answer = {
+  ok: boolean
+  status: number
+  headers: { get: (name: string) => string | null }
+  body: { getReader: () => AnswerReader } | null
+}
+
+type AnswerReader = {
+  read: () => Promise<{ done: boolean; value?: Uint8Array | undefined }>
+  cancel: () => Promise<void>
+}
+
 /** `fetch` as the SDK uses it. */
-export type Fetch = (url: string, init: RequestInit) => Promise<Response>
+export type Fetch = (url: string, init: RequestInit) => Promise<Answer>
 
 /** One request, ready to be sent. */
 export type Outgoing = {
@@ -16,7 +29,7 @@ export type Outgoing = {
 /** An answer whose head has arrived; its pieces are still guarded by the watch. */
 export type Incoming = {
   status: number
-  headers: Headers
+  headers: Answer['headers']
   pieces: AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined>
 }
 
@@ -25,7 +38,7 @@ function lost(error: unknown, watch: Watch): unknown {
   return new OrienError('coordinator_unreachable', undefined, {}, { cause: error })
 }
 
-async function* readPieces(response: Response, watch: Watch, idleMs: number) {
+async function* readPieces(response: Answer, watch: Watch, idleMs: number) {
   const reader = response.body?.getReader()
   try {
     while (reader) {
@@ -85,7 +98,7 @@ export async function exchange(
   request: Outgoing,
   timeouts: Timeouts,
   signal?: AbortSignal,
-): Promise<{ headers: Headers; text: string }> {
+): Promise<{ headers: Answer['headers']; text: string }> {
   const { headers, pieces } = await send(fetch, request, timeouts, signal)
   return { headers, text: await readText(pieces) }
 }

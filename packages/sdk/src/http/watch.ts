@@ -1,4 +1,4 @@
-import { OrienError } from '@orien/protocol'
+import { OrienError } from '@orien/protocol/errors'
 
 /** How long a call may take, in milliseconds. */
 export type Timeouts = {
