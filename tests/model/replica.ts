@@ -84,6 +84,7 @@ const RAIL: Rail = {
   isOperator: async () => true,
   balanceOf: async () => 1n << 70n,
   isTransferred: async () => false,
+  gasMicros: async () => null,
   simulate: async () => ({ ok: true }),
   now: async () => 1_767_225_600,
   findArrival: async () => ({ status: 'unused' }),

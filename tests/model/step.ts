@@ -3,6 +3,7 @@ import { expect } from 'vitest'
 import { cancelExecution } from '../../apps/coordinator/src/execution/cancel.ts'
 import { startExecution } from '../../apps/coordinator/src/execution/store.ts'
 import { submitExecution } from '../../apps/coordinator/src/execution/submit.ts'
+import { createPatience } from '../../apps/coordinator/src/jobs/patience.ts'
 import { sweep } from '../../apps/coordinator/src/jobs/sweep.ts'
 import { recordReceipt } from '../../apps/coordinator/src/metering/record.ts'
 import { endSession } from '../../apps/coordinator/src/session/end.ts'
@@ -285,7 +286,8 @@ async function stretch(scene: Scene, { session, key, amount, used, knows }: Of<'
 }
 
 async function sweepAll(scene: Scene): Promise<void> {
-  await sweep(scene.replica.ctx)
+  const { ctx } = scene.replica
+  await sweep(ctx, { upMs: 0, patience: createPatience(ctx.clock) })
   for (const { model } of scene.places) {
     const over = reference.openRuns(model).filter((run) => run.leaseUntilMs <= scene.nowMs)
     for (const run of over.sort((a, b) => (a.id < b.id ? -1 : 1))) reference.expire(model, run)

@@ -167,8 +167,9 @@ function wakerOf(claims: Patience, wakeRelayer: () => void): () => void {
 function startSweeper(ctx: Context): Loop {
   const { clock, config } = ctx
   const startedMs = clock.monotonicMs()
+  const patience = createPatience(clock)
   return startLoop(ctx, { job: 'sweep', everyMs: config.sweepEveryMs }, () =>
-    sweep(ctx, clock.monotonicMs() - startedMs),
+    sweep(ctx, { upMs: clock.monotonicMs() - startedMs, patience }),
   )
 }
 

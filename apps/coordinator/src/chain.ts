@@ -1,4 +1,4 @@
-import { type Hex, OrienError } from '@orien/protocol'
+import { gasToUsdc, gasWei, type Hex, OrienError } from '@orien/protocol'
 import {
   type ChainClient,
   type ChainProfile,
@@ -9,6 +9,7 @@ import {
   readArrival,
   readBalance,
   readCloseGrace,
+  readGasPrice,
   readHead,
   readHoldings,
   readOperator,
@@ -108,6 +109,12 @@ function createRail(client: ChainClient, profile: ChainProfile, terms: ChainTerm
       const reading = await readTransfer(client, terms.token, holder, nonce)
       if (reading.status === 'unreachable') throw unavailable(reading.detail)
       return reading.status === 'used'
+    },
+    gasMicros: async (gas) => {
+      if (!profile.gasIsUsdc) return null
+      const reading = await readGasPrice(client)
+      if (reading.status === 'unreachable') throw unavailable(reading.detail)
+      return gasToUsdc(gasWei(gas * reading.wei))
     },
     simulate: async (call) => {
       const trial = await simulateCall(client, call, signer.address)

@@ -60,6 +60,7 @@ const environment = z.object({
     )
     .optional(),
   ORIEN_RELAY_PAYER_GAS: z.coerce.bigint().min(0n).optional(),
+  ORIEN_RELAY_GIFTED_GAS: z.coerce.bigint().min(0n).optional(),
   ORIEN_RELAY_NEWCOMERS_GAS: z.coerce.bigint().min(0n).optional(),
   ORIEN_RELAY_SELF_PAYING_MICROS: z.coerce.bigint().min(1n).optional(),
   ORIEN_MINIMUM_DEPOSIT_MICROS: z.coerce.bigint().min(LIMITS.minimumDepositMicros).optional(),
@@ -89,11 +90,15 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
 export function relayLimitsOf(environment: Environment): RelayLimits | undefined {
   const {
     ORIEN_RELAY_PAYER_GAS: payerDailyGas,
+    ORIEN_RELAY_GIFTED_GAS: giftedDailyGas,
     ORIEN_RELAY_NEWCOMERS_GAS: newcomersDailyGas,
     ORIEN_RELAY_SELF_PAYING_MICROS: selfPayingMicros,
     ORIEN_MINIMUM_DEPOSIT_MICROS: minimumDepositMicros,
   } = environment
-  const told = { payerDailyGas, newcomersDailyGas, selfPayingMicros, minimumDepositMicros }
+  const told = {
+    ...{ payerDailyGas, giftedDailyGas, newcomersDailyGas },
+    ...{ selfPayingMicros, minimumDepositMicros },
+  }
   const set = Object.entries(told).filter(([, value]) => value !== undefined)
   return set.length === 0 ? undefined : { ...RELAY_LIMITS, ...Object.fromEntries(set) }
 }

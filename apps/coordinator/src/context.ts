@@ -127,6 +127,8 @@ export type Rail = {
   balanceOf: (wallet: Hex) => Promise<bigint>
   /** Whether the token has seen a holder's signed transfer by its nonce: carried out, or cancelled by the holder. */
   isTransferred: (holder: Hex, nonce: Hex) => Promise<boolean>
+  /** What so much gas costs at the present price; null where the chain's coin is not USDC. */
+  gasMicros: (gas: bigint) => Promise<bigint | null>
   /** Runs a call without sending it. */
   simulate: (call: { to: Hex; data: Hex }) => Promise<{ ok: true } | { ok: false; error: string }>
   /** Unix seconds of the latest block. */

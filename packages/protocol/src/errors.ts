@@ -211,8 +211,8 @@ export const ERRORS = {
   // Not called retryable: clients repeat those within seconds.
   relay_limit_reached: row(
     429,
-    'No more is relayed for this wallet today',
-    'Wait until `resetsAt`. Sessions that spend something count as nothing.',
+    'This is not relayed for this wallet yet',
+    'Send the signed deposit to the escrow yourself and repeat the call, or wait until `resetsAt`. What sessions spend pays for the gas of the next.',
   ),
   coordinator_unreachable: row(
     503,

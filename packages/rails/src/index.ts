@@ -11,7 +11,7 @@ export {
 export { type ChainClient, connectAnyChain, connectChain, rpcUrls } from './chain/connect.ts'
 export type { RefusedEndpoint } from './chain/failover.ts'
 export { CHAIN_LIMITS } from './chain/limits.ts'
-export { type GasReading, readChainId, readGasBalance } from './chain/readGas.ts'
+export { type GasReading, readChainId, readGasBalance, readGasPrice } from './chain/readGas.ts'
 export { finalBlockAt, type Head, readHead } from './chain/readHead.ts'
 export type { ContractCall } from './escrow/contractCall.ts'
 export { type DeploymentPlace, deployEscrow, type EscrowDeployment } from './escrow/deployEscrow.ts'

@@ -1,4 +1,5 @@
 import type { Hex } from '@orien/protocol'
+import type { CallTransaction } from './keys/signTransaction.ts'
 
 /** Typed data as EIP-712 wallets take it. */
 export type TypedData = {
@@ -14,4 +15,6 @@ export type OrienAccount = {
   /** EIP-191 `personal_sign`. Has to be deterministic (RFC 6979), because session keys are derived from it. */
   signMessage: (request: { message: string }) => Promise<Hex>
   signTypedData: (request: TypedData) => Promise<Hex>
+  /** For a wallet that pays gas itself where a coordinator relays nothing for it yet; without it, that is an error. */
+  signTransaction?: (transaction: CallTransaction & { type: 'eip1559' }) => Promise<Hex>
 }

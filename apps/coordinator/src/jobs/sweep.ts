@@ -10,6 +10,7 @@ import { openChannel } from '../session/openChannel.ts'
 import { lockSession, selectDisputedActive, selectDrained } from '../session/store.ts'
 import { leaveGone, refundDue } from '../settlement/exits.ts'
 import { tellLost } from '../telemetry/tellExecution.ts'
+import type { Patience } from './patience.ts'
 
 const BATCH = 500
 const LOG_HOURS = 48
@@ -23,8 +24,12 @@ const MISSED_SWEEPS = 3
  * goes, balances are folded.
  *
  * @param upMs how long this process has been listening to nodes
+ * @param patience with ways out that nobody has paid for
  */
-export async function sweep(ctx: Context, upMs = 0): Promise<boolean> {
+export async function sweep(
+  ctx: Context,
+  { upMs, patience }: { upMs: number; patience: Patience },
+): Promise<boolean> {
   await keepLeases(ctx.db.read, { toleratedMs: MISSED_SWEEPS * ctx.config.sweepEveryMs })
   const expired = await expireLeases(ctx.db.pool, BATCH)
   for (const { session, execution, sequence, drained } of expired) {
@@ -35,7 +40,7 @@ export async function sweep(ctx: Context, upMs = 0): Promise<boolean> {
   }
   for (const sessionId of await selectUnopened(ctx.db.read)) await openChannel(ctx, sessionId)
   await finishEnds(ctx)
-  await leaveGone(ctx, upMs)
+  await leaveGone(ctx, { upMs, patience })
   await refundDue(ctx)
   // The row is the truth: whatever a node should have in hand and does not, it is sent again.
   for (const providerId of ctx.nodes.online()) {

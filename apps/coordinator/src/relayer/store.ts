@@ -51,6 +51,56 @@ export async function markStuck(db: Executor, id: string): Promise<boolean> {
 
 type RelayedCall = typeof relayedCalls.$inferInsert
 
+/** What an agent's sessions have paid, and what was relayed for them. */
+export type Standing = {
+  /** By closes that are final, as the chain paid them: receipts alone prove nothing to the relayer. */
+  paidMicros: bigint
+  /** Ever. */
+  relayedGas: bigint
+  /** In this UTC day, beyond what was paid for: for this agent, and for all. */
+  giftedGas: bigint
+  allGiftedGas: bigint
+}
+
+/** @param reference of the call that is judged: reserved before, it counts once */
+export async function selectStanding(
+  db: Executor,
+  { agentId, reference }: { agentId: string; reference: string },
+): Promise<Standing> {
+  const used = sql`r.reference <> ${reference} and (s.channel_status <> 'none'
+    or r.reserved_at > clock_timestamp() - make_interval(secs => ${UNUSED_SECONDS}))`
+  const gifted = sql`r.is_newcomer and r.reserved_at >= date_trunc('day', clock_timestamp(), 'UTC')`
+  const from = sql`from relayed_calls r join sessions s on s.id = r.session_id`
+  const sum = sql`select coalesce(sum(r.gas), 0)::text ${from} where ${used}`
+  const { rows } = await db.execute<{
+    paid: string
+    relayed: string
+    gifted: string
+    all_gifted: string
+  }>(sql`
+    select (select coalesce(sum(t.amount_micros), 0)::text from transactions t join sessions s on s.id = t.session_id
+        where s.agent_id = ${agentId} and t.kind = 'close' and t.status = 'final') as paid,
+      (${sum} and s.agent_id = ${agentId}) as relayed,
+      (${sum} and s.agent_id = ${agentId} and ${gifted}) as gifted,
+      (${sum} and ${gifted}) as all_gifted`)
+  const [row] = rows
+  return {
+    paidMicros: BigInt(row?.paid ?? 0),
+    relayedGas: BigInt(row?.relayed ?? 0),
+    giftedGas: BigInt(row?.gifted ?? 0),
+    allGiftedGas: BigInt(row?.all_gifted ?? 0),
+  }
+}
+
+/** Whether gas was set aside for what this names. */
+export async function isReserved(db: Executor, reference: string): Promise<boolean> {
+  const rows = await db
+    .select({ reference: relayedCalls.reference })
+    .from(relayedCalls)
+    .where(eq(relayedCalls.reference, reference))
+  return rows.length === 1
+}
+
 /** Gas that was lent in this UTC day, to one payer and to all newcomers, and whether the payer is one. */
 export type LentGas = { payerGas: bigint; newcomersGas: bigint; isNewcomer: boolean }
 
@@ -75,7 +125,7 @@ export async function selectLentGas(
   const from = sql`from relayed_calls r left join sessions s on s.id = r.session_id`
   const { rows } = await db.execute<{ payer_gas: string; newcomers_gas: string; is_newcomer: boolean }>(sql`
     select (select coalesce(sum(r.gas), 0)::text ${from} where r.payer = ${payer} and ${counted}) as payer_gas,
-      (select coalesce(sum(r.gas), 0)::text ${from} where r.is_newcomer and ${counted}) as newcomers_gas,
+      (select coalesce(sum(r.gas), 0)::text ${from} where r.is_newcomer and r.session_id is null and ${counted}) as newcomers_gas,
       not exists (select 1 ${from} where r.payer = ${payer} and ${paid}) as is_newcomer`)
   const [row] = rows
   return {
@@ -92,6 +142,6 @@ export async function reserveGas(tx: Executor, call: RelayedCall): Promise<void>
     .values(call)
     .onConflictDoUpdate({
       target: relayedCalls.reference,
-      set: { reservedAt: sql`clock_timestamp()` },
+      set: { reservedAt: sql`clock_timestamp()`, isNewcomer: call.isNewcomer },
     })
 }

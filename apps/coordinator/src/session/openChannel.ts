@@ -1,7 +1,7 @@
 import { channelId, type DepositAuthorization, type Hex, micros, OrienError } from '@orien/protocol'
 import { encodeOpenWithAuthorization } from '@orien/rails'
 import type { Context } from '../context.ts'
-import { requireAllowance } from '../relayer/allowance.ts'
+import { requirePaidGas } from '../relayer/allowance.ts'
 import { lockSession, type SessionRow, updateSession } from './store.ts'
 import { channelOf } from './view.ts'
 
@@ -24,10 +24,15 @@ export async function tryDeposit(ctx: Context, row: SessionRow): Promise<void> {
   // Somebody may have sent it since: a concurrent execute of this session, or the payer itself.
   const isThere = !trial.ok && trial.error === 'ChannelAlreadyExists'
   if (!trial.ok && !isThere) await refuseDeposit(ctx, deposit, terms.payer, trial.error)
-  // One custody wallet pays for many agents.
-  const payer = row.isCustodial ? row.agentId : terms.payer
-  const relay = { what: 'session' as const, reference: row.id, sessionId: row.id, payer }
-  if (ctx.config.relayLimits) await ctx.db.write((unit) => requireAllowance(ctx, unit, relay))
+  if (!ctx.config.relayLimits) return
+  // Sending a signed deposit takes more gas than closing its channel; opening without one would take less.
+  if (isThere && (await ctx.rail.isTransferred(terms.payer, deposit.nonce))) return
+  await ctx.db.write((unit) => requirePaidGas(ctx, unit, { what: 'session', ...relayOf(row, terms.payer) }))
+}
+
+/** One custody wallet pays for many agents. */
+export function relayOf({ id, agentId, isCustodial }: SessionRow, payer: Hex) {
+  return { reference: id, sessionId: id, agentId, payer: isCustodial ? agentId : payer }
 }
 
 async function refuseDeposit(

@@ -9,7 +9,7 @@ import {
 import { encodeTopUpWithAuthorization } from '@orien/rails'
 import type { Caller, Context } from '../context.ts'
 import type { Unit } from '../db/executor.ts'
-import { requireAllowance } from '../relayer/allowance.ts'
+import { requirePaidGas } from '../relayer/allowance.ts'
 import { lockedSessionRow } from './read.ts'
 import { checkDepositSignature } from './start.ts'
 import { viewSession } from './view.ts'
@@ -42,7 +42,8 @@ export async function topUpSession(
   }
   checkDepositSignature(ctx, payer, deposit)
   const { nonce: reference } = deposit
-  await requireAllowance(ctx, unit, { what: 'topUp', reference, payer, sessionId: row.id })
+  const { id: sessionId, agentId } = row
+  await requirePaidGas(ctx, unit, { what: 'topUp', reference, payer, sessionId, agentId })
   const channel = { channelId: row.channelId as Hex, from: payer, topUpSalt }
   await ctx.outbox.plan(unit, {
     kind: 'top_up',

@@ -2,7 +2,10 @@ import { type ExitAuthorization, type Hex, invariant } from '@orien/protocol'
 import { encodeRequestCloseWithAuthorization, encodeWithdraw } from '@orien/rails'
 import type { Context } from '../context.ts'
 import { appendEvent } from '../events/append.ts'
+import type { Patience } from '../jobs/patience.ts'
+import { isExitPaid } from '../relayer/allowance.ts'
 import { beginEnd } from '../session/end.ts'
+import { relayOf } from '../session/openChannel.ts'
 import { lockSession, updateSession } from '../session/store.ts'
 import { endLeases, selectAbandoned, selectExiting } from './store.ts'
 
@@ -17,23 +20,35 @@ const BATCH = 100
  * Relays the way out that agents signed ahead, for sessions whose provider is gone: no new work, and the grace period
  * begins. Nothing is concluded from silence while nobody was there to hear.
  *
+ * Whoever sent its deposit by itself and has not paid for the gas of a way out leaves by itself as well.
+ *
  * @param upMs how long this process has been listening
  */
-export async function leaveGone(ctx: Context, upMs: number): Promise<void> {
+export async function leaveGone(
+  ctx: Context,
+  { upMs, patience }: { upMs: number; patience: Patience },
+): Promise<void> {
   const goneMs = ctx.config.providerGoneMs ?? PROVIDER_GONE_MS
   if (upMs < goneMs) return
-  const of = { goneMs, online: ctx.nodes.online(), limit: BATCH }
-  for (const id of await selectAbandoned(ctx.db.read, of)) await requestClose(ctx, id)
+  const of = { goneMs, online: ctx.nodes.online(), except: patience.resting(), limit: BATCH }
+  for (const id of await selectAbandoned(ctx.db.read, of))
+    if (!(await requestClose(ctx, id))) patience.failed(id)
 }
 
-async function requestClose(ctx: Context, id: string): Promise<void> {
-  await ctx.db.write(async (unit) => {
+/** @returns false when its gas is not paid for */
+async function requestClose(ctx: Context, id: string): Promise<boolean> {
+  return ctx.db.write(async (unit) => {
     const row = await lockSession(unit.tx, id)
     const exit = row?.exit as ExitAuthorization | null | undefined
-    if (!row?.channelId || !exit || row.channelStatus !== 'open' || row.closeRequestedAt) return
+    if (!row?.channelId || !exit || row.channelStatus !== 'open' || row.closeRequestedAt) return true
     const channelId = row.channelId as Hex
     const request = { ...exit, channelId, nonce: BigInt(exit.nonce) }
+    const isActive = row.status === 'active'
     await beginEnd(ctx, unit, row, 'provider_gone')
+    if (!(await isExitPaid(ctx, unit, relayOf(row, row.payer as Hex)))) {
+      if (isActive) ctx.log.warn({ event: 'session.exit_unpaid', sessionId: id })
+      return false
+    }
     await ctx.outbox.plan(unit, {
       kind: 'request_close',
       reference: row.id,
@@ -43,6 +58,7 @@ async function requestClose(ctx: Context, id: string): Promise<void> {
       detail: { channelId },
     })
     ctx.log.warn({ event: 'session.provider_gone', sessionId: id, providerId: row.providerId })
+    return true
   })
 }
 

@@ -270,8 +270,9 @@ function closingOf(row: SettlementRecord): LedgerSettlement['closing'] {
 /** Sessions with an open channel and a signed way out, of whose provider nobody has heard for so long. */
 export async function selectAbandoned(
   db: Executor,
-  { goneMs, online, limit }: { goneMs: number; online: readonly string[]; limit: number },
+  of: { goneMs: number; online: readonly string[]; except: readonly string[]; limit: number },
 ): Promise<string[]> {
+  const { goneMs, online, except, limit } = of
   const rows = await db
     .select({ id: sessions.id })
     .from(sessions)
@@ -283,6 +284,7 @@ export async function selectAbandoned(
         isNotNull(sessions.exit),
         isNull(sessions.closeRequestedAt),
         sql`coalesce(${providers.lastSeenAt}, 'epoch') < clock_timestamp() - make_interval(secs => ${goneMs / 1_000})`,
+        except.length > 0 ? notInArray(sessions.id, [...except]) : undefined,
         online.length > 0 ? notInArray(sessions.providerId, [...online]) : undefined,
         sql`not exists (select 1 from ${transactions} t where t.kind = 'request_close'
           and t.reference = ${sessions.id} and t.status <> 'failed')`,

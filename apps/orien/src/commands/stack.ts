@@ -19,7 +19,7 @@ Environment:
   ORIEN_ESCROW            the escrow contract, where none was deployed: orien chain deploy
   ORIEN_TOKEN             its USDC, where the chain's own is not meant
   ORIEN_RELAYER_KEY_FILE  the wallet that pays gas, on a chain that is not local
-  ORIEN_RELAY_PAYER_GAS   gas that is lent to one wallet a day; ORIEN_RELAY_NEWCOMERS_GAS to all new ones
+  ORIEN_RELAY_GIFTED_GAS  gas that is given a day to agents that have paid for none yet; nothing unless told
   ORIEN_ENV               development (default) or production
   ORIEN_LOG_LEVEL         of the log files in the data directory`
 

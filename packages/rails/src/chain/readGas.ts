@@ -12,6 +12,14 @@ export async function readGasBalance(client: ChainClient, account: Address): Pro
   return answer.status === 'unreachable' ? answer : { status: 'read', wei: gasWei(answer.value) }
 }
 
+/** Reads what a unit of gas costs now, in wei: the base fee and the usual tip. */
+export async function readGasPrice(
+  client: ChainClient,
+): Promise<{ status: 'read'; wei: bigint } | Unreachable> {
+  const answer = await askValue(client.getGasPrice())
+  return answer.status === 'unreachable' ? answer : { status: 'read', wei: answer.value }
+}
+
 /** Reads which chain a node serves: a wrong one would take signatures for another contract. */
 export async function readChainId(
   client: ChainClient,

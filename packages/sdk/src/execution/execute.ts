@@ -15,6 +15,7 @@ import {
   type Voucher,
   ZERO,
 } from '@orien/protocol'
+import { sendDeposit } from '../channel/sendDeposit.ts'
 import type { CallOptions } from '../http/client.ts'
 import { deriveIdempotencyKey } from '../idempotency.ts'
 import { randomKey } from '../random.ts'
@@ -108,6 +109,21 @@ async function signRequired(
   return state.key.signVoucher(state.channel, required.data)
 }
 
+/**
+ * A coordinator relays what an agent's sessions have paid for; before that, the wallet sends its signed deposit itself.
+ *
+ * @throws OrienError the coordinator's where this wallet cannot, or those of {@link sendDeposit}
+ */
+async function sendOwnDeposit(
+  { context, channel, deposit }: SessionState,
+  refusal: OrienError,
+): Promise<void> {
+  const { rpcUrl } = context
+  const account = context.account()
+  if (rpcUrl === undefined || deposit === null || !account.signTransaction) throw refusal
+  await sendDeposit(rpcUrl, account, channel, deposit)
+}
+
 async function submit(
   state: SessionState,
   request: { tool: string; args: Record<string, unknown>; maxCostMicros?: UsdcMicros },
@@ -115,13 +131,19 @@ async function submit(
   holdMicros: UsdcMicros,
 ): Promise<ExecutionView> {
   let voucher = signVoucher(state)
+  let hasSent = false
   for (let signed = 1; ; signed += 1) {
     try {
       const body = { ...request, voucher }
       return await state.context.http.call(execute, { params: { id: state.id }, body }, options)
     } catch (error) {
-      const asked = error instanceof OrienError && error.code === 'voucher_required'
-      if (!asked || signed >= MAX_VOUCHERS) throw error
+      if (!(error instanceof OrienError)) throw error
+      if (error.code === 'relay_limit_reached' && !hasSent) {
+        await sendOwnDeposit(state, error)
+        hasSent = true
+        continue
+      }
+      if (error.code !== 'voucher_required' || signed >= MAX_VOUCHERS) throw error
       voucher = await signRequired(state, error, holdMicros)
     }
   }

@@ -81,6 +81,7 @@ async function start(state: SessionState, budgetMicros: UsdcMicros, signal?: Abo
     // One key and one body for this deposit: every repetition within the call re-sends the same authorisation.
     { idempotencyKey: deriveIdempotencyKey(state.id, { start: deposit.signature }), signal },
   )
+  state.deposit = deposit
   context.deposits.delete(state.id)
 }
 

@@ -59,6 +59,8 @@ export type SessionState = {
   readonly refusals: Map<string, OrienError>
   /** The coordinator's last word; amounts in it are claims, the chain of receipts is the proof. */
   view: SessionView
+  /** What opens the channel, where this process has signed it. */
+  deposit: DepositAuthorization | null
   /** Deposits that were counted into the policy's day by this process, and when. */
   counted: { amountMicros: UsdcMicros; atMs: number }[]
 }
@@ -103,6 +105,7 @@ export async function buildState(
     feed: new EventFeed(context.http, view.id),
     refusals: new Map(),
     view,
+    deposit: null,
     counted: [],
   }
 }
