@@ -39,12 +39,12 @@ export function makeJws(typ: JwsType, publicKey: string, payload: Json, sign: Ed
 // A byte order mark is a byte too many, so it is not skipped.
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** Reads one part; null unless its bytes are the canonical form of what they mean. */
-function readPart(part: string): Json | null {
+/** The text of one part; null for other base64url than its one spelling, and for what is not UTF-8. */
+function readText(part: string): string | null {
   const bytes = fromBase64url(part)
   if (!bytes) return null
   try {
-    return parseCanonicalJson(decoder.decode(bytes)) ?? null
+    return decoder.decode(bytes)
   } catch {
     return null
   }
@@ -56,7 +56,7 @@ let lastHeader: { part: string; typ: JwsType; publicKey: string } | null = null
 /** The key that a header names; null unless it is exactly the header of the wanted type. */
 function readHeader(typ: JwsType, part: string): string | null {
   if (lastHeader?.part === part && lastHeader.typ === typ) return lastHeader.publicKey
-  const header = readPart(part)
+  const header = parseCanonicalJson(readText(part) ?? '')
   if (!header || typeof header !== 'object' || Array.isArray(header)) return null
   const { alg, kid, typ: actual, ...unknown } = header as Record<string, Json>
   if (alg !== 'EdDSA' || actual !== typ || typeof kid !== 'string' || Object.keys(unknown).length > 0)
@@ -65,18 +65,31 @@ function readHeader(typ: JwsType, part: string): string | null {
   return kid
 }
 
+/** Reads a payload's canonical JSON; undefined for any other text. */
+type ReadPayload<Payload> = (text: string) => Payload | undefined
+
 /**
  * Takes a compact JWS of the wanted type apart.
  *
  * @returns null for any other bytes: another algorithm or type, extra header fields, a second spelling
  */
 export function decodeJws(typ: JwsType, jws: string): DecodedJws | null {
+  return decodeJwsBy((text) => parseCanonicalJson(text) ?? undefined, typ, jws)
+}
+
+/** {@link decodeJws} by a reader that knows what stands in the payload, and refuses all but its one spelling. */
+export function decodeJwsBy<Payload>(
+  read: ReadPayload<Payload>,
+  typ: JwsType,
+  jws: string,
+): (DecodedJws & { payload: Payload }) | null {
   const [headerPart, payloadPart, signaturePart, ...rest] = jws.split('.')
   if (!headerPart || !payloadPart || !signaturePart || rest.length > 0) return null
   const publicKey = readHeader(typ, headerPart)
-  const payload = readPart(payloadPart)
+  const text = readText(payloadPart)
+  const payload = text === null ? undefined : read(text)
   const signature = fromBase64url(signaturePart)
-  if (publicKey === null || payload === null || signature?.length !== 64) return null
+  if (publicKey === null || payload === undefined || signature?.length !== 64) return null
   return {
     publicKey,
     payload,

@@ -1,12 +1,14 @@
 import { z } from 'zod'
 import { bytes32, ED25519_KEY, sha256Schema } from './bytes.ts'
+import { parseCanonicalJson } from './canonicalJson.ts'
 import { failureReason } from './execution.ts'
 import { executionId, providerId, sessionId } from './ids.ts'
-import { decodeJws, type Ed25519Sign, type Ed25519Verify, isSignedBy, jwsHash, makeJws } from './jws.ts'
+import { decodeJwsBy, type Ed25519Sign, type Ed25519Verify, isSignedBy, jwsHash, makeJws } from './jws.ts'
 import { toolId } from './manifest.ts'
 import { exactCost } from './meter.ts'
 import { usdcMicros } from './money.ts'
 import { isolationClass } from './offer.ts'
+import { readPlainReceipt } from './receiptText.ts'
 import { instant } from './time.ts'
 
 /** A file and what was in it. */
@@ -99,13 +101,22 @@ export type ReadReceipt = {
   verify: (nodeKey: string, verify: Ed25519Verify) => boolean
 }
 
+function readReceiptText(text: string): Receipt | undefined {
+  return readPlainReceipt(text) ?? readAnyReceipt(text)
+}
+
+/** Reads a receipt's canonical JSON by the schema; undefined for any other text. */
+export function readAnyReceipt(text: string): Receipt | undefined {
+  const parsed = receipt.safeDecode(parseCanonicalJson(text) as z.input<typeof receipt>)
+  return parsed.success ? parsed.data : undefined
+}
+
 /** Reads a receipt's compact JWS; null when it is not exactly one. */
 export function readReceipt(jws: string): ReadReceipt | null {
-  const decoded = decodeJws('orien-receipt+jws', jws)
-  const parsed = decoded && receipt.safeDecode(decoded.payload as z.input<typeof receipt>)
-  if (!decoded || !parsed?.success || !ED25519_KEY.test(decoded.publicKey)) return null
+  const decoded = decodeJwsBy(readReceiptText, 'orien-receipt+jws', jws)
+  if (!decoded || !ED25519_KEY.test(decoded.publicKey)) return null
   return {
-    receipt: parsed.data,
+    receipt: decoded.payload,
     hash: jwsHash(jws),
     nodeKey: decoded.publicKey,
     verify: (nodeKey, verify) => isSignedBy(decoded, nodeKey, verify),
