@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, wr
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as after } from 'node:timers/promises'
-import { type CgroupBases, findHierarchies, leafOf, makeBases } from './cgroupBases.ts'
+import { type CgroupBases, findHierarchies, makeBases, plannedDirs } from './cgroupBases.ts'
 import { openCounters } from './cgroupCounters.ts'
 import { openLimits } from './cgroupLimits.ts'
 import type { Limits } from './driver.ts'
@@ -10,7 +10,13 @@ import { SANDBOX_LIMITS } from './limits.ts'
 import { randomName } from './names.ts'
 
 /** What the kernel accounted to a whole tree of processes. */
-export type CgroupReading = { cpuMicros: number | null; peakBytes: number; oomKills: number }
+export type CgroupReading = {
+  /** Null where no hierarchy counts it. */
+  cpuMicros: number | null
+  /** Null where the kernel keeps none (version 2 before Linux 5.19). */
+  peakBytes: number | null
+  oomKills: number
+}
 
 /** The cgroup of one sandbox, in every hierarchy that counts. */
 export type SlotCgroup = {
@@ -104,9 +110,10 @@ function createSlot(bases: CgroupBases): SlotCgroup {
     },
     read: () => {
       const cpuMicros = counters.cpuMicros()
+      const peakBytes = counters.peakBytes()
       return {
         cpuMicros: cpuMicros === null ? null : cpuMicros - before.cpuMicros,
-        peakBytes: Math.max(0, counters.peakBytes() - before.residueBytes),
+        peakBytes: peakBytes === null ? null : Math.max(0, peakBytes - before.residueBytes),
         oomKills: counters.oomKills() - before.oomKills,
       }
     },
@@ -172,7 +179,7 @@ export function openCgroups(journalDir: string): Cgroups | undefined {
   mkdirSync(journalDir, { recursive: true, mode: 0o700 })
   const journal = join(journalDir, name)
   // Written before anything is made: a crash in between leaves a name without a group, never a group without a name.
-  const planned = hierarchies.map(({ ownDir }) => join(ownDir, name)).flatMap((dir) => [dir, leafOf(dir)])
+  const planned = plannedDirs(hierarchies, name)
   writeFileSync(journal, planned.join('\n'), { mode: 0o600 })
   const { bases, made } = makeBases(hierarchies, name)
   const close = () => {

@@ -1,9 +1,15 @@
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { randomName } from './names.ts'
+import { leafOf, makeUnified, placesFor } from './unifiedGroup.ts'
 
 /** One mounted hierarchy with the node's own place in it. */
-export type Hierarchy = { version: 1 | 2; controllers: readonly string[]; ownDir: string }
+export type Hierarchy = {
+  version: 1 | 2
+  controllers: readonly string[]
+  rootDir: string
+  ownDir: string
+}
 
 /** Directories by what they count; `unified` kills, and counts processor time where no `cpu` does. */
 export type CgroupBases = {
@@ -30,7 +36,8 @@ export function findHierarchies(cgroupFile: string, mounts: string): Hierarchy[]
         type === kind && controllers.every((name) => options?.split(',').includes(name)),
     )
     if (mount?.[1] === undefined) return []
-    return [{ version: kind === 'cgroup2' ? 2 : 1, controllers, ownDir: join(mount[1], path) }]
+    const [, rootDir] = mount
+    return [{ version: kind === 'cgroup2' ? 2 : 1, controllers, rootDir, ownDir: join(rootDir, path) }]
   })
 }
 
@@ -43,27 +50,6 @@ function attempt(action: () => void): boolean {
   }
 }
 
-/** Where the node itself goes when the group that it was started in must be empty. */
-export const leafOf = (dir: string): string => `${dir}-node`
-
-/**
- * Enables controllers for children of a version 2 group, which the kernel allows only while no process is in the
- * group itself: the node then moves into a child of its own.
- */
-function delegate(ownDir: string, dir: string): void {
-  const offered = readFileSync(join(ownDir, 'cgroup.controllers'), 'utf8').split(/\s/)
-  if (!offered.includes('memory') || !offered.includes('pids')) return
-  const enable = (group: string) =>
-    attempt(() => writeFileSync(join(group, 'cgroup.subtree_control'), '+memory +pids'))
-  if (!enable(ownDir)) {
-    const leaf = leafOf(dir)
-    attempt(() => mkdirSync(leaf))
-    attempt(() => writeFileSync(join(leaf, 'cgroup.procs'), `${process.pid}`))
-    enable(ownDir)
-  }
-  enable(dir)
-}
-
 /** A controller's files show only in a child of a group that has it enabled. */
 function counts(dir: string, file: string): boolean {
   const probe = join(dir, randomName())
@@ -71,6 +57,20 @@ function counts(dir: string, file: string): boolean {
   const isThere = existsSync(join(probe, file))
   attempt(() => rmdirSync(probe))
   return isThere
+}
+
+function makeGroup({ version, ownDir, rootDir }: Hierarchy, name: string): string | undefined {
+  if (version === 2) return makeUnified(placesFor(ownDir, rootDir), name)
+  const dir = join(ownDir, name)
+  return attempt(() => mkdirSync(dir)) ? dir : undefined
+}
+
+/** Every directory that `makeBases` might make, or put the node itself in. */
+export function plannedDirs(hierarchies: readonly Hierarchy[], name: string): string[] {
+  return hierarchies.flatMap(({ version, ownDir, rootDir }) => {
+    const places = version === 2 ? placesFor(ownDir, rootDir) : [ownDir]
+    return places.map((place) => join(place, name)).flatMap((dir) => [dir, leafOf(dir)])
+  })
 }
 
 /**
@@ -84,9 +84,10 @@ export function makeBases(
 ): { bases: CgroupBases | undefined; made: string[] } {
   const made = hierarchies
     .filter(({ version, controllers }) => version === 2 || controllers.some((one) => COUNTING.includes(one)))
-    .map((hierarchy) => ({ ...hierarchy, dir: join(hierarchy.ownDir, name) }))
-    .filter(({ dir }) => attempt(() => mkdirSync(dir)))
-  for (const { version, ownDir, dir } of made) if (version === 2) delegate(ownDir, dir)
+    .flatMap((hierarchy) => {
+      const dir = makeGroup(hierarchy, name)
+      return dir === undefined ? [] : [{ version: hierarchy.version, dir }]
+    })
   const dirs = made.map(({ dir }) => dir)
   const find = (file: string) => dirs.find((dir) => counts(dir, file))
   const [second, first, pids] = [find('memory.max'), find('memory.limit_in_bytes'), find('pids.max')]

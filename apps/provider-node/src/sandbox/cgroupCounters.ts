@@ -9,8 +9,8 @@ export type CgroupCounters = {
   cpuMicros(): number | null
   usageBytes(): number
   oomKills(): number
-  /** The highest memory since the group was made, or the peak was last reset. */
-  peakBytes(): number
+  /** The highest memory since the group was made, or the peak was last reset; null where none is kept. */
+  peakBytes(): number | null
   /** @returns false where the kernel cannot */
   resetPeak(): boolean
   close(): void
@@ -37,7 +37,7 @@ export function openCounters({ memory, memoryVersion, cpu, unified }: CgroupBase
     },
     usageBytes: () => Number(usage.read()),
     oomKills: () => fieldOf(oom.read(), 'oom_kill'),
-    peakBytes: () => Number(peak.read()),
+    peakBytes: () => (peak === NOTHING ? null : Number(peak.read())),
     resetPeak: () => peak.write(isFirst ? '0' : 'reset'),
     close: () => {
       for (const file of [usage, oom, peak, nanos, stat]) file?.close()

@@ -124,4 +124,9 @@ describe('where figures come from', () => {
       expect(facts.sources).not.toHaveProperty('io')
     }
   })
+
+  it('memory is the helper’s where the kernel keeps no peak of a group, never nothing', () => {
+    const facts = conclude({ maxRssBytes: 4_096 }, { cgroup: { ...group, peakBytes: null } })
+    expect(facts).toMatchObject({ maxRssBytes: 4_096, sources: { cpu: 'cgroup', memory: 'helper' } })
+  })
 })

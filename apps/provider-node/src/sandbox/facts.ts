@@ -57,6 +57,7 @@ export function concludeRun(evidence: Evidence): Omit<RunFacts, 'outputBytes' | 
   const { report, cgroup } = evidence
   const end = ending(evidence)
   const groupMicros = cgroup?.cpuMicros ?? null
+  const groupBytes = cgroup?.peakBytes ?? null
   return {
     ...end,
     effectiveMicros: effectiveMicros(evidence, end.stop),
@@ -65,12 +66,12 @@ export function concludeRun(evidence: Evidence): Omit<RunFacts, 'outputBytes' | 
       groupMicros === null
         ? (report?.cpuMicros ?? 0)
         : Math.max(0, groupMicros - (report?.ownCpuMicros ?? 0)),
-    maxRssBytes: cgroup ? cgroup.peakBytes : (report?.maxRssBytes ?? 0),
+    maxRssBytes: groupBytes ?? report?.maxRssBytes ?? 0,
     ...(report?.io ? { io: report.io } : {}),
     sources: {
       wall: report ? 'helper' : 'node',
       cpu: groupMicros !== null ? 'cgroup' : report ? 'helper' : 'node',
-      memory: cgroup ? 'cgroup' : report ? 'helper' : 'node',
+      memory: groupBytes !== null ? 'cgroup' : report ? 'helper' : 'node',
       // A cgroup counts what reached a device, which is another figure.
       ...(report?.io ? { io: 'helper' as const } : {}),
     },
