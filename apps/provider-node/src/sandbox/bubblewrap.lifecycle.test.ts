@@ -38,9 +38,9 @@ describe.each(SANDBOX_MODES)('in a %s sandbox', (mode) => {
     it('kills what runs and leaves no process, mount, cgroup or directory', async () => {
       const runs = [1, 2, 3].map(() => bench.driver.run(bench.spec(['daemons', '3', '0', '60000']), () => {}))
       await Promise.all(runs.map((run) => run.started))
-      const named = [...(await journalled('cgroups')), ...(await journalled('stages'))]
-      const made = named.filter((path) => existsSync(path))
-      expect(made.length).toBeGreaterThan(2)
+      const [groups, stages] = await Promise.all([journalled('cgroups'), journalled('stages')])
+      expect(groups.some((path) => existsSync(path))).toBe(true)
+      const made = [...groups, ...stages].filter((path) => existsSync(path))
       await bench.driver.close()
       for (const facts of await Promise.all(runs.map((run) => run.finished)))
         expect(facts.stop).toBe('cancelled')

@@ -30,13 +30,13 @@ async function group(path: string, { processes = [], handsOn, offers = true, isB
 const OTHER = 1
 
 describe('the node’s own group of version 2', () => {
-  it('is below the group that it was started in, where that can be brought to count', async () => {
-    await group('', { handsOn: true })
+  it('is below the group that it was started in, where none above may be written, as in a service', async () => {
+    await group('', { handsOn: false })
     const own = await group('node.service', { processes: [process.pid] })
     expect(makeUnified(placesFor(own, root), 'orien-1')).toBe(join(own, 'orien-1'))
   })
 
-  it('is in the nearest group above that counts already, where others are in the node’s own, and moves none of them', async () => {
+  it('is in the nearest group above that counts already, and moves nobody: a unit is ended for a tool that runs out of memory in it', async () => {
     await group('', { handsOn: true })
     const slice = await group('user.slice', { handsOn: true })
     await group('user.slice/closed', { handsOn: false })

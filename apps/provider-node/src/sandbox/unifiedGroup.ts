@@ -68,27 +68,24 @@ function makeIn(place: string, name: string, isReady: () => boolean): string | u
 
 /**
  * Makes the node's own group of version 2, in which memory and processes of its children can be bounded. The kernel
- * lets a group do so for its children only while no process is in the group itself. So, in this order: the group that
- * the node was started in, where nothing but the node is there, which then moves into a child; else the nearest group
- * above that does so already (a slice of systemd, above a terminal's or a service's own group) and that the node may
- * write; else the first one again, with all that is in it moved.
+ * lets a group do so for its children only while no process is in the group itself. So it is made in the nearest group
+ * above the one that the node was started in that does so already (a slice of systemd) and that the node may write.
+ * Only where there is none, as in a service that was given its own group and nothing else, is what is in that moved
+ * into a child. Inside of a unit without `Delegate=` systemd would end the node with the first tool that runs out of
+ * memory (OOMPolicy=).
  *
  * @param places see `placesFor`
  * @returns the group, which counts processor time and kills in any case
  */
-export function makeUnified(places: readonly string[], name: string): string | undefined {
-  const [own = '', ...above] = places
-  const leaf = leafOf(join(own, name))
+export function makeUnified([own = '', ...above]: readonly string[], name: string): string | undefined {
+  for (const place of above) {
+    if (!names(join(place, 'cgroup.subtree_control')) || !isWritable(join(place, 'cgroup.procs'))) continue
+    const dir = makeIn(place, name, () => true)
+    if (dir) return dir
+  }
   if (names(join(own, 'cgroup.controllers'))) {
-    const isAlone = () => wordsOf(join(own, 'cgroup.procs')).every((pid) => pid === `${process.pid}`)
-    const found =
-      makeIn(own, name, () => enable(own) || (isAlone() && vacate(own, leaf))) ??
-      above
-        .filter((place) => names(join(place, 'cgroup.subtree_control')))
-        .filter((place) => isWritable(join(place, 'cgroup.procs')))
-        .reduce<string | undefined>((made, place) => made ?? makeIn(place, name, () => true), undefined) ??
-      makeIn(own, name, () => vacate(own, leaf))
-    if (found) return found
+    const dir = makeIn(own, name, () => enable(own) || vacate(own, leafOf(join(own, name))))
+    if (dir) return dir
   }
   const dir = join(own, name)
   return attempt(() => mkdirSync(dir)) ? dir : undefined
