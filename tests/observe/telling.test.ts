@@ -178,7 +178,7 @@ test('no label takes a value that the source does not bound, whatever is sent', 
     job: ['relayer', 'sweep'],
     batcher: ['submit', 'receipt', 'log'],
     what: ['trail', 'dispatch', 'output'],
-    kind: ['open', 'top_up', 'close', 'close_batch', 'request_close', 'set_operator'],
+    kind: ['open', 'open_batch', 'top_up', 'close', 'close_batch', 'request_close', 'set_operator'],
     state: ['busy', 'idle', 'waiting'],
   }
   const found = text

@@ -21,7 +21,7 @@ beforeAll(async () => {
   stack = await startStack()
   pool = createPool({ url: stack.database.url, connections: 1 })
   node = await startScriptedNode(stack)
-  agent = await createAgent(stack, 5_000_000n)
+  agent = await createAgent(stack, 50_000_000n)
 })
 afterAll(async () => {
   await pool.end()
@@ -90,4 +90,54 @@ test('attack: somebody copies the deposit on its way and pays more for it; the s
   await finish(session, run)
   const [failed, final] = await openingsOf(session)
   expect([failed?.status, final]).toEqual(['failed', { status: 'final', tx_hash: hash }])
+})
+
+/** Sessions whose first runs are asked for at the same time. */
+async function openTogether(count: number) {
+  const sessions = await Promise.all(Array.from({ length: count }, open))
+  const runs = await Promise.all(
+    sessions.map((session) => session.execute({ tool: 'block', args: {}, maxCostMicros: CAP })),
+  )
+  return sessions.map((session, index) => ({ session, run: runs[index] as (typeof runs)[number] }))
+}
+
+/** In which transaction each session's deposit is, and how far that is. */
+async function batchesOf(opened: readonly { session: Session }[]) {
+  const query = `select o.session_id as session, o.status, o.tx_hash as hash, c.status as batch from transactions o
+    left join transactions c on c.id = o.carrier_id where o.kind = 'open' and o.session_id = any($1)`
+  const ids = opened.map(({ session }) => session.id)
+  type Row = { session: string; status: string; hash: Hex | null; batch: string | null }
+  return (await pool.query<Row>(query, [ids])).rows
+}
+
+test('deposits that wait at the same time are relayed in one transaction, and every session goes on', async () => {
+  const opened = await openTogether(12)
+  await Promise.all(opened.map(({ run }) => node.dispatchOf(run.id)))
+  const openings = await batchesOf(opened)
+  expect(openings.map(({ status }) => status)).toEqual(opened.map(() => 'final'))
+  expect(new Set(openings.map(({ hash }) => hash)).size).toBeLessThan(7)
+  for (const { session, run } of opened.slice(-2)) await finish(session, run)
+})
+
+test('attack: a deposit of a batch is sent past the relayer while it is on its way; every session goes on all the same', async () => {
+  const machine = createTestClient({ mode: 'anvil', chain: foundry, transport: http(stack.chain.rpcUrl) })
+  const send = await createStranger()
+  await machine.setAutomine(false)
+  const opened = await openTogether(12)
+  const inBatch = async () => (await batchesOf(opened)).find(({ batch }) => batch === 'broadcast')?.session
+  await expect.poll(inBatch, PATIENCE).toBeDefined()
+  const id = await inBatch()
+  const copied = opened.find(({ session }) => session.id === id)
+  if (!copied) throw new TypeError('it is one of them')
+  const hash = await send(await depositCall(copied.session))
+  await machine.mine({ blocks: 1 })
+  await machine.setAutomine(true)
+  await Promise.all(opened.map(({ run }) => node.dispatchOf(run.id)))
+  const statuses = (await batchesOf(opened))
+    .filter(({ session }) => session !== id)
+    .map(({ status }) => status)
+  expect(statuses).toEqual(opened.slice(1).map(() => 'final'))
+  const [failed, final] = await openingsOf(copied.session)
+  expect([failed?.status, final]).toEqual(['failed', { status: 'final', tx_hash: hash }])
+  await finish(copied.session, copied.run)
 })

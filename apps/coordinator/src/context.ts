@@ -67,6 +67,7 @@ export type NodeRequest = Requests extends infer R
 export type PlannedTransaction = {
   kind:
     | 'open'
+    | 'open_batch'
     | 'top_up'
     | 'close'
     | 'close_batch'

@@ -60,7 +60,7 @@ export { readCloseGrace } from './escrow/readCloseGrace.ts'
 export { type CloseRequested, readCloseRequests, readCloses } from './escrow/readCloseRequests.ts'
 export { type EscrowReading, readEscrowTerms } from './escrow/readEscrowTerms.ts'
 export { type Holdings, readHoldings } from './escrow/readHoldings.ts'
-export { type Opening, readOpening } from './escrow/readOpening.ts'
+export { type Opening, readOpenedChannels, readOpening } from './escrow/readOpening.ts'
 export { readOperator } from './escrow/readOperator.ts'
 export {
   type BlockRange,

@@ -19,6 +19,7 @@ export const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
 /** What the relayer sends. */
 export const TRANSACTION_KINDS = [
   'open',
+  'open_batch',
   'top_up',
   'close',
   'close_batch',

@@ -1,9 +1,10 @@
 import type { Hex } from '@orien/protocol'
-import { type BatchOutcome, readBatchOutcome, readTransaction } from '@orien/rails'
+import { type BatchOutcome, readBatchOutcome, readOpenedChannels, readTransaction } from '@orien/rails'
 import type { Context } from '../context.ts'
 import { applySuccess } from './effects.ts'
 import { fail } from './fail.ts'
 import { type Effect, move, type Values } from './move.ts'
+import { settleOpenings } from './openBatch.ts'
 import type { RelayerChain, Step } from './relayerChain.ts'
 import { readClosings, settleBatch } from './settle.ts'
 import type { Sight } from './sight.ts'
@@ -39,6 +40,11 @@ export async function bury(
 
 /** @returns null when the chain cannot be asked now */
 async function effectOf(ctx: Context, chain: RelayerChain, row: TransactionRow): Promise<Effect | null> {
+  if (row.kind === 'open_batch') {
+    const opening = await readOpenedChannels(chain.client, ctx.chain.escrow, row.txHash as Hex)
+    if (opening.status === 'unreachable') return null
+    return (unit, _moved, parts) => settleOpenings(ctx, unit, parts, opening.channelIds)
+  }
   if (row.kind !== 'close' && row.kind !== 'close_batch')
     return (unit, moved) => applySuccess(ctx, unit, moved)
   const reading = await readBatchOutcome(chain.client, ctx.chain.escrow, row.txHash as Hex)

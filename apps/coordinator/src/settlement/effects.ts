@@ -49,6 +49,7 @@ export async function applySuccess(
     case 'close':
       invariant(closed, 'a final close was read from the chain')
       return settleSessions(ctx, unit, [{ row, closed }])
+    case 'open_batch':
     case 'close_batch':
       return
     case 'request_close':

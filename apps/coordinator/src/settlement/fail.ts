@@ -3,6 +3,7 @@ import { type Opening, readOpening } from '@orien/rails'
 import type { Context } from '../context.ts'
 import { applyFailure, applySuccess } from './effects.ts'
 import { move, type Values } from './move.ts'
+import { sendAlone } from './openBatch.ts'
 import type { RelayerChain, Step } from './relayerChain.ts'
 import { dropBatch } from './settle.ts'
 import type { Sight } from './sight.ts'
@@ -23,9 +24,11 @@ export async function fail(
   refusals?: Refusals,
 ): Promise<Step> {
   if (row.kind === 'open') return failOpening(ctx, place, row, values)
-  await move(ctx, row, { type: 'failed' }, values, (unit, moved) =>
-    row.kind === 'close_batch' ? dropBatch(ctx, unit, moved, refusals) : applyFailure(ctx, unit, moved),
-  )
+  await move(ctx, row, { type: 'failed' }, values, async (unit, moved, parts) => {
+    if (row.kind === 'open_batch') return sendAlone(unit, parts)
+    if (row.kind === 'close_batch') return dropBatch(ctx, unit, moved, refusals)
+    return applyFailure(ctx, unit, moved)
+  })
   return 'moved'
 }
 

@@ -38,7 +38,7 @@ export async function move(
 
 /** Whether a part is final or has failed is its own affair: that is for the effect. */
 async function moveParts(unit: Unit, { kind, id, ...row }: TransactionRow): Promise<TransactionRow[]> {
-  if (kind !== 'close_batch') return []
+  if (kind !== 'close_batch' && kind !== 'open_batch') return []
   const isOver = row.status === 'final' || row.status === 'failed'
   const status = isOver ? 'mined' : (row.status as TransactionStatus)
   const { txHash, blockNumber, blockHash } = row

@@ -75,6 +75,7 @@ async function quote(
 
 const OPERATIONS = {
   open: 'deposit',
+  open_batch: 'deposit',
   top_up: 'topUp',
   close: 'settle',
   close_batch: 'settle',

@@ -7,6 +7,7 @@ import type { Patience } from '../jobs/patience.ts'
 import { selectVariants } from '../relayer/store.ts'
 import { bury } from './bury.ts'
 import { move } from './move.ts'
+import { gatherOpenings } from './openBatch.ts'
 import { type RelayerChain, RPC_WIDTH, type Step } from './relayerChain.ts'
 import { findVariant, isDue, noteTaken, replace, type Sent } from './replace.ts'
 import { openSight, type Sight } from './sight.ts'
@@ -28,7 +29,8 @@ type Pass = { ctx: Context; chain: RelayerChain; sight: Sight }
 export async function relayOnce(ctx: Context, chain: RelayerChain, patience: Patience): Promise<boolean> {
   const pass = { ctx, chain, sight: openSight(chain) }
   const open = await selectOpenTransactions(ctx.db.read, { except: patience.resting(), limit: BATCH })
-  const planned = open.filter((row) => row.status === 'planned')
+  const waiting = open.filter((row) => row.status === 'planned')
+  const planned = await gatherOpenings(ctx, chain, waiting)
   const signed = await signPlanned(ctx, chain, pass.sight, planned)
   const underWay = [...open.filter((row) => row.status !== 'planned'), ...signed.map(({ row }) => row)]
   const stepOf = new Map(signed.map(({ row, step }) => [row.id, step]))

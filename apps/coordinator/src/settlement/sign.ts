@@ -76,8 +76,8 @@ async function sign(
 async function tryOut({ client, signer }: RelayerChain, row: TransactionRow): Promise<Trial> {
   const call = { to: row.to as `0x${string}`, data: row.data as `0x${string}` }
   const trial =
-    row.kind === 'close_batch'
-      ? await simulateBatchCall(client, 'CloseBatch', call, signer.address)
+    row.kind === 'close_batch' || row.kind === 'open_batch'
+      ? await simulateBatchCall(client, call, signer.address)
       : { refusals: [], ...(await simulateCall(client, call, signer.address)) }
   switch (trial.status) {
     case 'ok':

@@ -55,6 +55,12 @@ export async function selectOpenTransactions(
     .limit(limit)
 }
 
+/** One that is there. */
+export async function selectTransaction(db: Executor, id: string): Promise<TransactionRow> {
+  const [row] = await db.select().from(transactions).where(eq(transactions.id, id))
+  return row as TransactionRow
+}
+
 /** Moves a transaction on, if it still is where the caller saw it. @returns whether it was */
 export async function moveTransaction(
   tx: Executor,
@@ -100,6 +106,22 @@ export async function moveCarried(
     .set({ ...values, updatedAt: sql`clock_timestamp()` })
     .where(and(eq(transactions.carrierId, carrierId), notInArray(transactions.status, ['final', 'failed'])))
     .returning()
+}
+
+/** Makes planned transactions part of another. @returns how many there were */
+export async function carryAlong(tx: Executor, ids: readonly string[], carrierId: string): Promise<number> {
+  const rows = await tx
+    .update(transactions)
+    .set({ carrierId, updatedAt: sql`clock_timestamp()` })
+    .where(
+      and(
+        inArray(transactions.id, [...ids]),
+        eq(transactions.status, 'planned'),
+        isNull(transactions.carrierId),
+      ),
+    )
+    .returning({ id: transactions.id })
+  return rows.length
 }
 
 /** The same for some of its parts. */

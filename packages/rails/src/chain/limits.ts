@@ -6,6 +6,8 @@ export const CHAIN_LIMITS = {
   transactionGas: 16_777_216n,
   /** A gas limit is the estimate plus this many per cent: balances may change until it is mined. */
   gasMarginPercent: 25n,
+  /** What one of several openings in a transaction may spend: it takes 125,000, a provider's first 46,000 more. */
+  openingGas: 250_000n,
   /** Waiting for a transaction of one's own to be mined, and how often to look. */
   minedMs: 60_000,
   minedPollMs: 250,

@@ -166,6 +166,10 @@ test('a whole session costs the gas that docs/gas.md states, alone, together and
     'alone, relayed': [await relayedSessionGas(gasWorld), relayedGas],
     'alone, sent by agent and provider': [await directSessionGas(gasWorld), directGas],
     'in batches of 10': [await batchedSessionGas(gasWorld, 10), relayedGas],
+    'in batches of 10, of one provider': [
+      await batchedSessionGas({ ...gasWorld, providers: gasWorld.providers.slice(0, 1) }, 10),
+      relayedGas,
+    ],
     'in batches of 100': [await batchedSessionGas(gasWorld, 100), relayedGas],
   } as const
   const stated = statedSessions()

@@ -27,7 +27,7 @@ export async function simulateBatch(
   batches: readonly SignedBatch[],
   from: Address,
 ): Promise<BatchSimulation> {
-  const trial = await simulateBatchCall(client, kind, encodeBatch(escrow, kind, batches), from)
+  const trial = await simulateBatchCall(client, encodeBatch(escrow, kind, batches), from)
   if (trial.status !== 'ok') return trial
   const counts = batches.map(({ terms }) => terms.claims.length)
   const refusals = counts.map((count, index) => {
@@ -37,10 +37,9 @@ export async function simulateBatch(
   return { status: 'ok', gas: trial.gas, refusals }
 }
 
-/** The same of a batch that is encoded already: one answer a claim, in their order. */
+/** The same of a batch that is encoded already, or of `tryAll`: one answer a claim or call, in their order. */
 export async function simulateBatchCall(
   client: ChainClient,
-  kind: BatchKind,
   call: ContractCall,
   from: Address,
 ): Promise<
@@ -54,11 +53,12 @@ export async function simulateBatchCall(
     return answer.isRevert
       ? { status: 'reverted', error: 'Unknown', detail: answer.message }
       : { status: 'refused', detail: answer.message }
-  return { status: 'ok', gas: simulation.gas, refusals: decodeRefusals(kind, answer.value.data ?? '0x') }
+  return { status: 'ok', gas: simulation.gas, refusals: decodeRefusals(answer.value.data ?? '0x') }
 }
 
-function decodeRefusals(kind: BatchKind, data: Hex): (CallError | null)[] {
-  const functionName = kind === 'ClaimBatch' ? 'claimBatch' : 'closeBatch'
+function decodeRefusals(data: Hex): (CallError | null)[] {
+  // All three answer alike.
+  const functionName = 'closeBatch'
   const selectors = decodeFunctionResult({ abi: orienEscrowAbi, functionName, data })
   return selectors.map((selector) => (selector === '0x00000000' ? null : errorOf(selector)))
 }

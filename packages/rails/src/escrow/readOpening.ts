@@ -1,5 +1,5 @@
 import { orienEscrowAbi } from '@orien/contracts'
-import type { Address, Hex } from 'viem'
+import { type Address, type Hex, parseEventLogs } from 'viem'
 import { askValue, type Unreachable } from '../chain/ask.ts'
 import type { ChainClient } from '../chain/connect.ts'
 import { CHAIN_LIMITS } from '../chain/limits.ts'
@@ -26,4 +26,17 @@ export async function readOpening(
   if (!log) return { status: 'absent' }
   const { transactionHash: txHash, blockNumber } = log
   return { status: 'found', txHash, blockNumber, depositMicros: log.args.deposit }
+}
+
+/** Reads which channels a mined transaction has opened. */
+export async function readOpenedChannels(
+  client: ChainClient,
+  escrow: Address,
+  txHash: Hex,
+): Promise<{ status: 'read'; channelIds: Hex[] } | Unreachable> {
+  const receipt = await askValue(client.getTransactionReceipt({ hash: txHash }))
+  if (receipt.status === 'unreachable') return receipt
+  const ours = receipt.value.logs.filter(({ address }) => address.toLowerCase() === escrow.toLowerCase())
+  const opened = parseEventLogs({ abi: orienEscrowAbi, logs: ours, eventName: 'ChannelOpened' })
+  return { status: 'read', channelIds: opened.map(({ args }) => args.channelId) }
 }
