@@ -20,16 +20,20 @@ static int receive(i64 fd, void *to, u64 bytes) {
 }
 
 /* Ends the program where nobody listens any more. */
-static void send_frame(i64 fd, u32 kind, const void *payload, u32 bytes) {
-  struct { struct header header; u8 data[SMALL_FRAME_BYTES]; } frame;
-  frame.header = (struct header){kind, bytes};
-  memcpy(frame.data, payload, bytes);
-  for (u64 sent = 0; sent < sizeof(struct header) + bytes;) {
-    i64 n = sys6(__NR_sendto, fd, (i64)((u8 *)&frame + sent), (i64)(sizeof(struct header) + bytes - sent), NO_SIGNAL, 0, 0);
+static void send_bytes(i64 fd, const void *from, u64 bytes) {
+  for (u64 sent = 0; sent < bytes;) {
+    i64 n = sys6(__NR_sendto, fd, (i64)((const u8 *)from + sent), (i64)(bytes - sent), NO_SIGNAL, 0, 0);
     if (n == -EINTR) continue;
     if (n <= 0) quit(1);
     sent += (u64)n;
   }
+}
+
+static void send_frame(i64 fd, u32 kind, const void *payload, u32 bytes) {
+  struct { struct header header; u8 data[SMALL_FRAME_BYTES]; } frame;
+  frame.header = (struct header){kind, bytes};
+  memcpy(frame.data, payload, bytes);
+  send_bytes(fd, &frame, sizeof(struct header) + bytes);
 }
 
 /* SIGCHLD is blocked and read from a descriptor, so that one poll waits for everything. */

@@ -9,20 +9,18 @@
  */
 #include "frames.h"
 #include "io.h"
+#include "launch.h"
 #include "leftovers.h"
 #include "memory.h"
 
-enum { CHANNEL = 3, OUTPUT_FRAME_BYTES = 65536, REQUEST_BYTES = 2097152, STDIN_BYTES = 65536 };
+enum { OUTPUT_FRAME_BYTES = 65536, REQUEST_BYTES = 2097152, STDIN_BYTES = 65536 };
 enum { POLL_WHILE_DYING_MS = 1, LOOK_AT_MEMORY_MS = 10, FULL_BELOW_BYTES = 65536 };
 enum { FRAME_RUN = 1, FRAME_EXTEND = 2, FRAME_KILL = 3, FRAME_INPUT = 4, FRAME_EMPTY = 5 };
 enum { FRAME_READY = 16, FRAME_STARTED = 17, FRAME_STDOUT = 18, FRAME_STDERR = 19, FRAME_DONE = 20, FRAME_FAILED = 21, FRAME_WANT = 22 };
 enum { STOP_NONE = 0, STOP_TIME_LIMIT = 1, STOP_DEADLINE = 2, STOP_CANCELLED = 3, STOP_OUTPUT_LIMIT = 4, STOP_MEMORY = 5 };
-enum { MAX_ARGUMENTS = 4096, LEFTOVERS = 4 };
-
-struct request {
-  u64 limit_ns, deadline_ns, output_bytes, processes, open_files, file_bytes, memory_bytes, argc, envc;
-  char strings[];
-};
+enum { LEFTOVERS = 4 };
+/* Told together with the end, the start of a short run costs the node no turn of its own. */
+enum { TELL_START_WITHIN_MS = 2 };
 
 struct report {
   u64 start_ns, end_ns, stop_ns, cpu_micros, own_micros, max_rss_bytes, output_bytes;
@@ -32,17 +30,17 @@ struct report {
 struct run {
   u64 start_ns, end_ns, stop_ns, limit_ns, deadline_ns, output_left, output_bytes, memory_bytes, look_ns, stop;
   u64 cpu_micros, max_rss_bytes;
-  struct io io_before;
   i64 main_pid, out, err, in;
-  int main_status, main_gone, alone, has_input_ended, wants_input;
+  int main_status, main_gone, alone, has_input_ended, wants_input, is_start_told;
 };
 
 static u8 request_bytes[REQUEST_BYTES + 1];
-static char *arguments[MAX_ARGUMENTS + 1], *environment[MAX_ARGUMENTS + 1];
 static struct { struct header header; u8 data[OUTPUT_FRAME_BYTES]; } outgoing;
 static u64 outgoing_from, outgoing_until;
 static u8 stdin_bytes[STDIN_BYTES];
 static u64 stdin_from, stdin_until;
+/* What the dead had moved when the last run was over. */
+static struct io io_told;
 
 static void receive_all(void *to, u64 bytes) {
   if (!receive(CHANNEL, to, bytes)) quit(0);
@@ -75,34 +73,6 @@ static struct request *receive_request(void) {
   return request;
 }
 
-static void set_limit(int which, u64 value) {
-  struct { u64 soft, hard; } limit = {value, value};
-  if (sys4(__NR_prlimit64, 0, which, &limit, 0) < 0) quit(1);
-}
-
-/* Runs in the child. Only descriptors 0, 1, 2 and, until exec, `failures` survive. */
-static void become_tool(const struct request *request, int in, int out, int err, int failures) {
-  struct { void *handler; u64 flags; void *restorer; u64 mask; } plain = {0, 0, 0, 0};
-  u64 no_signals = 0, start_ns;
-  sys0(__NR_setsid);
-  sys3(__NR_dup3, in, 0, 0);
-  sys3(__NR_dup3, out, 1, 0);
-  sys3(__NR_dup3, err, 2, 0);
-  sys3(__NR_dup3, failures, CHANNEL, O_CLOEXEC);
-  if (sys3(__NR_close_range, CHANNEL + 1, ~0U, 0) < 0) quit(1);
-  for (int s = 1; s < 65; s++) sys4(__NR_rt_sigaction, s, &plain, 0, sizeof no_signals);
-  sys4(__NR_rt_sigprocmask, SIG_SETMASK, &no_signals, 0, sizeof no_signals);
-  set_limit(RLIMIT_CORE, 0);
-  set_limit(RLIMIT_NPROC, request->processes);
-  set_limit(RLIMIT_NOFILE, request->open_files);
-  set_limit(RLIMIT_FSIZE, request->file_bytes);
-  start_ns = now_ns();
-  sys3(__NR_write, CHANNEL, &start_ns, sizeof start_ns);
-  i64 error = sys3(__NR_execve, arguments[0], arguments, environment);
-  sys3(__NR_write, CHANNEL, &error, sizeof error);
-  quit(127);
-}
-
 static void make_pipe(int ends[2], int flags) {
   i64 error = sys2(__NR_pipe2, ends, flags | O_CLOEXEC);
   if (error < 0) fail(2, error);
@@ -110,35 +80,37 @@ static void make_pipe(int ends[2], int flags) {
 
 static void set_nonblocking(i64 fd) { sys3(__NR_fcntl, fd, F_SETFL, O_NONBLOCK); }
 
+static void close_stdin(struct run *run) {
+  if (run->in >= 0) sys1(__NR_close, run->in);
+  run->in = -1;
+}
+
 static void start(struct run *run, const struct request *request) {
-  int in[2], out[2], err[2], failures[2];
+  int in[2], out[2], err[2];
   make_pipe(in, 0);
   make_pipe(out, 0);
   make_pipe(err, 0);
-  make_pipe(failures, 0);
-  run->main_pid = duplicate_process();
+  launch = (struct launch){request, in[0], out[1], err[1], 0, -EIO};
+  run->main_pid = launch_tool();
   if (run->main_pid < 0) fail(2, run->main_pid);
-  if (run->main_pid == 0) become_tool(request, in[0], out[1], err[1], failures[1]);
+  if (launch.error) fail(3, launch.error);
   sys1(__NR_close, in[0]);
   sys1(__NR_close, out[1]);
   sys1(__NR_close, err[1]);
-  sys1(__NR_close, failures[1]);
   run->in = in[1];
   run->out = out[0];
   run->err = err[0];
-  set_nonblocking(run->in);
+  run->start_ns = launch.start_ns;
+  if (!request->has_input) close_stdin(run);
+  else set_nonblocking(run->in);
   set_nonblocking(run->out);
   set_nonblocking(run->err);
-  u64 facts[2] = {0, 0};
-  u64 have = 0;
-  for (i64 n; have < sizeof facts && (n = sys3(__NR_read, failures[0], (u8 *)facts + have, sizeof facts - have)) != 0;)
-    if (n > 0) have += (u64)n;
-  sys1(__NR_close, failures[0]);
-  if (have != sizeof facts[0]) fail(3, have == sizeof facts ? (i64)facts[1] : -EIO);
-  run->start_ns = facts[0];
-  /* That was written by the tool's process before it was the tool. */
-  run->io_before.written_bytes += sizeof facts[0];
-  send_all(FRAME_STARTED, facts, sizeof facts[0]);
+}
+
+static void tell_start(struct run *run) {
+  if (run->is_start_told) return;
+  run->is_start_told = 1;
+  send_all(FRAME_STARTED, &run->start_ns, sizeof run->start_ns);
 }
 
 static void stop(struct run *run, u64 reason) {
@@ -210,16 +182,12 @@ static void forward(struct run *run, i64 *fd, u32 kind) {
   run->output_left -= (u64)n;
   run->output_bytes += (u64)n;
   if (n == 0) return;
+  tell_start(run);
   outgoing.header.kind = kind;
   outgoing.header.bytes = (u32)n;
   outgoing_from = 0;
   outgoing_until = sizeof(struct header) + (u64)n;
   flush_outgoing();
-}
-
-static void close_stdin(struct run *run) {
-  if (run->in >= 0) sys1(__NR_close, run->in);
-  run->in = -1;
 }
 
 /* What the tool does not want any more is taken all the same: the node need not know why. */
@@ -240,6 +208,7 @@ static void feed(struct run *run) {
 static void ask_for_input(struct run *run) {
   if (!run->wants_input || outgoing_from != outgoing_until) return;
   run->wants_input = 0;
+  tell_start(run);
   send_all(FRAME_WANT, "", 0);
 }
 
@@ -282,10 +251,18 @@ static i64 enforce(struct run *run) {
   return (i64)((until < run->look_ns ? until : run->look_ns) - now);
 }
 
+/* Tells the start when it is time. @returns how long to wait at most */
+static i64 until_start_is_told(struct run *run, i64 wait_ns) {
+  i64 left_ns = (i64)(run->start_ns + TELL_START_WITHIN_MS * MILLISECOND_NS - now_ns());
+  if (left_ns <= 0) tell_start(run);
+  return left_ns <= 0 || wait_ns < left_ns ? wait_ns : left_ns;
+}
+
 static int drained(const struct run *run) { return run->out < 0 && run->err < 0 && outgoing_from == outgoing_until; }
 
 static void wait_for_events(struct run *run, int children) {
   i64 wait_ns = run->alone ? (i64)SECOND_NS : enforce(run);
+  if (!run->is_start_told) wait_ns = until_start_is_told(run, wait_ns);
   struct timespec wait = {wait_ns / (i64)SECOND_NS, wait_ns % (i64)SECOND_NS};
   int blocked = outgoing_from != outgoing_until;
   struct pollfd fds[] = {
@@ -321,13 +298,18 @@ static u64 own_micros(void) {
 static void report(const struct run *run, u64 own_before_micros) {
   struct io io = {0, 0};
   int has_io = io_of_dead(&io);
-  struct report facts = {
+  /* Asked only where it can be the reason of a failure. */
+  int is_full = run->main_status != 0 && (disk_is_full("/workspace") || disk_is_full("/tmp"));
+  struct { struct header started; u64 start_ns; struct header done; struct report facts; } told = {
+      {FRAME_STARTED, sizeof told.start_ns}, run->start_ns, {FRAME_DONE, sizeof told.facts}, {
       run->start_ns, run->end_ns, run->stop_ns, run->cpu_micros,
       own_micros() - own_before_micros, run->max_rss_bytes, run->output_bytes,
-      (u64)(u32)run->main_status, run->stop, disk_is_full("/workspace") || disk_is_full("/tmp"),
-      io.read_bytes - run->io_before.read_bytes, io.written_bytes - run->io_before.written_bytes, (u64)has_io,
-  };
-  send_all(FRAME_DONE, &facts, sizeof facts);
+      (u64)(u32)run->main_status, run->stop, (u64)is_full,
+      io.read_bytes - io_told.read_bytes, io.written_bytes - io_told.written_bytes, (u64)has_io,
+  }};
+  io_told = io;
+  if (run->is_start_told) send_bytes(CHANNEL, &told.done, sizeof told.done + sizeof told.facts);
+  else send_bytes(CHANNEL, &told, sizeof told);
 }
 
 /* What the node still said to a run that was over already changes nothing. @returns once the node asks for another */
@@ -345,7 +327,6 @@ static void serve(int children) {
   struct request *request = receive_request();
   u64 own_before_micros = own_micros();
   struct run run = {.limit_ns = request->limit_ns, .deadline_ns = request->deadline_ns, .output_left = request->output_bytes, .memory_bytes = request->memory_bytes};
-  io_of_dead(&run.io_before);
   outgoing_from = outgoing_until = stdin_from = stdin_until = 0;
   start(&run, request);
   while (!run.alone || !drained(&run)) {
@@ -363,10 +344,12 @@ void program(const u64 *stack) {
   if (sys0(__NR_getpid) != 1) quit(2);
   if (sys3(__NR_close_range, CHANNEL + 1, ~0U, 0) < 0) quit(2);
   open_io();
+  io_of_dead(&io_told);
   if (sys2(__NR_prctl, PR_SET_DUMPABLE, 0) < 0) quit(2);
   i64 nowhere = sys4(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR, 0);
   for (int fd = 0; fd < CHANNEL; fd++) sys3(__NR_dup3, nowhere, fd, 0);
   sys1(__NR_close, nowhere);
+  heed_all_signals();
   int children = (int)watch_children();
   if (children < 0) fail(2, children);
   for (;;) {

@@ -30,13 +30,21 @@ export function openCounters({ memory, memoryVersion, cpu, unified }: CgroupBase
   const peak = existsSync(peakPath) ? keep(peakPath, 'r+') : NOTHING
   const nanos = cpu ? keep(join(cpu, 'cpuacct.usage'), 'r') : undefined
   const stat = !cpu && unified ? keep(join(unified, 'cpu.stat'), 'r') : undefined
+  const kills = { text: '', count: 0 }
   return {
     cpuMicros: () => {
       if (nanos) return Math.round(Number(nanos.read()) / 1_000)
       return stat ? fieldOf(stat.read(), 'usage_usec') : null
     },
     usageBytes: () => Number(usage.read()),
-    oomKills: () => fieldOf(oom.read(), 'oom_kill'),
+    oomKills: () => {
+      const text = oom.read()
+      if (text !== kills.text) {
+        kills.count = fieldOf(text, 'oom_kill')
+        kills.text = text
+      }
+      return kills.count
+    },
     peakBytes: () => (peak === NOTHING ? null : Number(peak.read())),
     resetPeak: () => peak.write(isFirst ? '0' : 'reset'),
     close: () => {

@@ -1,7 +1,8 @@
 import { OrienError } from '@orien/protocol'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { encodeKill, encodeRequest, type Frame, type HelperRequest, readFrames } from './channel.ts'
+import { encodeKill, encodeRequest, type Frame, type HelperRequest } from './channel.ts'
+import { FrameQueue } from './frameQueue.ts'
 
 const REQUEST: HelperRequest = {
   limitNs: 1n,
@@ -11,6 +12,7 @@ const REQUEST: HelperRequest = {
   openFiles: 5,
   fileBytes: 6,
   memoryBytes: 7,
+  hasInput: true,
   argv: ['/bin/tool'],
   env: {},
 }
@@ -22,12 +24,22 @@ function message(kind: number, payload: Uint8Array): Buffer {
   return Buffer.concat([header, payload])
 }
 
-async function collect(chunks: Uint8Array[]): Promise<Frame[]> {
-  async function* source() {
-    yield* chunks
+/** Every piece is written over as soon as it was taken, as the socket's reader does. */
+async function collect(pieces: Uint8Array[]): Promise<Frame[]> {
+  const left = [...pieces]
+  const feed = () => {
+    for (let more = true; more; ) {
+      const piece = left.shift()
+      if (!piece) return queue.end()
+      const read = Buffer.from(piece)
+      more = queue.take(read)
+      read.fill(0xff)
+    }
   }
+  const queue = new FrameQueue({ goOn: feed, giveUp: () => void left.splice(0) })
+  feed()
   const frames: Frame[] = []
-  for await (const frame of readFrames(source())) frames.push(frame)
+  for (let frame = await queue.next(); frame; frame = await queue.next()) frames.push(frame)
   return frames
 }
 
@@ -88,7 +100,7 @@ describe('a request', () => {
         (argv, env) => {
           const bytes = Buffer.from(encodeRequest({ ...REQUEST, argv, env }))
           const strings = bytes
-            .subarray(8 + 72)
+            .subarray(8 + 80)
             .toString('utf8')
             .split('\0')
           expect(strings).toEqual([
@@ -97,7 +109,7 @@ describe('a request', () => {
             '',
           ])
           expect(bytes.readUInt32LE(4)).toBe(bytes.length - 8)
-          expect(bytes.readBigUInt64LE(8 + 56)).toBe(BigInt(argv.length))
+          expect(bytes.readBigUInt64LE(8 + 64)).toBe(BigInt(argv.length))
         },
       ),
     )

@@ -1,5 +1,6 @@
 import { invariant, type MovedBytes } from '@orien/protocol'
 import { checkCommandLine } from './commandLine.ts'
+import { frame, type RawFrame } from './frames.ts'
 
 /** What the helper is asked to run; the layout of `struct request` in native/orien-init.c. */
 export type HelperRequest = {
@@ -11,6 +12,8 @@ export type HelperRequest = {
   fileBytes: number
   /** What the helper watches the whole tree's memory for; 0 leaves it to a cgroup. */
   memoryBytes: number
+  /** Whether input frames follow; without one the tool's input ends at once. */
+  hasInput: boolean
   argv: readonly string[]
   env: Readonly<Record<string, string>>
 }
@@ -56,23 +59,9 @@ const DONE = 20
 const FAILED = 21
 const WANT = 22
 
-const HEADER_BYTES = 8
-const REQUEST_FIELDS = 9
+const REQUEST_FIELDS = 10
 const REPORT_FIELDS = 13
-const MAX_FRAME_BYTES = 65_536
 const STOPS = ['none', 'time_limit', 'deadline', 'cancelled', 'output_limit', 'out_of_memory'] as const
-
-export function frame(kind: number, fields: readonly bigint[], tail?: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(HEADER_BYTES + fields.length * 8 + (tail?.length ?? 0))
-  const view = new DataView(bytes.buffer)
-  view.setUint32(0, kind, true)
-  view.setUint32(4, bytes.length - HEADER_BYTES, true)
-  fields.forEach((value, index) => {
-    view.setBigUint64(HEADER_BYTES + index * 8, value, true)
-  })
-  if (tail) bytes.set(tail, HEADER_BYTES + fields.length * 8)
-  return bytes
-}
 
 /**
  * The request as one frame.
@@ -92,6 +81,7 @@ export function encodeRequest(request: HelperRequest): Uint8Array {
       request.fileBytes,
       request.memoryBytes,
     ].map(BigInt),
+    request.hasInput ? 1n : 0n,
     BigInt(request.argv.length),
     BigInt(environment.length),
   ]
@@ -132,7 +122,8 @@ function decodeReport(payload: Uint8Array): HelperReport {
   }
 }
 
-function decodeFrame(kind: number, payload: Uint8Array): Frame {
+/** @throws InvariantError for what no helper says */
+export function decodeFrame({ kind, payload }: RawFrame): Frame {
   const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength)
   switch (kind) {
     case READY:
@@ -140,9 +131,9 @@ function decodeFrame(kind: number, payload: Uint8Array): Frame {
     case STARTED:
       return { kind: 'started', startNs: view.getBigUint64(0, true) }
     case STDOUT:
-      return { kind: 'output', stream: 'stdout', bytes: payload }
+      return { kind: 'output', stream: 'stdout', bytes: Buffer.from(payload) }
     case STDERR:
-      return { kind: 'output', stream: 'stderr', bytes: payload }
+      return { kind: 'output', stream: 'stderr', bytes: Buffer.from(payload) }
     case DONE:
       return { kind: 'done', report: decodeReport(payload) }
     case WANT:
@@ -154,29 +145,3 @@ function decodeFrame(kind: number, payload: Uint8Array): Frame {
 }
 
 const number64 = (view: DataView, at: number): number => Number(view.getBigUint64(at, true))
-
-/** What came over a socket, kind and payload, uncut. */
-type RawFrame = { kind: number; payload: Buffer }
-
-/** Cuts a byte stream into frames; holds at most one incomplete frame. */
-export async function* cutFrames(source: AsyncIterable<Uint8Array>): AsyncGenerator<RawFrame> {
-  let held: Buffer = Buffer.alloc(0)
-  for await (const chunk of source) {
-    held =
-      held.length === 0
-        ? Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)
-        : Buffer.concat([held, chunk])
-    while (held.length >= HEADER_BYTES) {
-      const bytes = held.readUInt32LE(4)
-      invariant(bytes <= MAX_FRAME_BYTES, 'a frame is bounded')
-      if (held.length < HEADER_BYTES + bytes) break
-      yield { kind: held.readUInt32LE(0), payload: held.subarray(HEADER_BYTES, HEADER_BYTES + bytes) }
-      held = held.subarray(HEADER_BYTES + bytes)
-    }
-  }
-}
-
-/** The helper's messages. */
-export async function* readFrames(source: AsyncIterable<Uint8Array>): AsyncGenerator<Frame> {
-  for await (const { kind, payload } of cutFrames(source)) yield decodeFrame(kind, payload)
-}

@@ -8,7 +8,7 @@ export const toNs = (ms: number): bigint => BigInt(Math.round(ms * NS_PER_MS))
 
 /** What the helper is told of one run: the command line, its environment, and every limit that the helper enforces. */
 export function requestOf(
-  { limits, argv, env }: RunSpec,
+  { limits, argv, env, stdin }: RunSpec,
   deadlineMs: number,
   hasCgroups: boolean,
 ): HelperRequest {
@@ -21,6 +21,7 @@ export function requestOf(
     openFiles: SANDBOX_LIMITS.openFiles,
     fileBytes: limits.diskBytes ?? SANDBOX_LIMITS.diskBytes,
     memoryBytes: hasCgroups ? 0 : limits.memoryBytes,
+    hasInput: stdin !== undefined && stdin.length > 0,
     argv,
     env,
   }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { setTimeout as after } from 'node:timers/promises'
+import type { Frames } from './frameQueue.ts'
 import { SANDBOX_LIMITS } from './limits.ts'
 
 /** Files that every sandbox of a driver is given by descriptor. */
@@ -9,6 +10,8 @@ export type SandboxFiles = { seccomp: string; helper: string; passwd: string; gr
 /** bubblewrap under way: the node's end of the channel, and what is known from outside. */
 export type SandboxProcess = {
   channel: Socket
+  /** What the helper says over it. */
+  frames: Frames
   /** Host process id of the sandbox's PID 1; null when it never got one. */
   initPid: Promise<number | null>
   /** While none is awake, sandboxes do not keep a program from ending. */

@@ -150,24 +150,22 @@ async function takeDown(progress: Progress): Promise<CgroupReading | undefined> 
   }
 }
 
-/** Gives the tool the next piece of its input, and then its end. */
-function feed({ sandbox }: Slot, { stdin = new Uint8Array() }: RunSpec, progress: Progress): void {
+/** The next piece of the tool's input, and then its end. */
+function nextPiece({ stdin = new Uint8Array() }: RunSpec, progress: Progress): Uint8Array {
   const piece = stdin.subarray(progress.fedBytes, progress.fedBytes + SANDBOX_LIMITS.inputBytes)
-  sandbox.channel.write(encodeInput(piece))
   progress.fedBytes += piece.length
+  return encodeInput(piece)
 }
 
 function begin(slot: Slot, request: Uint8Array, spec: RunSpec, progress: Progress): void {
   slot.cgroup?.limit(spec.limits)
   slot.runs += 1
   progress.requested = true
-  slot.sandbox.channel.cork()
-  slot.sandbox.channel.write(request)
+  const said = [request]
   // The deadline may have moved while the sandbox was made.
-  if (progress.deadlineMs !== spec.deadlineMs)
-    slot.sandbox.channel.write(encodeExtend(toNs(progress.deadlineMs)))
-  feed(slot, spec, progress)
-  slot.sandbox.channel.uncork()
+  if (progress.deadlineMs !== spec.deadlineMs) said.push(encodeExtend(toNs(progress.deadlineMs)))
+  if (spec.stdin?.length) said.push(nextPiece(spec, progress))
+  slot.sandbox.channel.write(said.length === 1 ? request : Buffer.concat(said))
 }
 
 async function converse(
@@ -185,8 +183,8 @@ async function converse(
     arm(progress, 0)
   }, SANDBOX_LIMITS.setUpMs)
   for (;;) {
-    const { value: frame, done } = await slot.frames.next()
-    if (done) break
+    const frame = await slot.sandbox.frames.next()
+    if (!frame) break
     if (frame.kind === 'started') {
       progress.startNs = frame.startNs
       if (!progress.nodeStop) watchTime(progress, spec)
@@ -194,7 +192,7 @@ async function converse(
     } else if (frame.kind === 'output') {
       await deliver({ stream: frame.stream, bytes: frame.bytes })
     } else if (frame.kind === 'want') {
-      feed(slot, spec, progress)
+      slot.sandbox.channel.write(nextPiece(spec, progress))
     } else if (frame.kind === 'done') {
       progress.report = frame.report
       progress.isOver = true

@@ -1,9 +1,10 @@
 import { OrienError } from '@orien/protocol'
 import { runtimePaths, type SandboxShape } from './arguments.ts'
 import type { SlotCgroup } from './cgroup.ts'
-import { encodeEmpty, type Frame, readFrames } from './channel.ts'
+import { encodeEmpty, type Frame } from './channel.ts'
 import type { RunContext } from './context.ts'
 import type { Discard } from './driver.ts'
+import type { Frames } from './frameQueue.ts'
 import { SANDBOX_LIMITS } from './limits.ts'
 import { type SandboxProcess, untilDead } from './sandboxProcess.ts'
 
@@ -11,7 +12,6 @@ import { type SandboxProcess, untilDead } from './sandboxProcess.ts'
 export type Slot = {
   readonly sandbox: SandboxProcess
   readonly initPid: number
-  readonly frames: AsyncGenerator<Frame>
   readonly cgroup?: SlotCgroup
   /** Runs that have been in it. */
   runs: number
@@ -34,12 +34,12 @@ async function launch(context: RunContext, shape: SandboxShape): Promise<Sandbox
 }
 
 /** The next frame, or nothing once it has taken too long. */
-async function nextWithin(frames: AsyncGenerator<Frame>, patienceMs: number): Promise<Frame | undefined> {
+async function nextWithin(frames: Frames, patienceMs: number): Promise<Frame | undefined> {
   const late = Promise.withResolvers<undefined>()
   // A node that was held up itself finds the time over and the answer there at once: what has come is read first.
   const timer = setTimeout(() => setImmediate(() => late.resolve(undefined)), patienceMs)
   try {
-    return await Promise.race([frames.next().then(({ value }) => value as Frame | undefined), late.promise])
+    return await Promise.race([frames.next(), late.promise])
   } finally {
     clearTimeout(timer)
   }
@@ -67,10 +67,9 @@ async function join(
  */
 export async function openSlot(context: RunContext, shape: SandboxShape): Promise<Slot> {
   const sandbox = await launch(context, shape)
-  const frames = readFrames(sandbox.channel)
   // While bubblewrap is at work.
   const cgroup = context.cgroups?.create()
-  const answer = nextWithin(frames, SANDBOX_LIMITS.setUpMs).catch(() => undefined)
+  const answer = nextWithin(sandbox.frames, SANDBOX_LIMITS.setUpMs).catch(() => undefined)
   const joined = cgroup
     ? join(context, cgroup, sandbox, answer).then(
         () => true,
@@ -89,7 +88,7 @@ export async function openSlot(context: RunContext, shape: SandboxShape): Promis
       withoutPaths(sandbox.complaint()) || 'the sandbox ended early',
     )
   }
-  const slot: Slot = { sandbox, initPid, frames, ...(cgroup ? { cgroup } : {}), runs: 0, isDead: false }
+  const slot: Slot = { sandbox, initPid, ...(cgroup ? { cgroup } : {}), runs: 0, isDead: false }
   void sandbox.exited.then(() => {
     slot.isDead = true
   })
@@ -118,7 +117,7 @@ const LEFTOVERS: readonly (Discard | undefined)[] = [
  */
 export async function emptySlot(slot: Slot): Promise<Discard | null> {
   slot.sandbox.channel.write(encodeEmpty())
-  const answer = await nextWithin(slot.frames, SANDBOX_LIMITS.emptyMs).catch(() => undefined)
+  const answer = await nextWithin(slot.sandbox.frames, SANDBOX_LIMITS.emptyMs).catch(() => undefined)
   if (answer?.kind === 'failed') return LEFTOVERS[answer.errno] ?? 'silent'
   if (answer?.kind !== 'ready' || slot.isDead) return 'silent'
   return (slot.cgroup?.rebase() ?? 0) <= SANDBOX_LIMITS.residueBytes ? null : 'memory'

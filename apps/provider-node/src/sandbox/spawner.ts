@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, mkdirSync, openSync } from 'node:fs'
-import { connect, Socket } from 'node:net'
+import { Socket } from 'node:net'
 import { invariant, OrienError } from '@orien/protocol'
 import { encodeOptions } from './arguments.ts'
-import { cutFrames, frame } from './channel.ts'
+import { connectFrames } from './frameQueue.ts'
+import { cutFrames, frame } from './frames.ts'
 import { SANDBOX_LIMITS } from './limits.ts'
 import { randomName } from './names.ts'
 import type { SandboxLaunch, SandboxProcess } from './sandboxProcess.ts'
@@ -123,13 +124,14 @@ export class Spawner {
     bytes: Uint8Array,
   ): SandboxProcess {
     // By the descriptor, because a socket's name may have no more than 107 bytes.
-    const channel = connect({ path: `/proc/self/fd/${dirFd}/${name}` })
+    const { channel, frames } = connectFrames(`/proc/self/fd/${dirFd}/${name}`)
     channel.on('error', () => {
       if (channel.connecting || channel.bytesRead === 0) this.#abandon(id)
     })
     channel.write(bytes)
     return {
       channel,
+      frames,
       initPid: sandbox.initPid.promise,
       setAwake: (isAwake) => {
         if (isAwake) channel.ref()
