@@ -80,7 +80,7 @@ const plain = (options: Options, word: string, instead: string): Options => {
   return options.map((one) => (one === word ? instead : one))
 }
 
-const CLOSE_ALL = 'if (sys3(__NR_close_range, CHANNEL + 1, ~0U, 0) < 0)'
+const closeFrom = (first: string) => `if (sys3(__NR_close_range, ${first}, ~0U, 0) < 0)`
 
 /**
  * Outside of a namespace of its own the helper's `kill(-1)` would be felt by the whole machine, so it kills its own run
@@ -133,8 +133,8 @@ export const DEFENCES: Readonly<Record<string, Weakening>> = {
   spawnerCloses: { spawner: [['sys3(__NR_close_range, 10, ~0U, 0);', 'sys3(__NR_dup3, 0, 20, 0);']] },
   helperCloses: {
     init: [
-      [`${CLOSE_ALL} quit(1);`, ''],
-      [`${CLOSE_ALL} quit(2);`, ''],
+      [`${closeFrom('CHANNEL')} quit(1);`, ''],
+      [`${closeFrom('CHANNEL + 1')} quit(2);`, ''],
     ],
   },
   nonDumpable: { init: [['if (sys2(__NR_prctl, PR_SET_DUMPABLE, 0) < 0) quit(2);', '']] },

@@ -16,7 +16,9 @@ type Texts = NonNullable<Weakening['init']>
 
 /** A native program with parts of its source taken out. */
 async function compileWithout(program: NativeProgram, texts: Texts, dir: string): Promise<string> {
-  let source = readFileSync(join(NATIVE_DIR, `${program}.c`), 'utf8')
+  const read = (name: string) => readFileSync(join(NATIVE_DIR, name), 'utf8')
+  // What starts a tool lies beside the program; it may have parts to take out as well.
+  let source = read(`${program}.c`).replace('#include "launch.h"\n', () => read('launch.h'))
   for (const [from, to] of texts) {
     invariant(source.split(from).length === 2, `${program} says once: ${from}`)
     source = source.replace(from, () => to)

@@ -8,6 +8,8 @@ type Pair = {
   prepare?: () => Promise<unknown>
   rounds: number
   warmUpRounds?: number
+  /** How many of each follow one another, 1 unless told. A reference may leave the machine unlike what it was. */
+  inARow?: number
 }
 
 /** Measures by the wall clock. */
@@ -48,10 +50,13 @@ export async function samplePair(pair: Pair): Promise<{ subject: Durations; refe
     await pair.prepare?.()
     await pair.subject()
   }
-  for (let round = 0; round < pair.rounds; round++) {
-    referenceMs.push(await wallMs(pair.reference))
-    await pair.prepare?.()
-    subjectMs.push(await wallMs(pair.subject))
+  const inARow = pair.inARow ?? 1
+  for (let round = 0; round < pair.rounds; round += inARow) {
+    for (let each = 0; each < inARow; each++) referenceMs.push(await wallMs(pair.reference))
+    for (let each = 0; each < inARow; each++) {
+      await pair.prepare?.()
+      subjectMs.push(await wallMs(pair.subject))
+    }
   }
   return { subject: summarise(subjectMs), reference: summarise(referenceMs) }
 }
