@@ -88,11 +88,7 @@ const closeFrom = (first: string) => `if (sys3(__NR_close_range, ${first}, ~0U, 
  */
 const TAMED: readonly Text[] = [
   ['if (sys0(__NR_getpid) != 1) quit(2);', ''],
-  [
-    'if (dying(run)) sys2(__NR_kill, -1, SIGKILL);',
-    'if (dying(run) && run->main_pid > 1) sys2(__NR_kill, run->main_pid, SIGKILL);',
-  ],
-  ['      sys2(__NR_kill, -1, SIGKILL);\n    } else', '    } else'],
+  ['sys2(__NR_kill, -1, SIGKILL);', 'if (run->main_pid > 1) sys2(__NR_kill, run->main_pid, SIGKILL);'],
 ]
 
 /** Each defence of the sandbox, by what is left without it. */

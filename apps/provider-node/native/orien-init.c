@@ -134,23 +134,33 @@ static void account(struct run *run, const struct rusage *used) {
   if (rss_bytes > run->max_rss_bytes) run->max_rss_bytes = rss_bytes;
 }
 
-/* Kills again on every round: a fork that raced with the first signal must not get away. */
+static void kill_all(const struct run *run) {
+  (void)run;
+  sys2(__NR_kill, -1, SIGKILL);
+}
+
+/*
+ * Kills again on every round: a fork that raced with the first signal must not get away. A kill of all looks through the
+ * processes of the whole machine, so it is left out where the tool leaves nobody: its children would be ours by now.
+ */
 static void bury(struct run *run) {
-  if (dying(run)) sys2(__NR_kill, -1, SIGKILL);
+  int have_killed = dying(run);
+  if (have_killed) kill_all(run);
   struct rusage used;
   for (int status;;) {
-    i64 pid = sys4(__NR_wait4, -1, &status, WNOHANG, &used);
+    i64 pid = sys4(__NR_wait4, -1, &status, WNOHANG | __WALL, &used);
     if (pid > 0) account(run, &used);
     if (pid == run->main_pid) {
       run->main_gone = 1;
       run->main_status = status;
-      sys2(__NR_kill, -1, SIGKILL);
     } else if (pid == -ECHILD) {
       run->alone = 1;
       run->end_ns = now_ns();
       return;
     } else if (pid <= 0) {
-      return;
+      if (have_killed || !dying(run)) return;
+      have_killed = 1;
+      kill_all(run);
     }
   }
 }

@@ -93,6 +93,12 @@ function createSlot(bases: CgroupBases): SlotCgroup {
   const counters = openCounters(own)
   const before = { cpuMicros: 0, residueBytes: 0, oomKills: 0 }
   const bounds = openLimits(own)
+  let limits: Limits | undefined
+  const bound = () => {
+    if (!limits) return
+    const { processes, memoryBytes } = limits
+    bounds.set({ processes, memoryBytes: memoryBytes + before.residueBytes })
+  }
   return {
     // Not in this turn of the loop: entering a group can make the kernel wait for a millisecond and more.
     join: async (pid) => {
@@ -103,10 +109,13 @@ function createSlot(bases: CgroupBases): SlotCgroup {
       before.residueBytes = counters.usageBytes()
       before.cpuMicros = counters.cpuMicros() ?? 0
       before.oomKills = counters.oomKills()
+      // While nobody waits: the next run has the same limits nearly always.
+      bound()
       return before.residueBytes
     },
-    limit: ({ processes, memoryBytes: toolBytes }) => {
-      bounds.set({ processes, memoryBytes: toolBytes + before.residueBytes })
+    limit: (wanted) => {
+      limits = wanted
+      bound()
     },
     read: () => {
       const cpuMicros = counters.cpuMicros()

@@ -76,6 +76,26 @@ describe('frames of the helper', () => {
     )
   })
 
+  it('that nobody asks for hold their sender back, and let it go on once they were taken', async () => {
+    const piece = message(18, Buffer.alloc(30_000))
+    let asked = 0
+    const queue = new FrameQueue({ goOn: () => void asked++, giveUp: () => {} })
+    expect([queue.take(piece), queue.take(piece), queue.take(piece)]).toEqual([true, true, false])
+    await queue.next()
+    await queue.next()
+    await queue.next()
+    queue.end()
+    expect([asked, await queue.next()]).toEqual([1, undefined])
+  })
+
+  it('that had come before the connection broke are told before it is', async () => {
+    const queue = new FrameQueue({ goOn: () => {}, giveUp: () => {} })
+    queue.take(message(18, Buffer.from('last words')))
+    queue.end(new OrienError('sandbox_unavailable', 'reset'))
+    expect(await queue.next()).toMatchObject({ bytes: Buffer.from('last words') })
+    await expect(queue.next()).rejects.toThrow('reset')
+  })
+
   it('that are cut off at the end are not delivered in part', async () => {
     const whole = message(18, Buffer.from('hello'))
     expect(await collect([whole.subarray(0, 12)])).toEqual([])

@@ -2,8 +2,11 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readdir, readFile, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import { invariant } from '@orien/protocol'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createTestClock } from '../testing/clock.ts'
+import { createBubblewrapDriver } from './bubblewrap.ts'
+import type { SlotCgroup } from './cgroup.ts'
 import { SANDBOX_LIMITS } from './limits.ts'
 import { type Bench, openBench } from './testing/bench.ts'
 
@@ -119,5 +122,31 @@ describe('the process that starts sandboxes', () => {
     await bench.driver.close()
     expect(await processesOf(bench.stateDir)).toEqual([])
     expect(await readFile('/proc/self/mounts', 'utf8')).not.toContain(bench.stateDir)
+  })
+})
+
+describe('a sandbox that cannot be made ready for another run', () => {
+  it('is given up, also when it is the kernel that does not answer', async () => {
+    let looks = 0
+    const group: SlotCgroup = {
+      join: async () => {},
+      rebase: () => {
+        looks += 1
+        invariant(looks !== 2, 'the counters cannot be read')
+        return 0
+      },
+      limit: () => {},
+      read: () => ({ cpuMicros: null, peakBytes: null, oomKills: 0 }),
+      kill: () => {},
+      remove: async () => {},
+    }
+    const cgroups = { create: () => group, canRebase: true, close: () => {} }
+    const make = (stateDir: string) =>
+      createBubblewrapDriver({ stateDir, mode: 'resident', weaken: (context) => ({ ...context, cgroups }) })
+    bench = await openBench({ make })
+    await bench.run(['sleep', '0'])
+    await bench.run(['sleep', '0'])
+    await untilIdle(1)
+    expect(bench.driver.counts()).toMatchObject({ made: 2, reused: 0, discardedFor: { silent: 1 } })
   })
 })

@@ -12,6 +12,8 @@ export type SlotState = 'unused' | 'clean' | 'spent'
 /** A sandbox that a run has to itself until it gives it back. */
 export type Loan = { readonly slot: Slot; giveBack(state: SlotState): void }
 
+const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve))
+
 /** The sandboxes of a driver: made, lent, emptied, kept ready, and given up. */
 export class Pool {
   readonly #context: RunContext
@@ -148,7 +150,9 @@ export class Pool {
   }
 
   async #empty(shelf: Shelf, slot: Slot): Promise<Slot | undefined> {
-    const reason = await emptySlot(slot)
+    // The run that was in it is answered first; what it left is taken away before anybody else is let in.
+    await nextTurn()
+    const reason = await emptySlot(slot).catch((): Discard => 'silent')
     if (reason === null) return slot
     this.#discard(shelf, slot, reason)
     return undefined
