@@ -19,7 +19,7 @@ export function createSimulatedDriver(
     let cancelEnd = () => {}
     const setUpMs = chance.below(20)
     const toolMs = chance.pick([1, 40, 400, 4_000, 90_000])
-    const started = Promise.withResolvers<void>()
+    const started = Promise.withResolvers<number>()
     const finished = Promise.withResolvers<RunFacts>()
     let beganMs: number | null = null
     const end = (stop: Stop) => {
@@ -36,7 +36,7 @@ export function createSimulatedDriver(
     clock.after(setUpMs, () => {
       if (isDead) return
       beganMs = clock.monotonicMs()
-      started.resolve()
+      started.resolve(0)
       onStart(executionId)
       void onOutput({ stream: 'stdout', bytes: OUTPUT })
       endInTime(beganMs)

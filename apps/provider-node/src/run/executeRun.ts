@@ -49,8 +49,8 @@ export async function executeRun(
           // Its grant may have been raised while its files were read.
           run.extend(run.work.deadlineMs)
         },
-        started: () => {
-          stopTicking = startMeter(context, run)
+        started: (agoMs) => {
+          stopTicking = startMeter(context, run, agoMs)
         },
       },
     )
@@ -85,14 +85,18 @@ const mayHaveMore = ({ work: { holdMicros, mostMicros } }: OpenRun) =>
   mostMicros !== undefined && holdMicros < mostMicros
 
 /** Notes the start and tells the running time until it is called off. */
-function startMeter({ clock, delivery, history, timing }: ExecuteContext, run: OpenRun): () => void {
+function startMeter(
+  { clock, delivery, history, timing }: ExecuteContext,
+  run: OpenRun,
+  agoMs: number,
+): () => void {
   const { executionId } = run.work
-  const beganMs = clock.monotonicMs()
+  const beganMs = clock.monotonicMs() - agoMs
   run.timeline.startedMs = beganMs
-  run.startedAt = instantOf(clock.nowMs())
+  run.startedAt = instantOf(clock.nowMs() - agoMs)
   delivery.started(executionId, run.startedAt)
   history.update(executionId, { status: 'running', startedAt: run.startedAt })
-  let cancel = clock.after(nextTickMs(0), tick)
+  let cancel = clock.after(nextTickMs(agoMs), tick)
   /** At its half a grant is looked at anew, and every moment until then is one less for the answer. */
   function nextTickMs(runningMs: number): number {
     const toHalfMs = (run.askAtMs ?? 0) - runningMs

@@ -32,7 +32,7 @@ export async function runTool(
   { driver, workspaces }: Stage,
   work: ToolRun,
   spool: Spool,
-  on: { run(run: Run): void; started(): void },
+  on: { run(run: Run): void; started(agoMs: number): void },
 ): Promise<FinishedRun> {
   const { sessionId } = work
   const workspaceDir = await workspaces.open(sessionId)
@@ -41,9 +41,9 @@ export async function runTool(
   let hasStarted = false
   const run = driver.run(specOf(work, workspaceDir), (chunk) => spool.write(chunk))
   on.run(run)
-  void run.started.then(() => {
+  void run.started.then((agoMs) => {
     hasStarted = true
-    on.started()
+    on.started(agoMs)
   })
   const facts = await run.finished
   const outputs = hasStarted ? await outputsOf(workspaces, sessionId, before) : []

@@ -112,8 +112,11 @@ export type OutputChunk = { stream: 'stdout' | 'stderr'; bytes: Uint8Array }
 
 /** A run under way. */
 export type Run = {
-  /** Resolves at exec of the tool (effective time starts), or rejects never: see `finished`. */
-  started: Promise<void>
+  /**
+   * Resolves once the tool was executed, with the time since then in milliseconds, or never: see `finished`. Of a run that
+   * is over at once, start and end may be told together.
+   */
+  started: Promise<number>
   /** Resolves once every process of the tree is dead. Never rejects. */
   finished: Promise<RunFacts>
   /** Kills the whole tree at once; idempotent; `finished` tells the outcome. */

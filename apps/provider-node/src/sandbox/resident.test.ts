@@ -5,6 +5,8 @@ import type { Discard, RunSpec } from './driver.ts'
 import { type Bench, openBench, ROOMY } from './testing/bench.ts'
 
 const MEBIBYTE = 1_048_576
+/** TELL_START_WITHIN_MS of native/orien-init.c. */
+const TOLD_WITHIN_MICROS = 2_000
 
 describe.each([
   { name: 'with cgroups', useCgroups: true },
@@ -63,6 +65,13 @@ describe.each([
       for (let run = 0; run < 2; run++) await bench.run(['fail', '0'], { manifestHash: `tool ${i}` })
       expect(bench.driver.counts()).toMatchObject({ made: before.made + 1, reused: before.reused + 1 })
     }
+  })
+
+  it('says of a start that it tells with the end how long ago it was', async () => {
+    const run = bench.driver.run(bench.spec(['sleep', '0']), () => {})
+    const toldMicros = (await run.started) * 1_000
+    const { effectiveMicros } = await run.finished
+    expect(toldMicros).toBeGreaterThanOrEqual(Math.min(effectiveMicros, TOLD_WITHIN_MICROS))
   })
 
   it('holds no process of the run before', async () => {

@@ -40,7 +40,7 @@ type Progress = {
 /** Runs one command in a sandbox of the pool. */
 export function startRun(ready: Promise<Ready>, spec: RunSpec, onOutput: OnOutput): Run {
   const progress: Progress = { requested: false, isOver: false, deadlineMs: spec.deadlineMs, fedBytes: 0 }
-  const started = Promise.withResolvers<void>()
+  const started = Promise.withResolvers<number>()
   const finished = conduct(ready, spec, onOutput, progress, started.resolve)
   return {
     started: started.promise,
@@ -97,7 +97,7 @@ async function conduct(
   spec: RunSpec,
   onOutput: OnOutput,
   progress: Progress,
-  onStarted: () => void,
+  onStarted: (agoMs: number) => void,
 ): Promise<RunFacts> {
   const sink = createOutputSink(spec.limits.outputBytes, onOutput)
   try {
@@ -174,7 +174,7 @@ async function converse(
   spec: RunSpec,
   progress: Progress,
   deliver: (chunk: OutputChunk) => Promise<boolean>,
-  onStarted: () => void,
+  onStarted: (agoMs: number) => void,
 ): Promise<void> {
   begin(slot, request, spec, progress)
   progress.timer = setTimeout(() => {
@@ -188,7 +188,7 @@ async function converse(
     if (frame.kind === 'started') {
       progress.startNs = frame.startNs
       if (!progress.nodeStop) watchTime(progress, spec)
-      onStarted()
+      onStarted(Number(process.hrtime.bigint() - frame.startNs) / NS_PER_MS)
     } else if (frame.kind === 'output') {
       await deliver({ stream: frame.stream, bytes: frame.bytes })
     } else if (frame.kind === 'want') {

@@ -111,11 +111,11 @@ async function conduct(run: Bare, spec: RunSpec, sink: OutputSink, onStarted: ()
 /** Starts a process with a time limit and an output limit, and no other. */
 export function startProcess(spec: RunSpec, onOutput: Parameters<Driver['run']>[1]): Run {
   const run: Bare = { timer: new RunTimer(spec, () => killGroup(run)) }
-  const started = Promise.withResolvers<void>()
+  const started = Promise.withResolvers<number>()
   const sink = createOutputSink(spec.limits.outputBytes, onOutput)
   return {
     started: started.promise,
-    finished: conduct(run, spec, sink, started.resolve),
+    finished: conduct(run, spec, sink, () => started.resolve(0)),
     kill: (stop) => run.timer.end(stop),
     extend: (deadlineMs) => run.timer.extend(deadlineMs),
   }

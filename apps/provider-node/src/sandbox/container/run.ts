@@ -109,11 +109,11 @@ export function startContainerRun(
       if (progress.isStarted) progress.attached?.container.kill({ signal: 'SIGKILL' }).catch(() => {})
     }),
   }
-  const started = Promise.withResolvers<void>()
+  const started = Promise.withResolvers<number>()
   const sink = createOutputSink(spec.limits.outputBytes, onOutput)
   return {
     started: started.promise,
-    finished: conduct(ready, progress, spec, sink, started.resolve),
+    finished: conduct(ready, progress, spec, sink, () => started.resolve(0)),
     kill: (stop) => progress.timer.end(stop),
     extend: (deadlineMs) => progress.timer.extend(deadlineMs),
   }
