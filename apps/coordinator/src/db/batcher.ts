@@ -50,10 +50,8 @@ export function createBatcher<I, O>(options: BatcherOptions<I, O>): Batcher<I, O
   const { flush, keyOf, maxItems = DATABASE_LIMITS.batchItems, concurrency = 1 } = options
   const maxQueued = options.maxQueued ?? DATABASE_LIMITS.batchQueue
   const outstanding = new Set<Promise<unknown>>()
-  const keysInFlight = new Set<string>()
+  const inFlight = countFlights()
   let queue: Entry<I, O>[] = []
-  let flushes = 0
-  let inFlight = 0
   let isScheduled = false
 
   const submit = (item: I): Promise<O> => {
@@ -73,21 +71,28 @@ export function createBatcher<I, O>(options: BatcherOptions<I, O>): Batcher<I, O
     isScheduled = true
     setImmediate(() => {
       isScheduled = false
-      while (flushes < concurrency && startFlush()) {}
+      startFlushes()
     })
   }
 
+  const startFlushes = (): void => {
+    while (inFlight.flushes() < concurrency && startFlush()) {}
+  }
+
   const startFlush = (): boolean => {
-    const { batch, rest } = takeBatch(queue, maxItems, keysInFlight)
+    const { batch, rest } = takeBatch(queue, maxItems, inFlight.keys)
     if (batch.length === 0) return false
     queue = rest
-    flushes += 1
-    inFlight += batch.length
-    for (const { key } of batch) if (key !== null) keysInFlight.add(key)
-    void settleBatch(batch, flush).finally(() => {
-      flushes -= 1
-      inFlight -= batch.length
-      for (const { key } of batch) if (key !== null) keysInFlight.delete(key)
+    const release = inFlight.begin(batch)
+    // A fuller batch cannot be had by waiting, and whoever gets an answer now may compute for long.
+    const goOn = () => {
+      if (queue.length < maxItems) return undefined
+      release()
+      startFlushes()
+      return nextTurn()
+    }
+    void settleBatch(batch, flush, goOn).finally(() => {
+      release()
       schedule()
     })
     return true
@@ -96,9 +101,33 @@ export function createBatcher<I, O>(options: BatcherOptions<I, O>): Batcher<I, O
   return {
     submit,
     drain: async () => void (await Promise.allSettled(outstanding)),
-    load: () => ({ queued: queue.length, inFlight }),
+    load: () => ({ queued: queue.length, inFlight: inFlight.items() }),
   }
 }
+
+/** What is being flushed. `begin` gives what ends it, once however often it is called. */
+function countFlights() {
+  const keys = new Set<string>()
+  let flushes = 0
+  let items = 0
+  const begin = (batch: readonly { key: string | null }[]) => {
+    flushes += 1
+    items += batch.length
+    for (const { key } of batch) if (key !== null) keys.add(key)
+    let isHeld = true
+    return () => {
+      if (!isHeld) return
+      isHeld = false
+      flushes -= 1
+      items -= batch.length
+      for (const { key } of batch) if (key !== null) keys.delete(key)
+    }
+  }
+  return { keys, flushes: () => flushes, items: () => items, begin }
+}
+
+/** Until what was just sent has left the process. */
+const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve))
 
 /** The next batch: first come, first served, but no key twice and none that is being flushed. */
 function takeBatch<I, O>(
@@ -125,11 +154,13 @@ function takeBatch<I, O>(
  * alone: its neighbours cost 2·log2(n) further flushes, not n. After a lost connection nothing is tried again
  * here, since the batch may have been committed; nor on a full disk, where every half would fail as well.
  *
+ * @param goOn called when the whole batch is done, before anybody is told
  * @returns the loss, so that a caller with more halves in hand stops as well
  */
 async function settleBatch<I, O>(
   batch: readonly Entry<I, O>[],
   flush: (items: I[]) => Promise<O[]>,
+  goOn?: () => Promise<void> | undefined,
 ): Promise<OrienError | null> {
   let outputs: O[]
   try {
@@ -143,6 +174,8 @@ async function settleBatch<I, O>(
     for (const entry of batch) entry.reject(broken)
     return null
   }
+  const gone = goOn?.()
+  if (gone) await gone
   for (const [index, output] of outputs.entries()) batch[index]?.resolve(output)
   return null
 }
