@@ -90,6 +90,13 @@ describe('an operating error', () => {
     expect(toProblem(new OrienError('not_found'), 'req_1').detail).toBe(ERRORS.not_found.title)
   })
 
+  it('with a hint of its own gives that one, and the table’s for anything that is not a sentence', () => {
+    const hintOf = (hint: unknown) =>
+      toProblem(new OrienError('setup_failed', 'no blender', { hint }), 'req_1').hint
+    expect(hintOf('Install the program.')).toBe('Install the program.')
+    for (const other of [undefined, null, 5, ['a']]) expect(hintOf(other)).toBe(ERRORS.setup_failed.hint)
+  })
+
   it('cannot be passed off as another one by its facts', () => {
     const facts = { code: 'internal_error', status: 200, retryable: true, requestId: 'x', type: 'y' }
     expect(toProblem(new OrienError('not_found', undefined, facts), 'req_1')).toMatchObject({

@@ -309,13 +309,14 @@ export type Problem = {
 } & Record<string, unknown>
 
 /**
- * The answer a caller sees for an error.
+ * The answer a caller sees for an error. Of its facts only `hint` goes before the table: it knows the occurrence.
  *
  * @example
  * toProblem(new OrienError('not_found'), 'req_1').status // 404
  */
 export function toProblem(error: OrienError, requestId: string): Problem {
   const { status, title, hint, retryable } = ERRORS[error.code]
+  const { hint: ownHint } = error.facts
   return {
     ...error.facts,
     type: `/docs/errors/${error.code}`,
@@ -323,7 +324,7 @@ export function toProblem(error: OrienError, requestId: string): Problem {
     status,
     code: error.code,
     detail: error.message,
-    hint,
+    hint: typeof ownHint === 'string' ? ownHint : hint,
     retryable,
     requestId,
   }

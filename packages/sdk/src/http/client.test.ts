@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import {
   cancelExecution,
+  ERRORS,
   getHealth,
   getProvider,
   getSession,
@@ -146,6 +147,17 @@ describe('an error', () => {
       message: 'stand-in: voucher_required',
       facts: { requiredCumulativeMicros: '15', requestId: 'req_1' },
     })
+  })
+
+  it('comes with the hint that was written for it, where it is not the one of its code', async () => {
+    const hints = ['Wait for the deposit.', ERRORS.session_not_active.hint]
+    await using server = await startLoopback(
+      inTurn(...hints.map((hint) => refuse(409, 'session_not_active', { hint }))),
+    )
+    const client = clientOf(server)
+    const refused = () => client.call(openSession, OPEN).catch((error: { facts: object }) => error.facts)
+    expect(await refused()).toMatchObject({ hint: hints[0] })
+    expect(await refused()).not.toHaveProperty('hint')
   })
 
   it.each([

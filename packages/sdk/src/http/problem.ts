@@ -1,4 +1,4 @@
-import { type ErrorCode, type ErrorFacts, isErrorCode, OrienError } from '@orien/protocol/errors'
+import { ERRORS, type ErrorCode, type ErrorFacts, isErrorCode, OrienError } from '@orien/protocol/errors'
 
 const MEMBERS = new Set(['type', 'title', 'code', 'detail', 'hint', 'retryable'])
 
@@ -46,6 +46,9 @@ export function readProblem(status: number, text: string, retryAfter: string | n
     return new OrienError(codeOfStatus(status), `the answer was HTTP ${status}`, { status, ...wait })
   }
   const facts = Object.fromEntries(Object.entries(problem).filter(([name]) => !MEMBERS.has(name)))
+  // One that is not the table's was written for this occurrence.
+  const { code, hint } = problem
+  if (typeof hint === 'string' && hint !== ERRORS[code].hint) facts.hint = hint
   const detail = typeof problem.detail === 'string' ? problem.detail : undefined
   return new OrienError(problem.code, detail, { ...facts, ...wait } as ErrorFacts)
 }
