@@ -84,6 +84,16 @@ describe('a node that reads its tools file again', () => {
       code: 'setup_failed',
       message: /tool echo/,
     })
+    const { apiUrl, apiToken } = world.node
+    const headers = { authorization: `Bearer ${apiToken}` }
+    const answer = await fetch(`${apiUrl}/tools/reload`, { method: 'POST', headers })
+    // The owner's mistake, not the node's: with the line, and with what to do about it.
+    expect(answer.status).toBe(400)
+    expect(await answer.json()).toMatchObject({
+      code: 'validation_failed',
+      hint: expect.stringContaining('Install the program'),
+      issues: [{ path: expect.stringMatching(/^orien\.tools\.yaml:\d+:\d+/) }],
+    })
     expect(await world.run(world.newSession().work())).toMatchObject({ status: 'completed' })
   })
 
