@@ -7,8 +7,7 @@ export function billedRuns(bill: Bill): BilledRun[] {
   return bill.receipts.flatMap((jws) => {
     const receipt = readReceipt(jws)?.receipt
     if (!receipt) return []
-    const { tool, effectiveMs, cpuMs, costMicros } = receipt
-    return [{ tool, outcome: outcomeOf(receipt), effectiveMs, cpuMs, costMicros }]
+    return [{ ...receipt, outcome: outcomeOf(receipt) }]
   })
 }
 

@@ -1,10 +1,12 @@
 import { once } from 'node:events'
 import { countKeptWorkspaces, openLogFile, type RunningNode, startNode } from '@orien/provider-node'
-import { pino } from 'pino'
+import { type DestinationStream, pino } from 'pino'
 import type { Handler } from '../commands/bind.ts'
 import { interruptible } from '../commands/interrupt.ts'
+import type { Terminal } from '../terminal/terminal.ts'
 import { wrongUse } from '../terminal/wrongUse.ts'
 import { keptText } from './keptText.ts'
+import { logLines } from './logLines.ts'
 import { changeOf, type LimitOptions } from './owner/limits.ts'
 import { modeText } from './statusLines.ts'
 
@@ -15,6 +17,12 @@ type Options = LimitOptions & {
   coordinator?: string
   rpcUrl?: string
   claimAfter?: string
+}
+
+/** A file and a program are given JSON, a person at a terminal is given sentences. */
+function logTo(terminal: Terminal, logFile: string | undefined): DestinationStream {
+  if (logFile !== undefined) return openLogFile(logFile)
+  return terminal.isLive && !terminal.isJson ? logLines(terminal) : pino.destination({ fd: 2, sync: true })
 }
 
 /** A year: as good as never. */
@@ -28,11 +36,7 @@ export const startProvider: Handler<Options> = async ({ terminal, settings }, op
       const failure = Promise.withResolvers<never>()
       failure.promise.catch(() => undefined)
       const drained = Promise.withResolvers<void>()
-      const { logFile } = options
-      const log = pino(
-        { base: null },
-        logFile === undefined ? pino.destination({ fd: 2, sync: true }) : openLogFile(logFile),
-      )
+      const log = pino({ base: null }, logTo(terminal, options.logFile))
       const node = await startNode({
         dataDir,
         ...(tools === undefined ? {} : { manifestFile: tools }),

@@ -1,5 +1,5 @@
 import { add, type UsdcMicros } from '@orien/protocol'
-import { exactUsdc, groupedMs } from './amounts.ts'
+import { exactUsdc, groupedMs, shortBytes } from './amounts.ts'
 import { type Column, layTable } from './table.ts'
 import type { Paint } from './terminal.ts'
 
@@ -10,6 +10,9 @@ export type BilledRun = {
   outcome: string
   effectiveMs: number
   cpuMs: number
+  /** Absent where the node did not count it. */
+  readBytes?: number | undefined
+  writtenBytes?: number | undefined
   costMicros: UsdcMicros
 }
 
@@ -27,28 +30,34 @@ const COLUMNS: readonly Column[] = [
   { title: 'outcome', align: 'left' },
   { title: 'effective ms', align: 'right' },
   { title: 'cpu ms', align: 'right' },
+  { title: 'read', align: 'right' },
+  { title: 'written', align: 'right' },
   { title: 'cost USDC', align: 'right' },
 ]
 
+/** Of what is not counted, nothing is known; of a sum with such a part, neither. */
+function moved(runs: readonly BilledRun[], name: 'readBytes' | 'writtenBytes'): string {
+  const bytes = runs.map((run) => run[name])
+  const isCounted = bytes.every((each) => each !== undefined)
+  return isCounted ? shortBytes(bytes.reduce((sum, each) => sum + each, 0)) : '-'
+}
+
+const sum = (runs: readonly BilledRun[], name: 'effectiveMs' | 'cpuMs') =>
+  runs.reduce((total, run) => total + run[name], 0)
+
 /** What a session cost, run by run, and the total. */
 export function billTable(runs: readonly BilledRun[], paint: Paint): string[] {
-  const sum = (pick: (run: BilledRun) => number) => runs.reduce((total, run) => total + pick(run), 0)
-  const total = add(...runs.map((run) => run.costMicros))
-  const cells = runs.map(({ tool, outcome, effectiveMs, cpuMs, costMicros }) => [
+  const cellsOf = (tool: string, outcome: string, of: readonly BilledRun[]) => [
     tool,
     outcome,
-    groupedMs(effectiveMs),
-    groupedMs(cpuMs),
-    exactUsdc(costMicros),
-  ])
-  const totals = [
-    'total',
-    '',
-    groupedMs(sum((run) => run.effectiveMs)),
-    groupedMs(sum((run) => run.cpuMs)),
-    exactUsdc(total),
+    groupedMs(sum(of, 'effectiveMs')),
+    groupedMs(sum(of, 'cpuMs')),
+    moved(of, 'readBytes'),
+    moved(of, 'writtenBytes'),
+    exactUsdc(add(...of.map((run) => run.costMicros))),
   ]
-  const { head, rows, width } = layTable(COLUMNS, [...cells, totals])
+  const cells = runs.map((run) => cellsOf(run.tool, run.outcome, [run]))
+  const { head, rows, width } = layTable(COLUMNS, [...cells, cellsOf('total', '', runs)])
   const rule = '─'.repeat(width)
   return [paint.dim(head), ...rows.slice(0, -1), paint.dim(rule), paint.bold(rows.at(-1) ?? '')]
 }

@@ -16,6 +16,8 @@ test('a bill adds up line by line, and its columns stay in line', () => {
       outcome: 'completed',
       effectiveMs: 412,
       cpuMs: 380,
+      readBytes: 5_242_880,
+      writtenBytes: 1_023,
       costMicros: micros(4_120n),
     },
     {
@@ -23,20 +25,32 @@ test('a bill adds up line by line, and its columns stay in line', () => {
       outcome: 'budget_exhausted',
       effectiveMs: 65_210,
       cpuMs: 60_000,
+      readBytes: 0,
+      writtenBytes: 0,
       costMicros: micros(652_100n),
     },
   ]
   expect(billTable(runs, plain)).toEqual([
-    'tool            outcome           effective ms  cpu ms  cost USDC',
-    'execute_script  completed                  412     380   0.004120',
-    'render_scene    budget_exhausted        65,210  60,000   0.652100',
-    '─────────────────────────────────────────────────────────────────',
-    'total                                   65,622  60,380   0.656220',
+    'tool            outcome           effective ms  cpu ms     read  written  cost USDC',
+    'execute_script  completed                  412     380  5.0 MiB   1023 B   0.004120',
+    'render_scene    budget_exhausted        65,210  60,000      0 B      0 B   0.652100',
+    '───────────────────────────────────────────────────────────────────────────────────',
+    'total                                   65,622  60,380  5.0 MiB   1023 B   0.656220',
   ])
 })
 
+test('a bill claims nothing about bytes that a node did not count', () => {
+  const run = { tool: 'a', outcome: 'completed', effectiveMs: 1, cpuMs: 1, costMicros: micros(1n) }
+  const lines = billTable([{ ...run, readBytes: 10 }, run], plain)
+  expect(lines.slice(1, 3).map((line) => line.split(/ {2,}/).slice(4, 6))).toEqual([
+    ['10 B', '-'],
+    ['-', '-'],
+  ])
+  expect(lines.at(-1)?.split(/ {2,}/).slice(3, 5)).toEqual(['-', '-'])
+})
+
 test('a bill without runs shows a total of nothing', () => {
-  expect(billTable([], plain).at(-1)).toBe('total                      0       0   0.000000')
+  expect(billTable([], plain).at(-1)).toBe('total                      0       0   0 B      0 B   0.000000')
 })
 
 test('the shares of a deposit are shown as a sum', () => {
