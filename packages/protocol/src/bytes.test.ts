@@ -1,8 +1,30 @@
 import { createHash } from 'node:crypto'
+import { hexToBytes } from '@noble/hashes/utils.js'
 import fc from 'fast-check'
 import { keccak256 } from 'viem'
 import { describe, expect, it } from 'vitest'
 import * as bytes from './bytes.ts'
+
+describe('hex', () => {
+  it('is read by the runtime as by the portable table: whole, and damaged by any character', () => {
+    const good = fc.uint8Array({ minLength: 1, maxLength: 80 }).map(bytes.toHex)
+    const strange = fc.constantFrom('g', ' ', '\n', '', '\u0130', '\u0161', '\ud835', 'A', '-', 'x')
+    const outcomeOf = (read: () => Uint8Array) => {
+      try {
+        return read()
+      } catch {
+        return 'refused'
+      }
+    }
+    fc.assert(
+      fc.property(good, fc.nat(160), strange, (text, at, put) => {
+        const damaged = `0x${text.slice(2, 2 + at)}${put}${text.slice(3 + at)}` as const
+        for (const given of [text, damaged])
+          expect(outcomeOf(() => bytes.fromHex(given))).toEqual(outcomeOf(() => hexToBytes(given.slice(2))))
+      }),
+    )
+  })
+})
 
 describe('base64url', () => {
   it('is that of Node for any bytes, and comes back', () => {

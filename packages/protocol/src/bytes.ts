@@ -2,7 +2,7 @@ import { sha256 } from '@noble/hashes/sha2.js'
 import { keccak_256 } from '@noble/hashes/sha3.js'
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js'
 import { z } from 'zod'
-import { nativeBase64url, nativeHash } from './native.ts'
+import { nativeBase64url, nativeHash, nativeHex } from './native.ts'
 
 /** Hex with `0x`, lower case. */
 export type Hex = `0x${string}`
@@ -25,7 +25,8 @@ export function keccak(data: Uint8Array): Hex {
 
 /** Bytes of a `0x` hex string. */
 export function fromHex(hex: Hex): Uint8Array {
-  return hexToBytes(hex.slice(2))
+  const digits = hex.slice(2)
+  return nativeHex?.(digits) ?? hexToBytes(digits)
 }
 
 /** `0x` hex of bytes. */
