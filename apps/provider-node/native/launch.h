@@ -67,7 +67,8 @@ static void become_tool(void) {
   if (sys3(__NR_close_range, CHANNEL, ~0U, 0) < 0) quit(1);
   sys4(__NR_rt_sigprocmask, SIG_SETMASK, &no_signals, 0, sizeof no_signals);
   set_limit(RLIMIT_CORE, 0);
-  set_limit(RLIMIT_NPROC, request->processes);
+  /* The kernel counts them by user namespace and user; a container without a namespace shares that with other runs. */
+  if (request->processes) set_limit(RLIMIT_NPROC, request->processes);
   set_limit(RLIMIT_NOFILE, request->open_files);
   set_limit(RLIMIT_FSIZE, request->file_bytes);
   launch.error = 0;

@@ -124,6 +124,7 @@ function createDriver(dataDir: string, options: StageOptions): Driver {
     case 'container':
       return createContainerDriver({
         stateDir: join(dataDir, 'sandbox', 'container'),
+        ...(sandboxMode ? { mode: sandboxMode } : {}),
         ...(engineSocket ? { socketPath: engineSocket } : {}),
       })
     case 'seatbelt':

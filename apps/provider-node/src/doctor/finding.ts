@@ -25,7 +25,7 @@ export const FAULTS = {
   canary_failed: 'Do not serve strangers on this machine: an attack of the self-test got through.',
   sandbox_unsupported: 'Serve strangers from Linux; here only --standalone works.',
   cgroups_unwritable:
-    'Let the node write cgroups: run it as a service with Delegate=yes, or as root. Without them memory is bounded per process.',
+    'Let the node write cgroups: run it as a service, by systemd-run --user, or as root. Without them memory is looked at every 10 ms.',
   disk_low: 'Make room: workspaces, output and the journal need it.',
   port_in_use: 'End what listens there, or choose another with --port; 0 takes any.',
   rpc_missing: 'Name one: orien provider start --rpc-url, or ORIEN_RPC_URL.',

@@ -1,6 +1,7 @@
 import { systemClock } from '../clock.ts'
+import { slotsOf } from './bubblewrapLaunch.ts'
 import { runCanaries } from './canaries.ts'
-import type { RunContext } from './context.ts'
+import type { RunContext, SlotContext } from './context.ts'
 import type { Driver, Isolation, Run, SandboxMode } from './driver.ts'
 import { Pool } from './pool.ts'
 import { type Ready, startRun } from './sandboxRun.ts'
@@ -12,7 +13,14 @@ type ModeReason = NonNullable<Isolation['modeReason']>
 
 /** A driver that is set up, with the mode that this machine allows, or the reason why it cannot be. */
 type Opened =
-  | { ok: true; context: RunContext; pool: Pool; mode: SandboxMode; modeReason?: ModeReason }
+  | {
+      ok: true
+      context: RunContext
+      slots: SlotContext
+      pool: Pool
+      mode: SandboxMode
+      modeReason?: ModeReason
+    }
   | { ok: false; refusal: NonNullable<Isolation['refusal']> }
 
 const NO_COUNTS = { idle: 0, made: 0, reused: 0, discarded: 0 }
@@ -32,12 +40,19 @@ async function open(options: BubblewrapOptions): Promise<Opened> {
   if (!result.ok) return result
   const { context } = result
   const chosen = chooseMode(context, options.mode ?? 'warm')
-  return { ok: true, context, pool: new Pool(context, chosen.mode, options.clock ?? systemClock), ...chosen }
+  const slots = slotsOf(context)
+  return {
+    ok: true,
+    context,
+    slots,
+    pool: new Pool(slots, chosen.mode, options.clock ?? systemClock),
+    ...chosen,
+  }
 }
 
 const readyOf = (opened: Opened): Ready =>
   opened.ok
-    ? { ok: true, pool: opened.pool, context: opened.context }
+    ? { ok: true, pool: opened.pool, context: opened.slots }
     : { ok: false, detail: opened.refusal.detail }
 
 /** The driver for Linux: bubblewrap around every run. Sets itself up on first use. */

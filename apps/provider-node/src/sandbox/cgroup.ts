@@ -68,11 +68,13 @@ const killIn = (dir: string): void => {
   if (existsSync(join(dir, 'cgroup.kill'))) attempt(() => write(dir, 'cgroup.kill', 1))
 }
 
-const dirsOf = ({ memory, pids, cpu, unified }: CgroupBases): string[] => [
+/** Each directory once: several controllers may share one. */
+export const dirsOf = ({ memory, pids, cpu, unified }: CgroupBases): string[] => [
   ...new Set([memory, pids, cpu, unified].filter((dir) => dir !== undefined)),
 ]
 
-function placeIn(bases: CgroupBases): CgroupBases {
+/** A name below each of them that nothing has yet. */
+export function placeIn(bases: CgroupBases): CgroupBases {
   const name = randomName()
   const { cpu, unified } = bases
   return {
@@ -88,8 +90,13 @@ function placeIn(bases: CgroupBases): CgroupBases {
 
 function createSlot(bases: CgroupBases): SlotCgroup {
   const own = placeIn(bases)
+  for (const dir of dirsOf(own)) mkdirSync(dir)
+  return openGroup(own)
+}
+
+/** A group that has been made. */
+export function openGroup(own: CgroupBases): SlotCgroup {
   const dirs = dirsOf(own)
-  for (const dir of dirs) mkdirSync(dir)
   const counters = openCounters(own)
   const before = { cpuMicros: 0, residueBytes: 0, oomKills: 0 }
   const bounds = openLimits(own)

@@ -1,12 +1,22 @@
-import type { bubblewrapOptions, HostLayout } from './arguments.ts'
+import type { bubblewrapOptions, HostLayout, SandboxShape } from './arguments.ts'
 import type { Cgroups } from './cgroup.ts'
 import type { Isolation } from './driver.ts'
 import type { Reach } from './reach.ts'
 import type { requestOf } from './request.ts'
-import type { SandboxFiles } from './sandboxProcess.ts'
+import type { SandboxFiles, SandboxProcess } from './sandboxProcess.ts'
 import type { Spawner } from './spawner.ts'
 
-/** What a driver lends to each of its sandboxes. */
+/** What sandboxes with the helper as their PID 1 are made and watched by, whatever holds them. */
+export type SlotContext = {
+  /** @throws OrienError `sandbox_unavailable` */
+  launch(shape: SandboxShape): Promise<SandboxProcess>
+  cgroups?: Pick<Cgroups, 'create' | 'canRebase'>
+  requestOf: typeof requestOf
+  /** The workspace is nobody's any more. */
+  letGo(workspaceDir: string): Promise<void>
+}
+
+/** What the driver of bubblewrap lends to each of its sandboxes. */
 export type RunContext = {
   bwrapPath: string
   files: SandboxFiles

@@ -95,3 +95,14 @@ export function connectFrames(path: string): { channel: Socket; frames: Frames }
   channel.on('close', () => frames.end())
   return { channel, frames }
 }
+
+/** The same of a connection that was taken, where pieces come with the turns of a stream. */
+export function framesOf(channel: Socket): Frames {
+  const frames = new FrameQueue({ goOn: () => channel.resume(), giveUp: () => channel.destroy() })
+  channel.on('data', (piece: Buffer) => {
+    if (!frames.take(piece)) channel.pause()
+  })
+  channel.on('error', (error) => frames.end(error))
+  channel.on('close', () => frames.end())
+  return frames
+}

@@ -17,6 +17,8 @@ export const SANDBOX_LIMITS = {
   /** Runs that may follow one another in one sandbox. */
   slotRuns: 10_000,
   openFiles: 1_024,
+  /** Of the user of a container, in all of its containers together; each run is bounded by its own group. */
+  userProcesses: 4_096,
   /** One file's size and the size of /tmp, where the run names no `diskBytes`. */
   diskBytes: 1_073_741_824,
   sharedMemoryBytes: 16_777_216,

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { SandboxShape } from './arguments.ts'
-import type { RunContext } from './context.ts'
+import type { SlotContext } from './context.ts'
 import type { Discard, SandboxMode, SlotCounts } from './driver.ts'
 import { SANDBOX_LIMITS } from './limits.ts'
 import { type Coming, emptyShelf, keyOf, oldestOf, type Shelf } from './shelf.ts'
@@ -16,7 +16,7 @@ const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve))
 
 /** The sandboxes of a driver: made, lent, emptied, kept ready, and given up. */
 export class Pool {
-  readonly #context: RunContext
+  readonly #context: SlotContext
   readonly #mode: SandboxMode
   readonly #clock: Clock
   readonly #shelves = new Map<string, Shelf>()
@@ -27,7 +27,7 @@ export class Pool {
   #isClosed = false
   #cancelAging = () => {}
 
-  constructor(context: RunContext, mode: SandboxMode, clock: Clock) {
+  constructor(context: SlotContext, mode: SandboxMode, clock: Clock) {
     this.#context = context
     this.#mode = mode
     this.#clock = clock
@@ -54,7 +54,7 @@ export class Pool {
   async release(workspaceDir: string): Promise<void> {
     const own = [...this.#shelves.values()].filter(({ shape }) => shape.workspaceDir === workspaceDir)
     await Promise.all(own.map((shelf) => this.#clear(shelf)))
-    await this.#context.reach.drop(workspaceDir)
+    await this.#context.letGo(workspaceDir)
   }
 
   counts(): SlotCounts {

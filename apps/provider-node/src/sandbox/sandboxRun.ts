@@ -1,7 +1,7 @@
 import { OrienError } from '@orien/protocol'
 import type { CgroupReading } from './cgroup.ts'
 import { encodeExtend, encodeInput, encodeKill, encodeRequest, type HelperReport } from './channel.ts'
-import type { RunContext } from './context.ts'
+import type { SlotContext } from './context.ts'
 import type { OutputChunk, Run, RunFacts, RunSpec, Stop } from './driver.ts'
 import { concludeRun } from './facts.ts'
 import { SANDBOX_LIMITS } from './limits.ts'
@@ -14,7 +14,7 @@ import { type Slot, withoutPaths } from './slot.ts'
 type OnOutput = (chunk: OutputChunk) => void | Promise<void>
 
 /** The pool once there is one, or why there is none. */
-export type Ready = { ok: true; pool: Pool; context: RunContext } | { ok: false; detail: string }
+export type Ready = { ok: true; pool: Pool; context: SlotContext } | { ok: false; detail: string }
 
 const NS_PER_MS = 1_000_000
 const NS_PER_MICRO = 1_000n

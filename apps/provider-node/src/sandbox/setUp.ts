@@ -62,7 +62,8 @@ async function isRecentEnough(bwrapPath: string): Promise<boolean> {
   return Number(major) > 0 || Number(minor) >= OLDEST_MINOR
 }
 
-async function writeFiles(stateDir: string): Promise<Omit<SandboxFiles, 'helper'>> {
+/** What every sandbox is given: the filter, and the users and groups that a tool finds. */
+export async function writeFiles(stateDir: string): Promise<Omit<SandboxFiles, 'helper'>> {
   const processor = process.arch
   if (processor !== 'x64' && processor !== 'arm64')
     throw new OrienError('sandbox_unavailable', `there is no system-call filter for ${processor}`)

@@ -1,8 +1,8 @@
 import { OrienError } from '@orien/protocol'
-import { runtimePaths, type SandboxShape } from './arguments.ts'
+import type { SandboxShape } from './arguments.ts'
 import type { SlotCgroup } from './cgroup.ts'
 import { encodeEmpty, type Frame } from './channel.ts'
-import type { RunContext } from './context.ts'
+import type { SlotContext } from './context.ts'
 import type { Discard } from './driver.ts'
 import type { Frames } from './frameQueue.ts'
 import { SANDBOX_LIMITS } from './limits.ts'
@@ -22,17 +22,6 @@ export type Slot = {
 export const withoutPaths = (complaint: string): string =>
   complaint.replaceAll(/\/[^\s:'"]*/g, '(path)').slice(0, 200)
 
-async function launch(context: RunContext, shape: SandboxShape): Promise<SandboxProcess> {
-  const { reach, layout, bwrapPath, files, spawner, optionsOf } = context
-  const uid = context.uidFor(shape.workspaceDir)
-  const workspace = await reach.show(shape.workspaceDir)
-  const runtime = await Promise.all(
-    runtimePaths(shape, layout).map(async (path) => ({ path, source: await reach.show(path) })),
-  )
-  const options = optionsOf(shape, workspace, runtime, layout)
-  return spawner.launch({ bwrapPath, options, files, ...(uid === undefined ? {} : { uid }) })
-}
-
 /** The next frame, or nothing once it has taken too long. */
 async function nextWithin(frames: Frames, patienceMs: number): Promise<Frame | undefined> {
   const late = Promise.withResolvers<undefined>()
@@ -50,7 +39,7 @@ async function nextWithin(frames: Frames, patienceMs: number): Promise<Frame | u
  * work wherever what that counts can be taken off again.
  */
 async function join(
-  { cgroups }: RunContext,
+  { cgroups }: SlotContext,
   cgroup: SlotCgroup,
   sandbox: SandboxProcess,
   ready: Promise<unknown>,
@@ -65,8 +54,8 @@ async function join(
  *
  * @throws OrienError `sandbox_unavailable`
  */
-export async function openSlot(context: RunContext, shape: SandboxShape): Promise<Slot> {
-  const sandbox = await launch(context, shape)
+export async function openSlot(context: SlotContext, shape: SandboxShape): Promise<Slot> {
+  const sandbox = await context.launch(shape)
   // While bubblewrap is at work.
   const cgroup = context.cgroups?.create()
   const answer = nextWithin(sandbox.frames, SANDBOX_LIMITS.setUpMs).catch(() => undefined)

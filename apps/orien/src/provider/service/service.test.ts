@@ -70,6 +70,25 @@ describe('the unit of a node', () => {
     expect(plist).toContain('50% \\ $HOME &amp; &lt;more&gt;')
     expect(plist).toContain('<key>KeepAlive</key><true/>')
   })
+
+  test('of macOS is a property list that Python reads, with every value of the kind that launchd wants', async () => {
+    const words = [process.execPath, UNUSUAL, ']]>', '--flag=1']
+    const path = join(root, 'orien.plist')
+    await writeFile(path, launchdPlist({ ...terms(), command: words }))
+    const read = 'import json, plistlib, sys; print(json.dumps(plistlib.load(open(sys.argv[1], "rb"))))'
+    const { stdout } = await execute('python3', ['-c', read, path])
+    expect(JSON.parse(stdout)).toEqual({
+      Label: 'org.orien.provider',
+      UserName: terms().user,
+      ProgramArguments: words,
+      RunAtLoad: true,
+      KeepAlive: true,
+      ThrottleInterval: 2,
+      ExitTimeOut: 60,
+      SoftResourceLimits: { NumberOfFiles: 65_536 },
+      StandardErrorPath: `${dataDir}/node.log`,
+    })
+  })
 })
 
 describe('orien provider service', () => {

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { lchown, lstat, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, isAbsolute, join } from 'node:path'
 import { promisify } from 'node:util'
 import { OrienError } from '@orien/protocol'
 import type { Handler } from '../../commands/bind.ts'
@@ -62,7 +62,7 @@ const HIDDEN = 'the service has a /tmp of its own, and would not see the node or
 /** PrivateTmp shows the service other directories at these names. */
 const isHidden = ({ manager, terms }: Place): boolean =>
   manager === 'systemd' &&
-  [terms.dataDir, ...terms.command.slice(0, 3)].some((path) => /^\/(var\/)?tmp\//.test(path))
+  [terms.dataDir, ...terms.command.filter(isAbsolute)].some((path) => /^\/(var\/)?tmp\//.test(path))
 
 /** What an installation would do beyond the text of the unit, and what keeps it from being done. */
 async function stepsOf(place: Place): Promise<string[]> {
@@ -71,7 +71,7 @@ async function stepsOf(place: Place): Promise<string[]> {
   const written = await readText(path)
   const uid = await idOf('-u', user)
   const closed = await Promise.all(
-    [dataDir, ...command.slice(0, 2)].map((each) =>
+    [dataDir, ...command.filter(isAbsolute)].map((each) =>
       requireReachable(each, uid ?? -1).then(
         () => [],
         (error: unknown) => [`in the way: ${error instanceof OrienError ? error.message : `no ${each}`}`],
@@ -108,7 +108,7 @@ export const installService: Handler<ServiceOptions> = async ({ terminal }, opti
     )
   if (place.isRunning && isHidden(place)) throw new OrienError('setup_failed', HIDDEN)
   const owner = await ensureUser(place)
-  for (const path of [place.terms.dataDir, ...place.terms.command.slice(0, 2)])
+  for (const path of [place.terms.dataDir, ...place.terms.command.filter(isAbsolute)])
     await requireReachable(path, owner.uid)
   await handOver(place.terms.dataDir, owner)
   const isChanged = (await readText(place.path)) !== place.text

@@ -11,8 +11,9 @@ declare module 'vitest' {
 
 const socketPath = inject('engineSocket')
 
-// Run by scripts/proveEngine.ts alone, against a real engine: whatever passes here has passed.
-describeDriver('containers of a real engine', {
-  open: () => openBench({ make: (stateDir) => createContainerDriver({ stateDir, socketPath }) }),
-  confines: true,
-})
+// Run by scripts/proveEngine.ts alone, against a real engine.
+for (const mode of ['cold', 'warm'] as const)
+  describeDriver(`containers of a real engine, ${mode}`, {
+    open: () => openBench({ make: (stateDir) => createContainerDriver({ stateDir, socketPath, mode }) }),
+    confines: true,
+  })

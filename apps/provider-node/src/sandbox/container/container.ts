@@ -1,15 +1,11 @@
-import { createHash } from 'node:crypto'
-import { mkdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { OrienError } from '@orien/protocol'
-import { runCanaries } from '../canaries.ts'
-import type { Driver, Isolation, Run } from '../driver.ts'
-import { GROUP, PASSWD, readLayout } from '../layout.ts'
-import { seccompProfile } from '../seccomp/profile.ts'
-import { createSlots } from '../slotUids.ts'
-import { type Engine, ensureImage, openEngine, sweepContainers } from './engine.ts'
-import { isProved } from './proof.ts'
-import { type ContainerContext, startContainerRun } from './run.ts'
+import { systemClock } from '../../clock.ts'
+import type { SlotContext } from '../context.ts'
+import type { Driver, Isolation, Run, SandboxMode } from '../driver.ts'
+import { Pool } from '../pool.ts'
+import { type Ready, startRun } from '../sandboxRun.ts'
+import { proveContainers } from './prove.ts'
+import { openContainers } from './slots.ts'
 
 /** See {@link createContainerDriver}. */
 export type ContainerOptions = {
@@ -17,101 +13,74 @@ export type ContainerOptions = {
   stateDir: string
   /** Docker's unless told. */
   socketPath?: string
+  /** `warm` unless told. No container is used twice, so `resident` is `warm` as well. */
+  mode?: SandboxMode
 }
 
 const DOCKER_SOCKET = '/var/run/docker.sock'
+const NO_COUNTS = { idle: 0, made: 0, reused: 0, discarded: 0 }
 
-async function open({ stateDir, socketPath = DOCKER_SOCKET }: ContainerOptions): Promise<ContainerContext> {
-  const engine = await openEngine(socketPath)
-  const processor = process.arch
-  if (processor !== 'x64' && processor !== 'arm64')
-    throw new OrienError('sandbox_unavailable', `there is no system-call filter for ${processor}`)
-  await mkdir(stateDir, { recursive: true, mode: 0o711 })
-  const [passwd, group] = [join(stateDir, 'passwd'), join(stateDir, 'group')]
-  await Promise.all([writeFile(passwd, PASSWD), writeFile(group, GROUP)])
-  const label = createHash('sha256').update(stateDir).digest('hex').slice(0, 32)
-  await sweepContainers(engine, label)
-  const uidFor = createSlots()
-  const seccomp = JSON.stringify(seccompProfile(processor))
-  const { runtime } = engine
-  const image = await ensureImage(engine)
-  return {
-    engine,
-    setting: { image, label, layout: readLayout(), seccomp, passwd, group, ...(runtime ? { runtime } : {}) },
-    userFor: (workspaceDir) => uidFor(workspaceDir) ?? process.getuid?.() ?? 0,
-  }
-}
+type Opened = { ok: true; context: SlotContext; pool: Pool } | { ok: false; detail: string }
 
-type Refusal = NonNullable<Isolation['refusal']>
-
-const refused = (refusal: Refusal, canaries: Isolation['canaries'] = []): Isolation => ({
+const refused = (detail: string): Isolation => ({
   driver: 'container',
   isolationClass: 'none',
   servesStrangers: false,
-  refusal,
-  canaries,
+  refusal: { code: 'engine_missing', detail },
+  canaries: [],
 })
 
-/** Two things are asked of it: that the whole contract was seen to hold with this engine here, and the canaries, now. */
-async function prove(driver: Driver, engine: Engine, stateDir: string): Promise<Isolation> {
-  if (!(await isProved(stateDir, engine.identity))) {
-    const { version, runtime } = engine.identity
-    const detail = `the contract suite has not passed on this machine with engine ${version} (${runtime})`
-    return refused({ code: 'driver_unproven', detail })
-  }
-  const { canaries, facts } = await runCanaries(driver, stateDir)
-  if (facts.stop === 'sandbox_error')
-    return refused({ code: 'canary_failed', detail: facts.detail ?? 'a container could not be made' })
-  const escaped = canaries.filter(({ contained }) => !contained).map(({ name }) => name)
-  if (escaped.length > 0)
-    return refused({ code: 'canary_failed', detail: `not contained: ${escaped.join(', ')}` }, canaries)
-  return {
-    driver: 'container',
-    isolationClass: 'namespaces+cgroups',
-    servesStrangers: true,
-    mode: 'cold',
-    canaries,
-  }
-}
-
 /**
- * A container of Docker or Podman around every run. Unproven: strangers are refused on every machine where the contract
- * suite has not passed with the very engine that is there.
+ * A container of Docker or Podman around every run, with the same helper as PID 1 and the same system-call filter as a
+ * sandbox of bubblewrap. Strangers are served where the engine that is there holds every attack of the self-test and
+ * every limit that it tries, at each start.
  */
 export function createContainerDriver(options: ContainerOptions): Driver {
-  let opened: Promise<ContainerContext> | undefined
-  let made = 0
+  const mode: SandboxMode = options.mode === 'cold' ? 'cold' : 'warm'
+  let opened: Promise<Opened> | undefined
+  let now: Opened | undefined
   const running = new Set<Run>()
-  const getOpened = () => {
-    opened ??= open(options)
-    opened.catch(() => {
+
+  async function open(): Promise<Opened> {
+    try {
+      const context = await openContainers(options.stateDir, options.socketPath ?? DOCKER_SOCKET)
+      now = { ok: true, context, pool: new Pool(context, mode, systemClock) }
+    } catch (error) {
+      const detail = error instanceof OrienError ? error.message : 'the engine could not be set up'
+      // What is not there now may be there when it is asked for again.
       opened = undefined
-    })
+      now = { ok: false, detail }
+    }
+    return now
+  }
+  const getOpened = () => {
+    opened ??= open()
     return opened
   }
+  const readyOf = (result: Opened): Ready => result
+
   const driver: Driver = {
     name: 'container',
-    detect: () =>
-      getOpened().then(
-        ({ engine }) => prove(driver, engine, options.stateDir),
-        (error: unknown) => {
-          const detail = error instanceof OrienError ? error.message : 'the engine could not be set up'
-          return refused({ code: 'engine_missing', detail })
-        },
-      ),
+    detect: async () => {
+      const result = await getOpened()
+      return result.ok ? proveContainers(driver, options.stateDir, mode) : refused(result.detail)
+    },
     run: (spec, onOutput) => {
-      made += 1
-      const run = startContainerRun(getOpened(), spec, onOutput)
+      const run = startRun(getOpened().then(readyOf), spec, onOutput)
       running.add(run)
       run.finished.then(() => running.delete(run))
       return run
     },
-    release: async () => {},
-    counts: () => ({ idle: 0, made, reused: 0, discarded: 0 }),
+    release: async (workspaceDir) => {
+      if (now?.ok) await now.pool.release(workspaceDir)
+    },
+    counts: () => (now?.ok ? now.pool.counts() : NO_COUNTS),
     close: async () => {
       for (const run of running) run.kill('cancelled')
       await Promise.all([...running].map((run) => run.finished))
-      opened = undefined
+      const result = await opened
+      if (result?.ok) await result.pool.close()
+      opened = now = undefined
     },
   }
   return driver

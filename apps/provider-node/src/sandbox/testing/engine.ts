@@ -16,12 +16,10 @@ export type EngineStandIn = {
   close(): Promise<void>
 }
 
-export const STAND_IN_ENGINE = { id: 'ENGI:NE', version: '28.2.2', runtime: 'runc' }
-
 const USUAL: readonly (readonly [string, unknown])[] = [
-  ['GET /info', { ID: STAND_IN_ENGINE.id, DefaultRuntime: 'runc', Runtimes: { runc: { path: 'runc' } } }],
-  ['GET /version', { Version: STAND_IN_ENGINE.version, ApiVersion: '1.50' }],
-  ['GET /images/orien-empty:1/json', { Id: 'sha256:0' }],
+  ['GET /info', { SecurityOptions: ['name=seccomp,profile=builtin'] }],
+  ['GET /version', { Version: '28.2.2', ApiVersion: '1.50' }],
+  ['GET /images/json', [{ Id: 'sha256:0' }]],
   ['GET /containers/json', [{ Id: 'left' }]],
   ['DELETE /containers/left', {}],
 ]
