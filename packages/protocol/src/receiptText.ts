@@ -1,6 +1,6 @@
 import { FAILURE_REASONS } from './execution.ts'
 import { isolationClass } from './offer.ts'
-import type { Receipt } from './receipt.ts'
+import type { Receipt } from './receiptSchema.ts'
 
 /** A member: how its text looks, and what the captured part of it means; that part itself unless told. */
 type Member<Value> = { pattern: string; read?: (text: string) => Value; isOptional?: boolean }
