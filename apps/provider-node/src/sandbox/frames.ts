@@ -1,6 +1,6 @@
 import { invariant } from '@orien/protocol'
 
-export const HEADER_BYTES = 8
+const HEADER_BYTES = 8
 /** The longest payload of one frame. */
 export const MAX_FRAME_BYTES = 65_536
 const NOTHING: Buffer = Buffer.alloc(0)
