@@ -99,7 +99,7 @@ export async function requireAudit(pool: Pool): Promise<void> {
 /** Between two histories: nothing of the last one is left. */
 export async function clearBooks(pool: Pool): Promise<void> {
   await pool.query(
-    `delete from ledger_entries; delete from ledger_transfers; delete from ledger_accounts; delete from receipts;
+    `delete from ledger_transfers; delete from ledger_accounts; delete from receipts;
      delete from disputes; delete from refusals; delete from events; delete from executions; delete from transactions;
      delete from idempotency; delete from sessions; delete from facts`,
   )

@@ -2,6 +2,7 @@ import { createPool } from '@orien/coordinator'
 import { expect } from 'vitest'
 import { recordReceipt } from '../../apps/coordinator/src/metering/record.ts'
 import { createChance } from '../harness/chance.ts'
+import { endLease } from '../harness/leases.ts'
 import { clearBooks, requireAudit, requireSame } from './books.ts'
 import { actAsAgent, askFor, type Crowd, insist, type NodeSide, nodeSideOf, reportRuns } from './crowd.ts'
 import { startCutter } from './cutter.ts'
@@ -75,7 +76,7 @@ async function finish(crowd: Crowd, world: World, nodes: readonly NodeSide[]): P
   if (crowd.chance.below(2) > 0) await reportAll()
   for (const { id } of world.providers) await replica.ctx.dispatcher.send({ providerId: id, pendingForMs: 0 })
   if (crowd.chance.below(2) > 0) await reportAll()
-  await world.pool.query(`update executions set lease_until = clock_timestamp() - interval '1 second'`)
+  await endLease(world.pool, '1 second')
   await step(sceneOf(world, replica, []), { do: 'sweep' })
   await reportAll()
 }

@@ -67,14 +67,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     mistake: 'a capture posts one micro-USDC more than the receipt costs',
     file: 'metering/record.sql',
-    from: 'posting.sign * cost',
-    to: 'posting.sign * (cost + 1)',
+    from: 'array[-cost, cost]',
+    to: 'array[-cost - 1, cost + 1]',
   },
   {
-    mistake: 'only one leg of a capture is posted',
+    mistake: 'a capture is posted to somebody else’s account',
     file: 'metering/record.sql',
-    from: `(values (':budget', -1), (':payable', 1))`,
-    to: `(values (':payable', 1))`,
+    from: `'sessions:' || session || ':payable'`,
+    to: `'platform:fees'`,
   },
   {
     mistake: 'a receipt for another hold than was granted is believed',
@@ -127,8 +127,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     mistake: 'a lease that is over keeps its hold',
     file: 'execution/expire.sql',
-    from: 'held_micros = held_micros - e.hold_micros, open_executions',
-    to: 'held_micros = held_micros, open_executions',
+    from: 's.held_micros := s.held_micros - e.hold_micros;',
+    to: '',
   },
 ]
 

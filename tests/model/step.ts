@@ -234,7 +234,9 @@ async function pass(scene: Scene, ms: number): Promise<void> {
   scene.nowMs = untilMs
   scene.world.clock.advance(by)
   await scene.world.pool.query(
-    `update executions set created_at = created_at - make_interval(secs => $1), lease_until = lease_until - make_interval(secs => $1)`,
+    `with older as (update executions set created_at = created_at - make_interval(secs => $1),
+        lease_until = lease_until - make_interval(secs => $1))
+      update sessions set leases_from = leases_from - make_interval(secs => $1)`,
     [by / 1_000],
   )
 }

@@ -161,11 +161,9 @@ function readSolvency(of: Orien) {
 /** Books that owe an agent more, or less again, than was deposited. */
 const invent = (reference: string, amountMicros: bigint) =>
   pool.query(
-    `with transfer as (insert into ledger_transfers (kind, reference, session_id)
-        values ('custody_deposit', $1, '') returning id)
-      insert into ledger_entries (transfer_id, account, amount_micros)
-        select id, account, amount from transfer,
-          (values ('rails:custody:inbound', -$2::bigint), ('agents:none:available', $2::bigint)) as posting (account, amount)`,
+    `insert into ledger_transfers (kind, reference, session_id, accounts, amounts_micros)
+      values ('custody_deposit', $1, '', array['rails:custody:inbound', 'agents:none:available'],
+        array[-$2::bigint, $2::bigint])`,
     [reference, amountMicros],
   )
 

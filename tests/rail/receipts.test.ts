@@ -2,6 +2,7 @@ import { auditLedger, createPool } from '@orien/coordinator'
 import { getMetering, micros, type Receipt, reportUsage, sha256Hex } from '@orien/protocol'
 import { Orien, type Session } from '@orien/sdk'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { endLease } from '../harness/leases.ts'
 import { type ScriptedNode, startScriptedNode } from '../harness/scriptedNode.ts'
 import { createAgent, type Stack, startStack, type TestAgent } from '../harness/stack.ts'
 
@@ -154,9 +155,7 @@ test('the metering report lists every receipt with its countersignature, and its
 
 test('a late receipt of a run whose lease is over is recorded and paid', async () => {
   const { session, work } = await startRun()
-  await pool.query(`update executions set lease_until = now() - interval '1 second' where id = $1`, [
-    work.executionId,
-  ])
+  await endLease(pool, '1 second', work.executionId)
   for await (const message of session.events()) {
     if (message.kind === 'event' && message.event.type === 'execution.failed') break
   }
@@ -167,9 +166,7 @@ test('a late receipt of a run whose lease is over is recorded and paid', async (
 
 /** Ends the lease of a run now, and resolves when its hold is released. */
 async function expireLease(session: Session, executionId: string) {
-  await pool.query(`update executions set lease_until = now() - interval '1 second' where id = $1`, [
-    executionId,
-  ])
+  await endLease(pool, '1 second', executionId)
   const look = async () => {
     const { rows } = await pool.query('select hold_status from executions where id = $1', [executionId])
     expect(rows[0].hold_status, session.id).toBe('expired')
@@ -191,9 +188,7 @@ test('a lease stands still while no coordinator could take a receipt, also one t
     })
     // As after an outage of ten minutes: nobody has said that receipts can be taken, and the lease is over by now.
     await client.query(`update facts set at = now() - interval '10 minutes' where name = 'alive'`)
-    await client.query(`update executions set lease_until = now() - interval '5 minutes' where id = $1`, [
-      work.executionId,
-    ])
+    await endLease(client, '5 minutes', work.executionId)
     await client.query('commit')
   } finally {
     client.release()

@@ -1,6 +1,8 @@
+import { createPool } from '@orien/coordinator'
 import { getProvider, micros, type ProviderView } from '@orien/protocol'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { query } from '../../apps/coordinator/src/db/embedded/fixtures/faults.ts'
+import { endLease } from '../harness/leases.ts'
 import { type ScriptedNode, startScriptedNode } from '../harness/scriptedNode.ts'
 import { createAgent, type Stack, startStack, type TestAgent } from '../harness/stack.ts'
 
@@ -59,10 +61,8 @@ test('a lost run counts against it with what it would have paid, also when nobod
   const run = await session.execute({ tool: 'block', args: {}, maxCostMicros: micros(20_000n) })
   await node.dispatchOf(run.id)
   // Its lease is over and the node has said nothing.
-  await query(
-    stack.database.url,
-    `update executions set lease_until = now() - interval '1 hour' where id = '${run.id}'`,
-  )
+  const pool = createPool({ url: stack.database.url, connections: 1 })
+  await endLease(pool, '1 hour', run.id).finally(() => pool.end())
   expect((await run.wait()).reason).toBe('lost')
   const after = await seenBy(agent)
   expect(after.failures).toMatchObject({ lost: 1 })

@@ -66,9 +66,8 @@ test('shows budgets and payables beside the escrow, to the micro-USDC, and the r
 test('a ledger that owes more than the chain holds is insolvent, by one micro-USDC', async () => {
   const pool = createPool({ url: stack.database.url, connections: 1 })
   await pool.query(
-    `with transfer as (insert into ledger_transfers (kind, reference, session_id) values ('deposit', 'invented', 'none') returning id)
-     insert into ledger_entries (transfer_id, account, amount_micros)
-       select id, account, amount from transfer, (values ('rails:escrow:inbound', -1), ('sessions:none:budget', 1)) as posting (account, amount)`,
+    `insert into ledger_transfers (kind, reference, session_id, accounts, amounts_micros)
+      values ('deposit', 'invented', 'none', array['rails:escrow:inbound', 'sessions:none:budget'], array[-1, 1])`,
   )
   await pool.end()
   expect(await read()).toMatchObject({ isSolvent: false, liabilities: { budgetsMicros: 1n } })

@@ -11,7 +11,7 @@ const NAMES: readonly (readonly [text: RegExp, name: string])[] = [
   [/insert into "transactions"/, 'plan'],
   [/insert into "transaction_variants"/, 'keep bytes'],
   [/update "transactions"/, 'move'],
-  [/insert into "ledger_entries"/, 'post'],
+  [/insert into "ledger_transfers"/, 'post'],
   [/insert into "answers"|insert into "idempotency/, 'keep answer'],
   [/update "executions" set "status"/, 'mark started'],
   [/insert into "log_chunks"/, 'log'],

@@ -25,8 +25,9 @@ export async function selectBalance(db: Executor, agentId: string): Promise<Bala
       coalesce(sum(amount_micros) filter (where account = ${`agents:${agentId}:available`}), 0)::text as available,
       coalesce(sum(amount_micros) filter (where account = ${`agents:${agentId}:committed`}), 0)::text as committed,
       coalesce(sum(amount_micros) filter (where account = ${`agents:${agentId}:withdrawing`}), 0)::text as withdrawing
-    from ledger_entries
-    where account in (${`agents:${agentId}:available`}, ${`agents:${agentId}:committed`}, ${`agents:${agentId}:withdrawing`})`)
+    from ledger_transfers t, unnest(t.accounts, t.amounts_micros) as leg (account, amount_micros)
+    where t.kind <> 'capture' and t.accounts && array[${`agents:${agentId}:available`}, ${`agents:${agentId}:committed`}, ${`agents:${agentId}:withdrawing`}]
+      and account in (${`agents:${agentId}:available`}, ${`agents:${agentId}:committed`}, ${`agents:${agentId}:withdrawing`})`)
   const [arriving] = await db
     .select({ sum: sql<string>`coalesce(sum(${transactions.amountMicros}), 0)::text` })
     .from(transactions)

@@ -1,6 +1,7 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { afterAll, expect, test } from 'vitest'
 import { createEmptyDatabase } from '../../../../tests/harness/postgres.ts'
@@ -134,4 +135,65 @@ test.each([
 test('a database that cannot be reached is database_unavailable', async () => {
   const url = 'postgres://orien:x@127.0.0.1:1/orien'
   await expect(migrateDatabase({ url, ...first })).rejects.toMatchObject({ code: 'database_unavailable' })
+})
+
+const ownDir = fileURLToPath(new URL('migrations', import.meta.url))
+
+/** The project's own migrations up to one of them. */
+function ownUpTo(tag: string): { migrationsDir: string; functionFiles: string[] } {
+  const migrationsDir = join(root, tag)
+  cpSync(ownDir, migrationsDir, { recursive: true })
+  const path = join(migrationsDir, 'meta', '_journal.json')
+  const journal = JSON.parse(readFileSync(path, 'utf8')) as { entries: { tag: string }[] }
+  const entries = journal.entries.slice(0, journal.entries.findIndex((entry) => entry.tag === tag) + 1)
+  writeFileSync(path, JSON.stringify({ ...journal, entries }))
+  return { migrationsDir, functionFiles: [] }
+}
+
+test('a ledger whose legs were rows of their own keeps every leg, in its order', async () => {
+  await using database = await createEmptyDatabase()
+  await migrateDatabase({ url: database.url, ...ownUpTo('0010_relayer') })
+  await read(
+    database.url,
+    `insert into ledger_transfers (id, kind, reference, session_id)
+       values (1, 'deposit', 'a', 's'), (2, 'settlement', 'b', 's'), (3, 'refund', 'c', 's');
+     insert into ledger_entries (transfer_id, account, amount_micros)
+       values (2, 'x', -10), (1, 'rails:escrow:inbound', -7), (2, 'y', 9), (1, 'sessions:s:budget', 7), (2, 'z', 1);
+     insert into ledger_accounts values ('x', -10, 1)`,
+  )
+  await migrateDatabase({ url: database.url, migrationsDir: ownDir, functionFiles: [] })
+  expect(
+    await read(
+      database.url,
+      'select accounts, amounts_micros::text[] as amounts from ledger_transfers order by id',
+    ),
+  ).toEqual([
+    { accounts: ['rails:escrow:inbound', 'sessions:s:budget'], amounts: ['-7', '7'] },
+    { accounts: ['x', 'y', 'z'], amounts: ['-10', '9', '1'] },
+    { accounts: [], amounts: [] },
+  ])
+  expect(await read(database.url, 'select count(*)::int as legs from ledger_entries')).toEqual([{ legs: 5 }])
+  expect(await read(database.url, 'select * from ledger_accounts')).toEqual([])
+})
+
+test('the database itself refuses a transfer that does not sum to zero, moves nothing, or names too few accounts', async () => {
+  await using database = await createEmptyDatabase()
+  await migrateDatabase({ url: database.url, migrationsDir: ownDir, functionFiles: [] })
+  const insert = (accounts: string, amounts: string) =>
+    read(
+      database.url,
+      `insert into ledger_transfers (kind, reference, session_id, accounts, amounts_micros)
+        values ('capture', '${accounts} ${amounts}', 's', '${accounts}', '${amounts}')`,
+    )
+  for (const [accounts, amounts] of [
+    ['{a,b}', '{-1,2}'],
+    ['{a,b}', '{0,0}'],
+    ['{a,b,c}', '{-2,1,2}'],
+    ['{a,b,c}', '{-1,1,0}'],
+    ['{a}', '{-1,1}'],
+    ['{a}', '{1}'],
+  ] as const)
+    await expect(insert(accounts, amounts), amounts).rejects.toThrow('ledger_transfers_balanced')
+  await insert('{a,b,c}', '{-3,1,2}')
+  await insert('{a,b}', '{-1,1}')
 })

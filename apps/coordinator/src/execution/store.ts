@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, inArray, isNotNull, isNull, lt, notInArray, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, inArray, isNotNull, isNull, lt, notInArray, sql } from 'drizzle-orm'
 import type pg from 'pg'
 import type { Executor } from '../db/executor.ts'
 import { executions, logChunks, providers, receipts, refusals, sessions } from '../db/schema.ts'
@@ -86,11 +86,16 @@ export async function submitAll(pool: pg.Pool, items: readonly Submission[]): Pr
 /** A run whose lease is over. */
 export type Expired = { session: string; execution: string; sequence: number; drained: boolean }
 
-export async function expireLeases(pool: pg.Pool, maxItems: number): Promise<Expired[]> {
-  const { rows } = await pool.query<{ answers: Expired[] }>('select execution_expire($1) as answers', [
-    maxItems,
-  ])
-  return rows[0]?.answers ?? []
+/** @returns how many sessions were looked at, at most so many, and what was over; see expire.sql */
+export async function expireLeases(
+  pool: pg.Pool,
+  maxSessions: number,
+): Promise<{ looked: number; runs: Expired[] }> {
+  const { rows } = await pool.query<{ answer: { looked: number; runs: Expired[] } }>(
+    'select execution_expire($1) as answer',
+    [maxSessions],
+  )
+  return rows[0]?.answer ?? { looked: 0, runs: [] }
 }
 
 /**
@@ -102,8 +107,9 @@ export async function keepLeases(db: Executor, { toleratedMs }: { toleratedMs: n
     with before as materialized (
       select clock_timestamp() - at as silence from facts where name = 'alive' for update
     ), extended as (
-      update executions set lease_until = lease_until + before.silence from before
-        where hold_status = 'open' and before.silence > make_interval(secs => ${toleratedMs / 1_000})
+      update executions set lease_until = lease_until + before.silence from before, sessions
+        where before.silence > make_interval(secs => ${toleratedMs / 1_000}) and sessions.open_executions > 0
+          and sessions.status <> 'settled' and executions.session_id = sessions.id and hold_status = 'open'
         returning 1
     )
     -- Asks for what comes before: without it the row could be written first, and then its old time is gone.
@@ -191,6 +197,8 @@ export async function selectOpenWork(db: Executor, of: WorkSelector): Promise<Jo
         matches(of),
         inArray(executions.status, ['pending', 'running']),
         eq(sessions.channelStatus, 'open'),
+        // Said of the session as well, or the runs of all that are over would be looked through.
+        gt(sessions.openExecutions, 0),
         isNull(receipts.hash),
       ),
     )

@@ -32,7 +32,7 @@ export async function sweep(
 ): Promise<boolean> {
   await keepLeases(ctx.db.read, { toleratedMs: MISSED_SWEEPS * ctx.config.sweepEveryMs })
   const expired = await expireLeases(ctx.db.pool, BATCH)
-  for (const { session, execution, sequence, drained } of expired) {
+  for (const { session, execution, sequence, drained } of expired.runs) {
     ctx.bus.publish(session, { kind: 'event', sequence, ended: execution })
     ctx.dispatcher.forget(execution)
     tellLost(ctx, { executionId: execution, sessionId: session })
@@ -53,7 +53,7 @@ export async function sweep(
   // Last, because they ask the chain: one that is away holds up nothing else.
   await resendWithdrawals(ctx)
   await adoptDeposits(ctx)
-  return expired.length === BATCH
+  return expired.looked === BATCH
 }
 
 /** What a crash left between two transactions: a disputed session that goes on, a drained one that is not completed. */

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { endLease } from '../../../../tests/harness/leases.ts'
 import { createTestDatabase, type TestDatabase } from '../../../../tests/harness/postgres.ts'
 import { createBatcher } from '../db/batcher.ts'
 import { createDatabase, type Database } from '../db/executor.ts'
@@ -18,7 +19,7 @@ beforeAll(async () => {
 })
 beforeEach(async () => {
   await db.pool.query(`truncate sessions, executions, refusals, receipts, disputes, events, ledger_transfers,
-    ledger_entries, agents, providers cascade`)
+    agents, providers cascade`)
   await insertBooks(db.pool, [
     { id: 'a', budget: 1_000_000n, authorised: 1_000_000n },
     { id: 'b', budget: 25_000n, authorised: 25_000n },
@@ -112,7 +113,7 @@ test('receipts of one session in one batch are recorded in their order, and the 
     ['b1', 'b2', 'b3'].map((run) => requestFor('b', run)),
   )
   // The third hold expired: its cost is covered only by what the receipts before it give back.
-  await db.pool.query(`update executions set lease_until = now() - interval '1 second' where id = 'b3'`)
+  await endLease(db.pool, '1 second', 'b3')
   await db.pool.query('select execution_expire(10)')
   await submitAll(db.pool, [requestFor('b', 'b4')])
   const next = chainOf('b')

@@ -1,60 +1,48 @@
-import { invariant, type Transfer } from '@orien/protocol'
+import type { Transfer } from '@orien/protocol'
 import { sql } from 'drizzle-orm'
 import type pg from 'pg'
 import type { Executor } from '../db/executor.ts'
-import { ledgerEntries, ledgerTransfers } from '../db/schema.ts'
-
-/** Writes a planned transfer. The same kind and reference twice is refused by a unique index. */
-export async function insertTransfer(
-  tx: Executor,
-  of: { sessionId: string; reference: string },
-  transfer: Transfer,
-): Promise<void> {
-  const [row] = await tx
-    .insert(ledgerTransfers)
-    .values({ kind: transfer.kind, reference: of.reference, sessionId: of.sessionId })
-    .returning({ id: ledgerTransfers.id })
-  if (!row || transfer.postings.length === 0) return
-  await tx
-    .insert(ledgerEntries)
-    .values(transfer.postings.map((posting) => ({ transferId: row.id, ...posting })))
-}
+import { ledgerTransfers } from '../db/schema.ts'
 
 /** A planned transfer and what it is for. */
 type TransferOf = { sessionId: string; reference: string; transfer: Transfer }
 
-/** The same for many transfers at once. */
+/** Writes planned transfers. The same kind and reference twice is refused by a unique index. */
 export async function insertTransfers(tx: Executor, planned: readonly TransferOf[]): Promise<void> {
   if (planned.length === 0) return
-  const rows = await tx
-    .insert(ledgerTransfers)
-    .values(
-      planned.map(({ sessionId, reference, transfer }) => ({ kind: transfer.kind, reference, sessionId })),
-    )
-    .returning({ id: ledgerTransfers.id, kind: ledgerTransfers.kind, reference: ledgerTransfers.reference })
-  const ids = new Map(rows.map(({ id, kind, reference }) => [`${kind} ${reference}`, id]))
-  const entries = planned.flatMap(({ reference, transfer }) => {
-    const transferId = ids.get(`${transfer.kind} ${reference}`)
-    invariant(transferId, 'every transfer that was inserted has its number')
-    return transfer.postings.map((posting) => ({ transferId, ...posting }))
-  })
-  if (entries.length > 0) await tx.insert(ledgerEntries).values(entries)
+  await tx.insert(ledgerTransfers).values(
+    planned.map(({ sessionId, reference, transfer }) => ({
+      kind: transfer.kind,
+      reference,
+      sessionId,
+      accounts: transfer.postings.map(({ account }) => account),
+      amountsMicros: transfer.postings.map(({ amountMicros }) => amountMicros),
+    })),
+  )
 }
 
-/** Folds entries into balances; what several replicas do at once is done once, under the rows' locks. */
+/** The same for one. */
+export const insertTransfer = (
+  tx: Executor,
+  of: { sessionId: string; reference: string },
+  transfer: Transfer,
+): Promise<void> => insertTransfers(tx, [{ ...of, transfer }])
+
+/** Folds transfers into balances; what several replicas do at once is done once, under the rows' locks. */
 export async function foldAccounts(db: Executor): Promise<void> {
   await db.execute(sql`
-    insert into ledger_accounts as a (account, balance_micros, through_entry)
-    select e.account, sum(e.amount_micros), max(e.id)
-      from ledger_entries e left join ledger_accounts known on known.account = e.account
-      where e.id > coalesce(known.through_entry, 0)
-        -- Ids are given before commits: an entry younger than the oldest running transaction may still get neighbours.
-        and e.xmin::text::bigint < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
-      group by e.account
+    insert into ledger_accounts as a (account, balance_micros, through_transfer)
+    select leg.account, sum(leg.amount_micros), max(t.id)
+      from ledger_transfers t, unnest(t.accounts, t.amounts_micros) as leg (account, amount_micros)
+        left join ledger_accounts known using (account)
+      where t.id > coalesce(known.through_transfer, 0)
+        -- Ids are given before commits: one younger than the oldest running transaction may still get neighbours.
+        and t.xmin::text::bigint < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+      group by leg.account
     on conflict (account) do update set
       balance_micros = a.balance_micros + excluded.balance_micros,
-      through_entry = excluded.through_entry
-      where a.through_entry < excluded.through_entry`)
+      through_transfer = excluded.through_transfer
+      where a.through_transfer < excluded.through_transfer`)
 }
 
 /** One thing that must never happen, and how often it did. */
@@ -72,8 +60,8 @@ const CHECKS: readonly { check: string; query: string }[] = [
   {
     check: 'a folded balance is the sum of its entries',
     query: `select a.account as example from ledger_accounts a
-      where a.balance_micros <> (select coalesce(sum(e.amount_micros), 0) from ledger_entries e
-        where e.account = a.account and e.id <= a.through_entry)`,
+      left join ledger_entries e on e.account = a.account and e.transfer_id <= a.through_transfer
+      group by a.account having a.balance_micros <> coalesce(sum(e.amount_micros), 0)`,
   },
   {
     check: 'spent + held never exceeds budget or voucher',
@@ -105,6 +93,13 @@ const CHECKS: readonly { check: string; query: string }[] = [
       (select 1 from ledger_transfers t where t.kind = 'capture' and t.reference = r.execution_id)`,
   },
   {
+    check: 'every run belongs to a session, and every receipt to a run of the same session',
+    query: `select e.id as example from executions e left join sessions s on s.id = e.session_id where s.id is null
+      union all
+      select r.execution_id from receipts r left join executions e on e.id = r.execution_id
+        where e.session_id is distinct from r.session_id`,
+  },
+  {
     check: 'receipts of a session are numbered without a gap',
     query: `select session_id as example from receipts group by session_id having max(sequence) <> count(*)`,
   },
@@ -124,9 +119,8 @@ const CHECKS: readonly { check: string; query: string }[] = [
   },
   {
     check: 'a settled session has nothing left in it',
-    query: `select s.id as example from sessions s join ledger_entries e
-      on e.account in ('sessions:' || s.id || ':budget', 'sessions:' || s.id || ':payable')
-      where s.status = 'settled' group by s.id having sum(e.amount_micros) <> 0`,
+    query: `select e.account as example from ledger_entries e join sessions s on s.id = split_part(e.account, ':', 2)
+      where e.account like 'sessions:%' and s.status = 'settled' group by e.account having sum(e.amount_micros) <> 0`,
   },
 ]
 

@@ -27,7 +27,7 @@ begin
         s.channel_status, s.budget_micros, s.authorised_micros, s.spent_micros, s.held_micros, s.open_executions,
         s.effective_ms as session_effective_ms, s.receipt_sequence, s.receipt_head, s.last_event,
         e.session_id as run_session, e.tool as run_tool, e.manifest_hash, e.grant_number, e.hold_micros, e.deadline_ms,
-        e.hold_status, e.earlier_grants, e.status as run_status, e.created_at, d.execution_id is not null as is_disputed
+        e.hold_status, e.earlier_grants, e.status as run_status, e.created_at, e.dispute is not null as is_disputed
       from rows from (json_to_recordset(items) as (
           execution text, session text, provider text, "nodeKey" text, channel text, sequence bigint, previous text,
           hash text, jws text, countersignature text, tool text, manifest text, "grant" bigint, rate bigint, hold bigint,
@@ -39,10 +39,10 @@ begin
           effective_ms, cpu_ms, max_rss, read_bytes, written_bytes, exit_code, started_at, ended_at, observed_ms, was_started, tolerance_ms,
           tolerance_per_mille, ordinal)
       left join providers p on p.id = i.provider
-      left join receipts k on k.execution_id = i.execution
       left join sessions s on s.id = i.session
       left join executions e on e.id = i.execution
-      left join disputes d on d.execution_id = i.execution
+      -- A run that goes on has no receipt: it is looked for where there can be one.
+      left join receipts k on k.execution_id = case when e.status in ('pending', 'running') then null else i.execution end
       order by i.session, i.ordinal
   loop
     ordinal := item.ordinal; execution := item.execution; countersignature := item.countersignature; jws := item.jws;

@@ -8,13 +8,13 @@
 --          endedAt, observedMs?, wasStarted, toleranceMs, tolerancePerMille}], amounts as decimal strings
 -- returns, in the same order: [{outcome: accepted | replayed | refused | disputed, code, detail, countersignature,
 --          session, sequence, drained}]; `sequence` is null unless an event was written
-create or replace function receipt_record(items json, session_ids text[]) returns jsonb
+create or replace function receipt_record(items json, session_ids text[]) returns json
 language plpgsql
 -- Plans must not depend on statistics: a batch is small, its tables are not, and both begin empty.
 set plan_cache_mode = force_generic_plan set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off
 as $$
 declare
-  answers jsonb;
+  answers json;
 begin
   -- A statement of its own: what is decided next must see what was committed while this one waited.
   perform 1 from sessions
@@ -22,19 +22,15 @@ begin
     order by id for update;
 
   with decided as materialized (
-    select *, case when outcome = 'accepted' and cost > 0 then nextval('ledger_transfers_id_seq') end as transfer
-      from receipt_decide(items)
+    select * from receipt_decide(items)
   ), recorded as (
     insert into receipts (execution_id, session_id, sequence, hash, jws, countersignature, cost_micros, cumulative_micros)
       select execution, session, chain, head, jws, countersignature, cost, spent from decided where outcome = 'accepted'
-  ), moved as (
-    insert into ledger_transfers (id, kind, reference, session_id)
-      select transfer, 'capture', execution, session from decided where transfer is not null
   ), posted as (
-    insert into ledger_entries (transfer_id, account, amount_micros)
-      select transfer, 'sessions:' || session || posting.account, posting.sign * cost
-        from decided cross join (values (':budget', -1), (':payable', 1)) as posting (account, sign)
-        where transfer is not null
+    insert into ledger_transfers (kind, reference, session_id, accounts, amounts_micros)
+      select 'capture', execution, session, array['sessions:' || session || ':budget', 'sessions:' || session || ':payable'],
+          array[-cost, cost]
+        from decided where outcome = 'accepted' and cost > 0
   ), ended as (
     update executions e set
         status = d.status, reason = d.reason, hold_status = case when d.cost > 0 then 'captured' else 'released' end,
@@ -52,22 +48,23 @@ begin
   ), told as (
     insert into events (session_id, sequence, type, data)
       select session, event, 'execution.' || case outcome when 'accepted' then status else outcome end,
-          case outcome when 'accepted' then jsonb_strip_nulls(jsonb_build_object(
+          case outcome when 'accepted' then json_strip_nulls(json_build_object(
             'executionId', execution, 'tool', tool, 'reason', reason, 'effectiveMs', effective_ms, 'cpuMs', cpu_ms,
             'costMicros', cost::text, 'consumedMicros', spent::text, 'heldMicros', held::text, 'receiptHash', head))
-          else jsonb_build_object('executionId', execution, 'code', code, 'detail', detail) end
+          else json_build_object('executionId', execution, 'code', code, 'detail', detail) end
         from decided where is_told
       union all
-      select session, event - 1, 'execution.started', jsonb_build_object(
+      select session, event - 1, 'execution.started', json_build_object(
             'executionId', execution, 'tool', tool, 'deadlineMs', deadline_ms)
         from decided where is_start_told
   ), totalled as (
     update sessions s set spent_micros = d.spent, held_micros = d.held, open_executions = d.open_runs,
         effective_ms = d.effective_total, receipt_sequence = d.chain, receipt_head = d.head, last_event = d.event
-      from (select distinct on (session) * from decided where is_told order by session, event desc) d
+      from (select distinct on (session) session, spent, held, open_runs, effective_total, chain, head, event
+          from decided where is_told order by session, decided.event desc) d
       where s.id = d.session
   )
-  select jsonb_agg(jsonb_build_object(
+  select json_agg(json_build_object(
         'outcome', outcome, 'code', code, 'detail', detail, 'countersignature', countersignature, 'session', session,
         'sequence', case when is_told then event end, 'drained', drained) order by ordinal)
     into answers from decided;

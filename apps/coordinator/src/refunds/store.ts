@@ -91,12 +91,9 @@ export async function selectOwedRefunds(pool: pg.Pool): Promise<OwedRefund[]> {
 export async function recordRefundPayout(pool: pg.Pool, refund: OwedRefund): Promise<void> {
   const { reference, sessionId, account, amountMicros } = refund
   await pool.query(
-    `with paid as (
-        insert into ledger_transfers (kind, reference, session_id) values ('reserve_payout', $1, $2)
-          on conflict do nothing returning id)
-      insert into ledger_entries (transfer_id, account, amount_micros)
-        select paid.id, posting.account, posting.amount
-          from paid, (values ($3::text, -$4::bigint), ('rails:escrow:outbound', $4::bigint)) as posting (account, amount)`,
+    `insert into ledger_transfers (kind, reference, session_id, accounts, amounts_micros)
+      values ('reserve_payout', $1, $2, array[$3, 'rails:escrow:outbound'], array[-$4::bigint, $4::bigint])
+      on conflict do nothing`,
     [reference, sessionId, account, amountMicros.toString()],
   )
 }

@@ -215,6 +215,7 @@ export async function endLeases(tx: Executor, sessionId: string): Promise<void> 
     .update(executions)
     .set({ leaseUntil: sql`clock_timestamp()` })
     .where(and(eq(executions.sessionId, sessionId), eq(executions.holdStatus, 'open')))
+  await tx.update(sessions).set({ leasesFrom: sql`clock_timestamp()` }).where(eq(sessions.id, sessionId))
 }
 
 /** The newest transaction that a chain has confirmed to this database; null in one that has none, or no tables yet. */

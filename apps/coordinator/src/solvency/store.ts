@@ -35,7 +35,7 @@ export async function selectLiabilities(db: Executor): Promise<Liabilities> {
       union all
       select e.account, e.amount_micros from ledger_entries e
         left join ledger_accounts known on known.account = e.account
-        where e.id > coalesce(known.through_entry, 0)
+        where e.transfer_id > coalesce(known.through_transfer, 0)
     )
     select
       coalesce(sum(amount) filter (where account like 'sessions:%:budget'), 0)::text as budgets,

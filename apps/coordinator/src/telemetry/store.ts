@@ -18,7 +18,8 @@ export async function selectFigures(db: Executor): Promise<StoredFigures> {
     leases as (
       select count(*) as open,
         count(*) filter (where lease_until < clock_timestamp() + make_interval(secs => ${EXPIRING_SECONDS})) as expiring
-        from executions where hold_status = 'open'),
+        from sessions s join executions e on e.session_id = s.id and e.hold_status = 'open'
+        where s.open_executions > 0 and s.status <> 'settled'),
     open_transactions as (
       select kind, status, count(*) as count,
         extract(epoch from clock_timestamp() - min(created_at))::float as "oldestSeconds"

@@ -188,8 +188,11 @@ test('the audit names a settlement that the chain does not have, and a ledger th
   try {
     await pool.query(`update transactions set tx_hash = '0x' || repeat('0', 64)
       where id = (select min(id) from transactions where kind = 'close')`)
-    await pool.query(`insert into ledger_entries (transfer_id, account, amount_micros)
-      select min(id), 'platform:fees', 1 from ledger_transfers`)
+    const oneMore = `update ledger_transfers set amounts_micros[1] = amounts_micros[1] + 1
+      where id = (select min(id) from ledger_transfers)`
+    await expect(pool.query(oneMore)).rejects.toThrow('ledger_transfers_balanced')
+    await pool.query(`alter table ledger_transfers drop constraint ledger_transfers_balanced`)
+    await pool.query(oneMore)
   } finally {
     await pool.end()
   }
