@@ -310,3 +310,12 @@ export async function selectUnopened(db: Executor): Promise<string[]> {
     .where(and(eq(sessions.channelStatus, 'none'), sql`${sessions.openExecutions} > 0`))
   return rows.map((row) => row.id)
 }
+
+/** Ends the lease of every open run of a session at once: its deposit was never had. */
+export async function endLeases(tx: Executor, sessionId: string): Promise<void> {
+  await tx
+    .update(executions)
+    .set({ leaseUntil: sql`clock_timestamp()` })
+    .where(and(eq(executions.sessionId, sessionId), eq(executions.holdStatus, 'open')))
+  await tx.update(sessions).set({ leasesFrom: sql`clock_timestamp()` }).where(eq(sessions.id, sessionId))
+}

@@ -12,11 +12,12 @@ import { releaseBudget } from '../custody/commit.ts'
 import { applyTransfer, fundSession } from '../custody/effects.ts'
 import type { Unit } from '../db/executor.ts'
 import { appendEvent, appendEvents } from '../events/append.ts'
+import { endLeases } from '../execution/store.ts'
 import { insertTransfer } from '../ledger/store.ts'
 import { updateProvider } from '../provider/store.ts'
 import { lockSession, type SessionRow, updateSession } from '../session/store.ts'
 import { type ClosedChannel, settleSessions } from './settle.ts'
-import { endLeases, type TransactionRow } from './store.ts'
+import type { TransactionRow } from './store.ts'
 
 const CLOSING_EVENTS: Partial<Record<string, EventType>> = {
   broadcast: 'settlement.broadcast',

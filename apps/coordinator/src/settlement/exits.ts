@@ -2,12 +2,13 @@ import { type ExitAuthorization, type Hex, invariant } from '@orien/protocol'
 import { encodeRequestCloseWithAuthorization, encodeWithdraw } from '@orien/rails'
 import type { Context } from '../context.ts'
 import { appendEvent } from '../events/append.ts'
+import { endLeases } from '../execution/store.ts'
 import type { Patience } from '../jobs/patience.ts'
 import { isExitPaid } from '../relayer/allowance.ts'
 import { beginEnd } from '../session/end.ts'
 import { relayOf } from '../session/openChannel.ts'
 import { lockSession, updateSession } from '../session/store.ts'
-import { endLeases, selectAbandoned, selectExiting } from './store.ts'
+import { selectAbandoned, selectExiting } from './store.ts'
 
 /**
  * Silence after which a provider counts as gone. With what follows it leaves room for the refund within two minutes of

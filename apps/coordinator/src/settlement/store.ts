@@ -18,7 +18,7 @@ import {
 import type pg from 'pg'
 import type { PlannedTransaction } from '../context.ts'
 import type { Executor } from '../db/executor.ts'
-import { executions, providers, sessions, transactions } from '../db/schema.ts'
+import { providers, sessions, transactions } from '../db/schema.ts'
 
 export type TransactionRow = typeof transactions.$inferSelect
 
@@ -207,15 +207,6 @@ export async function selectPayments(
     .orderBy(desc(transactions.id))
     .limit(filter.limit)
   return rows.map((row) => row.transaction)
-}
-
-/** Ends the lease of every open run of a session at once: its deposit was never had. */
-export async function endLeases(tx: Executor, sessionId: string): Promise<void> {
-  await tx
-    .update(executions)
-    .set({ leaseUntil: sql`clock_timestamp()` })
-    .where(and(eq(executions.sessionId, sessionId), eq(executions.holdStatus, 'open')))
-  await tx.update(sessions).set({ leasesFrom: sql`clock_timestamp()` }).where(eq(sessions.id, sessionId))
 }
 
 /** The newest transaction that a chain has confirmed to this database; null in one that has none, or no tables yet. */
