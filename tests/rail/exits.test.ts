@@ -10,9 +10,11 @@ import {
   parseAbi,
 } from 'viem'
 import { foundry } from 'viem/chains'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { type ScriptedNode, startScriptedNode } from '../harness/scriptedNode.ts'
 import { createAgent, type Stack, startStack, type TestAgent } from '../harness/stack.ts'
+
+vi.setConfig({ testTimeout: 60_000 })
 
 const abi = parseAbi([
   'function requestClose(bytes32 channelId)',
