@@ -85,6 +85,7 @@ const RAIL: Rail = {
   balanceOf: async () => 1n << 70n,
   isTransferred: async () => false,
   gasMicros: async () => null,
+  reserve: async () => '0x0000000000000000000000000000000000000000',
   simulate: async () => ({ ok: true }),
   now: async () => 1_767_225_600,
   findArrival: async () => ({ status: 'unused' }),

@@ -18,6 +18,8 @@ vi.setConfig({ testTimeout: 180_000 })
 let stack: Stack
 let node: ScriptedNode
 let agent: TestAgent
+/** A session with a refund. */
+let refunded: Awaited<ReturnType<typeof settle>>['session'] | undefined
 
 const image = { name: 'image.png', sha256: 'a'.repeat(64), bytes: 7 }
 /** Of every local chain; its fourth account is the reserve. */
@@ -75,6 +77,7 @@ test('a refund stands in the bill, signed by the coordinator, and whoever verifi
   await settled()
   const before = await session.bill()
   await ask(session.id)
+  refunded = session
   const text = await session.bill()
   const rpcUrl = stack.chain.rpcUrl
   for (const bill of [before, text])
@@ -92,7 +95,9 @@ test('a refund stands in the bill, signed by the coordinator, and whoever verifi
   const key = join(dir, 'agent.key')
   writeFileSync(key, agent.privateKey, { mode: 0o600 })
   const shown = await spawnOrien(['bill', session.id, '--coordinator', stack.url, '--key-file', key])
-  expect(shown.stdout).toContain(`refunded by rule 0.000060 of 0.002000 USDC: missing_output ${executionId}`)
+  expect(shown.stdout).toContain(
+    `refunded by rule 0.000060 of 0.002000 USDC: missing_output ${executionId}, owed by the reserve`,
+  )
   rmSync(dir, { recursive: true, force: true })
 })
 
@@ -138,6 +143,33 @@ test('attack: what another session has emptied is asked for again and again; it 
   expect(await first.session.bill()).not.toContain('refunds')
 })
 
+/** The bill of the first session with a refund names the payment, and whoever verifies it finds it on the chain. */
+async function isOnItsBill(dir: string): Promise<void> {
+  const session = refunded ?? expect.fail('a session was refunded')
+  const rpcUrl = stack.chain.rpcUrl
+  const text = await session.bill()
+  expect(await verifyBillText(text, { rpcUrl })).toMatchObject({ verdict: 'verified' })
+  const parsed = parseBill(text)
+  const bill = parsed.ok ? parsed.bill : expect.fail('it is a bill')
+  const [payment] = bill.refundPayments ?? []
+  expect(payment).toMatchObject({ cause: 'missing_output', paidMicros: RESERVE_SHARE })
+  const settled = bill.settlement?.txHash ?? ''
+  const forgeries: [string, string][] = [
+    [text.replace(payment?.txHash ?? '', settled), 'refundPayments[0].txHash'],
+    [text.replace(payment?.txHash ?? '', `0x${'ab'.repeat(32)}`), 'refundPayments[0].txHash'],
+    [text.replace('"paidMicros":"60"', '"paidMicros":"61"'), 'refundPayments[0]'],
+  ]
+  for (const [forged, line] of forgeries)
+    expect(await verifyBillText(forged, { rpcUrl })).toMatchObject({ verdict: 'rejected', failure: { line } })
+  writeFileSync(join(dir, 'bill.json'), text)
+  const verified = await spawnOrien(['verify', join(dir, 'bill.json'), '--rpc-url', rpcUrl])
+  expect(verified).toMatchObject({ code: 0, stdout: expect.stringContaining('✓ refundPayments[0].txHash') })
+  const key = join(dir, 'agent.key')
+  writeFileSync(key, agent.privateKey, { mode: 0o600 })
+  const shown = await spawnOrien(['bill', session.id, '--coordinator', stack.url, '--key-file', key])
+  expect(shown.stdout).toContain(`paid 0.000060 in ${payment?.txHash}`)
+}
+
 test('what the reserve owes is paid once, also when the record of the payment is lost, and only with its key', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'orien-reserve-'))
   const keyFile = join(dir, 'reserve.key')
@@ -167,6 +199,7 @@ test('what the reserve owes is paid once, also when the record of the payment is
   await pool.query(`delete from ledger_transfers where kind = 'reserve_payout'`)
   expect((await pay(keyFile)).code).toBe(0)
   expect(await holds()).toBe(before + liabilities.refundsMicros)
+  await isOnItsBill(dir)
   const { rows } = await pool.query(
     `select sum(amount_micros)::text as left from ledger_entries where account like 'agents:%:refunds'`,
   )

@@ -9,6 +9,7 @@ import {
   readArrival,
   readBalance,
   readCloseGrace,
+  readEscrowTerms,
   readGasPrice,
   readHead,
   readHoldings,
@@ -115,6 +116,11 @@ function createRail(client: ChainClient, profile: ChainProfile, terms: ChainTerm
       const reading = await readGasPrice(client)
       if (reading.status === 'unreachable') throw unavailable(reading.detail)
       return gasToUsdc(gasWei(gas * reading.wei))
+    },
+    reserve: async () => {
+      const reading = await readEscrowTerms(client, terms.escrow)
+      if (reading.status === 'unreachable') throw unavailable(reading.detail)
+      return reading.terms.reserve
     },
     simulate: async (call) => {
       const trial = await simulateCall(client, call, signer.address)

@@ -130,6 +130,8 @@ export type Rail = {
   isTransferred: (holder: Hex, nonce: Hex) => Promise<boolean>
   /** What so much gas costs at the present price; null where the chain's coin is not USDC. */
   gasMicros: (gas: bigint) => Promise<bigint | null>
+  /** The account that refunds by rule are paid from. */
+  reserve: () => Promise<Hex>
   /** Runs a call without sending it. */
   simulate: (call: { to: Hex; data: Hex }) => Promise<{ ok: true } | { ok: false; error: string }>
   /** Unix seconds of the latest block. */

@@ -3,11 +3,12 @@ import { describe, expect, it } from 'vitest'
 import { type Bill, parseBill, printBill, verifyBill } from './bill.ts'
 import { base64url, fromBase64url, utf8 } from './bytes.ts'
 import { canonicalJson, type Json } from './canonicalJson.ts'
-import { factsOf, makeBill, makeCast, refunded } from './testing/bill.ts'
+import { factsOf, makeBill, makeCast, paymentOf, refunded } from './testing/bill.ts'
 import { crypto, digest, makeWallet, strangeKey, word } from './testing/keys.ts'
 
 const cast = makeCast('mutation')
-const good = refunded(cast, makeBill(cast))
+const owed = refunded(cast, makeBill(cast))
+const good = { ...owed, refundPayments: [paymentOf(owed)] }
 const facts = factsOf(good)
 const tree = JSON.parse(printBill(good)) as Json
 
@@ -76,8 +77,8 @@ function* alternatives(value: Json): Generator<{ how: string; value: Json }> {
 function* mutants(): Generator<Mutant> {
   const all = [...places(tree)]
   for (const place of all) {
-    // The bill as it was before its refund: true as well.
-    if (place.path[0] !== 'refunds') yield { path: place.path, how: 'removed', value: undefined }
+    // The bill as it was before its refund was paid: true as well.
+    if (place.path.join() !== 'refundPayments') yield { path: place.path, how: 'removed', value: undefined }
     yield { path: place.path, how: 'null', value: null }
     for (const { how, value } of alternatives(place.value)) yield { path: place.path, how, value }
     // Swapped: what stands elsewhere in the same bill, where it is of the same kind and true.
@@ -116,11 +117,12 @@ const COMPARED: Record<string, readonly string[]> = {
   offer: ['offer'],
   consumedMicros: ['consumedMicros'],
   settlement: ['settlement', 'refunds.settlement'],
+  refunds: ['refundPayments'],
 }
 
 function isNamed(path: Path, line: string): boolean {
   const dotted = path.join('.')
-  const bracketed = dotted.replace(/^receipts\.(\d+)/, 'receipts[$1]')
+  const bracketed = dotted.replace(/^(receipts|refundPayments)\.(\d+)/, '$1[$2]')
   if (line === 'bill' || dotted.startsWith(line) || line.startsWith(bracketed)) return true
   if (dotted.startsWith('receipts') && (line.startsWith('receipts[') || line === 'countersignature'))
     return true
@@ -170,7 +172,7 @@ describe('a bill with any one field altered, removed or swapped', () => {
 })
 
 describe('a bill that is not settled yet', () => {
-  const { settlement: _, refunds: __, ...open } = good
+  const { settlement: _, refunds: __, refundPayments: ___, ...open } = good
   const pending: Bill = open
 
   it('is consistent in itself', () => {
@@ -179,7 +181,9 @@ describe('a bill that is not settled yet', () => {
 
   it('is not verified by a chain that has not closed its channel', () => {
     const given = facts.channel && { ...facts.channel, finalized: false }
-    const { failure } = verifyBill(pending, crypto, { facts: { channel: given, settlement: null } })
+    const { failure } = verifyBill(pending, crypto, {
+      facts: { channel: given, settlement: null, refundPayments: [] },
+    })
     expect(failure?.line).toBe('settlement')
   })
 })

@@ -21,7 +21,7 @@ import {
   readReceipt,
   receiptFault,
 } from './receipt.ts'
-import { readRefunds, refundFault } from './refund.ts'
+import { type RefundPayment, readRefunds, refundFault, refundPayment, refundPaymentFault } from './refund.ts'
 import { deriveProviderId, registrationDigest, signedRegistration } from './registration.ts'
 import { splitCumulative } from './split.ts'
 
@@ -61,6 +61,8 @@ export const bill = z.strictObject({
   settlement: billSettlement.optional(),
   /** What the rules refund beside the settlement, a JWS of the coordinator's key; absent where nothing is. */
   refunds: z.string().optional(),
+  /** Those of them that were paid, as the chain shows. */
+  refundPayments: z.array(refundPayment).min(1).optional(),
 })
 /** See {@link bill}. */
 export type Bill = z.output<typeof bill>
@@ -84,6 +86,8 @@ export type ChainFacts = {
     finalized: boolean
   } | null
   settlement: z.output<typeof billSettlement> | null
+  /** For each payment of a refund on the bill: the transaction by which the reserve paid it, and what; null for none. */
+  refundPayments: readonly (Pick<RefundPayment, 'txHash' | 'paidMicros'> | null)[]
 }
 
 /** One thing that was checked. */
@@ -248,7 +252,10 @@ function checkMoney(value: Bill, consumed: UsdcMicros, crypto: BillCrypto, check
 
 /** The reserve's debts to the agent: owed by the one who signed them, and after rules that the bill itself shows. */
 function checkRefunds(value: Bill, { verifyEd25519 }: BillCrypto, check: Check): void {
-  if (value.refunds === undefined) return
+  if (value.refunds === undefined) {
+    check('refundPayments', value.refundPayments === undefined, 'are of refunds that the bill does not state')
+    return
+  }
   const statement = readRefunds(value.refunds, value.coordinatorKey, verifyEd25519)
   const { sessionId: id, settlement, consumedMicros } = value
   check('refunds', statement?.sessionId === id, 'must be signed by the coordinator key for this session')
@@ -261,6 +268,10 @@ function checkRefunds(value: Bill, { verifyEd25519 }: BillCrypto, check: Check):
   statement.refunds.forEach((item, index, all) => {
     const fault = refundFault(item, grounds, all.slice(0, index))
     check(`refunds[${index}]`, fault === null, fault ?? '')
+  })
+  value.refundPayments?.forEach((payment, index, all) => {
+    const fault = refundPaymentFault(payment, statement.refunds, all.slice(0, index))
+    check(`refundPayments[${index}]`, fault === null, fault ?? '')
   })
 }
 
@@ -298,6 +309,11 @@ function checkChain(value: Bill, facts: ChainFacts, check: Check): void {
   ] as const) {
     check(`settlement.${name}`, mined[name] === value.settlement[name], `the chain’s logs say ${mined[name]}`)
   }
+  value.refundPayments?.forEach(({ txHash, paidMicros }, index) => {
+    const paid = facts.refundPayments[index]
+    const isSame = paid?.txHash === txHash && paid.paidMicros === paidMicros
+    check(`refundPayments[${index}].txHash`, isSame, 'is not the reserve’s payment of this refund')
+  })
 }
 
 type VerifyOptions = { facts?: ChainFacts; pinnedCoordinatorKey?: string }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { bytes32, type Hex, keccak, utf8 } from './bytes.ts'
 import type { Json } from './canonicalJson.ts'
 import { executionId, sessionId } from './ids.ts'
 import { decodeJws, type Ed25519Sign, type Ed25519Verify, isSignedBy, makeJws } from './jws.ts'
@@ -28,6 +29,38 @@ export const refundItem = z.strictObject({
 })
 /** See {@link refundItem}. */
 export type RefundItem = z.output<typeof refundItem>
+
+/** That a refund was paid out of the reserve, by one transfer of the token: the chain is its proof. */
+export const refundPayment = z.strictObject({
+  cause: refundCause,
+  subject: z.union([executionId, sessionId]),
+  paidMicros: usdcMicros,
+  txHash: bytes32,
+})
+/** See {@link refundPayment}. */
+export type RefundPayment = z.output<typeof refundPayment>
+
+/**
+ * The EIP-3009 nonce that a refund is paid under. The token takes a nonce once, so nobody pays a refund twice, and
+ * whoever knows the refund finds its payment on the chain. Source: https://eips.ethereum.org/EIPS/eip-3009
+ */
+export function refundNonce({ cause, subject }: Pick<RefundItem, 'cause' | 'subject'>): Hex {
+  return keccak(utf8(`orien reserve refund ${cause}:${subject}`))
+}
+
+/** Why a payment is not that of a refund; null when it is. @param before the payments that stand before it */
+export function refundPaymentFault(
+  { cause, subject, paidMicros }: RefundPayment,
+  refunds: readonly RefundItem[],
+  before: readonly RefundPayment[],
+): string | null {
+  const isSame = (other: { cause: RefundCause; subject: string }) =>
+    other.cause === cause && other.subject === subject
+  if (before.some(isSame)) return 'is paid twice'
+  const refund = refunds.find(isSame)
+  if (!refund) return 'is of a refund that is not on the bill'
+  return refund.refundedMicros === paidMicros ? null : `must be ${refund.refundedMicros}`
+}
 
 /** What the coordinator signs about the refunds of a session: what the reserve owes its agent, or has paid. */
 export const refundStatement = z.strictObject({

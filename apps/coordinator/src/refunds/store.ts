@@ -1,4 +1,4 @@
-import { type Hex, type RefundBounds, type RefundCause, refundCause } from '@orien/protocol'
+import { type Hex, type RefundBounds, type RefundCause, type RefundItem, refundCause } from '@orien/protocol'
 import { sql } from 'drizzle-orm'
 import type pg from 'pg'
 import type { Executor } from '../db/executor.ts'
@@ -28,17 +28,21 @@ export async function selectRefundBounds(tx: Executor, providerId: string): Prom
   }
 }
 
-/** A refund that was posted: for an execution, or for the session as a whole. */
-export type RefundRow = { reference: string; refundedMicros: bigint }
+/** A refund that was posted: for an execution, or for the session as a whole; and whether it was paid since. */
+export type RefundRow = { reference: string; refundedMicros: bigint; isPaid: boolean }
 
 /** The refunds of a session; their references name cause and subject. */
 export async function selectRefunds(db: Executor, sessionId: string): Promise<RefundRow[]> {
-  const { rows } = await db.execute<{ reference: string; amount: string }>(sql`
-    select t.reference, (-e.amount_micros)::text as amount
+  const { rows } = await db.execute<{ reference: string; amount: string; is_paid: boolean }>(sql`
+    select t.reference, (-e.amount_micros)::text as amount, exists (
+        select 1 from ledger_transfers p where p.kind = 'reserve_payout' and p.reference = t.reference) as is_paid
       from ledger_transfers t join ledger_entries e on e.transfer_id = t.id
       where t.session_id = ${sessionId} and t.kind = 'reserve_refund' and e.account = 'platform:reserve'
       order by t.id`)
-  return rows.map(({ reference, amount }) => ({ reference, refundedMicros: BigInt(amount) }))
+  return rows.map(({ reference, amount, is_paid: isPaid }) => ({
+    ...{ reference, isPaid },
+    refundedMicros: BigInt(amount),
+  }))
 }
 
 /** What was settled of a session, all shares together, as the ledger took it from the chain. */
@@ -51,9 +55,9 @@ export async function selectSettled(db: Executor, sessionId: string): Promise<bi
 }
 
 /** What a reference was made of. */
-export function readReference(reference: string): { cause: RefundCause; subject: string } {
+export function readReference(reference: string): Pick<RefundItem, 'cause' | 'subject'> {
   const [cause = '', subject = ''] = reference.split(':')
-  return { cause: refundCause.parse(cause), subject }
+  return { cause: refundCause.parse(cause), subject: subject as RefundItem['subject'] }
 }
 
 /** What a refund is filed under: the same loss cannot be filed twice. */
@@ -62,6 +66,8 @@ export const referenceOf = (cause: RefundCause, subject: string): string => `${c
 /** A refund that the reserve owes and the ledger has no payment of. */
 export type OwedRefund = {
   reference: string
+  cause: RefundCause
+  subject: RefundItem['subject']
   sessionId: string
   account: string
   /** The wallet that paid for the session. */
@@ -84,7 +90,10 @@ export async function selectOwedRefunds(pool: pg.Pool): Promise<OwedRefund[]> {
         select 1 from ledger_transfers paid where paid.kind = 'reserve_payout' and paid.reference = t.reference)
       order by t.id`,
   )
-  return rows.map(({ id, amount, ...row }) => ({ ...row, sessionId: id, amountMicros: BigInt(amount) }))
+  return rows.map(({ id, amount, ...row }) => ({
+    ...{ ...row, ...readReference(row.reference) },
+    ...{ sessionId: id, amountMicros: BigInt(amount) },
+  }))
 }
 
 /** Posts that a refund was paid; the second time it does nothing. */

@@ -10,6 +10,7 @@ import {
 } from '@orien/protocol'
 import type { Caller, Context } from '../context.ts'
 import { selectReceipts } from '../metering/store.ts'
+import { findPayments } from '../refunds/findPayments.ts'
 import { stateRefunds } from '../refunds/stateRefunds.ts'
 import { sessionRow } from '../session/read.ts'
 import { channelOf } from '../session/view.ts'
@@ -38,6 +39,7 @@ export async function makeBill(ctx: Context, caller: Caller, id: Id<'session'>):
   const last = receipts.at(-1)?.receipt
   const recorded = receipts.map(({ receipt }) => receipt)
   const refunds = closing ? await stateRefunds(ctx, session, recorded) : undefined
+  const refundPayments = refunds ? await findPayments(ctx, session) : []
   const bill: Bill = {
     v: 1,
     kind: 'orien-bill',
@@ -65,6 +67,7 @@ export async function makeBill(ctx: Context, caller: Caller, id: Id<'session'>):
         }
       : {}),
     ...(refunds ? { refunds } : {}),
+    ...(refundPayments.length > 0 ? { refundPayments } : {}),
   }
   return printBill(bill)
 }

@@ -50,12 +50,14 @@ export function billLines(text: string, paint: Paint): string[] {
 }
 
 /** What the reserve gives back beside the settlement; whether the statement is right is `orien verify`'s to say. */
-function refundLines({ refunds, coordinatorKey }: Bill): string[] {
+function refundLines({ refunds, refundPayments = [], coordinatorKey }: Bill): string[] {
   if (refunds === undefined) return []
   const statement = readRefunds(refunds, coordinatorKey, verifyEd25519)
   if (!statement) return ['refunds by rule: not signed by the coordinator']
-  return statement.refunds.map(
-    ({ cause, subject, lostMicros, refundedMicros }) =>
-      `refunded by rule ${exactUsdc(refundedMicros)} of ${exactUsdc(lostMicros)} USDC: ${cause} ${subject}`,
-  )
+  return statement.refunds.map(({ cause, subject, lostMicros, refundedMicros }) => {
+    const paid = refundPayments.find((payment) => payment.cause === cause && payment.subject === subject)
+    const payment = paid ? `paid ${exactUsdc(paid.paidMicros)} in ${paid.txHash}` : 'owed by the reserve'
+    const amounts = `${exactUsdc(refundedMicros)} of ${exactUsdc(lostMicros)} USDC`
+    return `refunded by rule ${amounts}: ${cause} ${subject}, ${payment}`
+  })
 }

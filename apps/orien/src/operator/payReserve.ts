@@ -1,6 +1,6 @@
 import { authorizationTypes, fiatTokenAbi } from '@orien/contracts'
 import type { OwedRefund } from '@orien/coordinator'
-import { type Hex, keccak, OrienError, utf8 } from '@orien/protocol'
+import { type Hex, OrienError, refundNonce } from '@orien/protocol'
 import { type ContractCall, readEscrowTerms, readHead, readTokenDomain } from '@orien/rails'
 import { encodeFunctionData } from 'viem'
 import type { PrivateKeyAccount } from 'viem/accounts'
@@ -22,18 +22,12 @@ export async function readReserve({ client }: ExitChain, escrow: Hex): Promise<R
   return { token, reserve }
 }
 
-/**
- * One refund has one EIP-3009 nonce, and the token takes a nonce once. So a payment whose record was lost is found on
- * the chain and never made again, whoever repeats it.
- */
-const nonceOf = ({ reference }: OwedRefund): Hex => keccak(utf8(`orien reserve refund ${reference}`))
-
 /** Whether a refund was paid, at the newest final block. */
 export async function isPaid(chain: ExitChain, terms: ReserveTerms, refund: OwedRefund): Promise<boolean> {
   const head = await readHead(chain.client, chain.profile)
   if (head.status === 'unreachable') throw unavailable(head.detail)
   const blockNumber = head.finalBlock < 0n ? 0n : head.finalBlock
-  const args = [terms.reserve, nonceOf(refund)] as const
+  const args = [terms.reserve, refundNonce(refund)] as const
   const call = { address: terms.token, abi: fiatTokenAbi, functionName: 'authorizationState', args } as const
   return chain.client.readContract({ ...call, blockNumber }).catch(() => {
     throw unavailable('it does not say which payments it has seen')
@@ -80,7 +74,7 @@ async function signPayment(
     value: refund.amountMicros,
     validAfter: 0n,
     validBefore: BigInt(head.latestSeconds + PAYMENT_LIFE_SECONDS),
-    nonce: nonceOf(refund),
+    nonce: refundNonce(refund),
   }
   const { name, version } = domain
   const signature = await account.signTypedData({

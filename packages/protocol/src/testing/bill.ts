@@ -8,7 +8,7 @@ import { costMicros } from '../meter.ts'
 import { add, micros, subtract, type UsdcMicros, ZERO } from '../money.ts'
 import { type Offer, offer as offerSchema } from '../offer.ts'
 import { type Receipt, readReceipt, signReceipt } from '../receipt.ts'
-import { type RefundItem, signRefunds } from '../refund.ts'
+import { type RefundItem, type RefundPayment, signRefunds } from '../refund.ts'
 import { deriveProviderId, type Registration, registrationDigest } from '../registration.ts'
 import { splitCumulative } from '../split.ts'
 import { durationMs } from '../time.ts'
@@ -188,6 +188,14 @@ export function refunded(cast: Cast, bill: Bill, change: Partial<RefundItem> = {
   return { ...bill, refunds: stateRefunds(cast, bill, [item]) }
 }
 
+/** A payment of the refund that {@link refunded} states. */
+export function paymentOf(bill: Bill): RefundPayment {
+  const first = readReceipt(bill.receipts[0] ?? '')?.receipt
+  invariant(first, 'the bill has a run')
+  const { executionId: subject } = first
+  return { cause: 'missing_output', subject, paidMicros: micros(30n), txHash: word('payment') }
+}
+
 /** What a coordinator signs about these refunds of a bill's session. */
 export function stateRefunds(cast: Cast, { sessionId }: Bill, refunds: RefundItem[]): string {
   const { publicKey, sign } = cast.coordinator
@@ -208,5 +216,6 @@ export function factsOf(bill: Bill): ChainFacts {
       finalized: true,
     },
     settlement: bill.settlement ?? null,
+    refundPayments: bill.refundPayments ?? [],
   }
 }

@@ -2,6 +2,7 @@ import { orienEscrowAbi } from '@orien/contracts'
 import { add, type Bill, type ChainFacts, type ChannelTerms, channelId, micros, ZERO } from '@orien/protocol'
 import { askChain, chainClient } from '../channel/chainClient.ts'
 import { readChannelState } from '../channel/readChannelState.ts'
+import { readRefundPayments } from './refundFacts.ts'
 
 type Logs = Awaited<ReturnType<typeof readLogs>>
 
@@ -68,9 +69,10 @@ function settlementOf(logs: Logs): ChainFacts['settlement'] {
 export async function readChainFacts(rpcUrl: string, bill: Bill): Promise<ChainFacts> {
   const terms = bill.channel
   const channel = await readChannelState(rpcUrl, terms)
-  if (!channel?.finalized) return { channel, settlement: null }
+  if (!channel?.finalized) return { channel, settlement: null, refundPayments: [] }
   // Never a remembered number: the block that closed the channel may be younger than it.
   const lastBlock = await askChain(async () => (await chainClient(rpcUrl)).getBlockNumber({ cacheTime: 0 }))
   const logs = await askChain(() => channelLogs(rpcUrl, terms, lastBlock))
-  return { channel, settlement: settlementOf(logs) }
+  const refundPayments = await askChain(() => readRefundPayments(rpcUrl, bill))
+  return { channel, settlement: settlementOf(logs), refundPayments }
 }
