@@ -92,9 +92,9 @@ test('at the cap a transaction is told as stuck in log, metrics and health, and 
   expect(told.of('settlement.stuck')).toHaveLength(1)
 })
 
-test('a nonce that something else has spent is told, and never answered with another transaction', async () => {
+test('a nonce that something else has spent is told, and the action is sent once more when that is final', async () => {
   await anvil().setAutomine(false)
-  const { session } = await begin()
+  const { session, run } = await begin()
   await untilStatus(session.id, 'broadcast')
   proxy.fault = 'away'
   const { id, nonce, tx_hash: hash = '0x' } = (await openingOf(session.id)) ?? {}
@@ -115,11 +115,14 @@ test('a nonce that something else has spent is told, and never answered with ano
   const taken = () => told.of('settlement.stuck').filter(({ cause }) => cause === 'nonce_taken')
   await expect.poll(taken, PATIENCE).toHaveLength(1)
   expect(taken()[0]).toMatchObject({ transaction: id, nonce: `${nonce}` })
-  const { rows } = await pool.query(
-    'select (select count(*)::int from transaction_variants where transaction_id = $1) as variants',
-    [id],
-  )
-  expect(rows[0]).toEqual({ variants: 1 })
+  await untilStatus(session.id, 'final')
+  const opening = await openingOf(session.id)
+  expect(opening).toMatchObject({ id, nonce: `${Number(nonce) + 1}` })
+  expect(told.of('settlement.displaced')).toMatchObject([{ transaction: id, nonce: `${nonce}` }])
   const { address } = thief
-  expect(await reader().getTransactionCount({ address })).toBe(Number(nonce) + 1)
+  expect(await reader().getTransactionCount({ address })).toBe(Number(nonce) + 2)
+  await node.finish(await node.dispatchOf(run.id), 10)
+  await session.end()
+  expect((await session.settled()).status).toBe('settled')
+  await expect.poll(page, PATIENCE).toContain('orien_transactions_stuck 0')
 })

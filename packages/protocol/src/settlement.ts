@@ -28,13 +28,15 @@ export type TransactionEvent =
   | { type: 'finalised' }
   /** It was mined and is no longer there. */
   | { type: 'reorged' }
+  /** Something else has spent its nonce, and that is final: none of its signed bytes can ever be mined. */
+  | { type: 'displaced' }
   /** Mined and reverted, and that is final; or refused for good before it was ever signed. */
   | { type: 'failed' }
 
 /** A transition's outcome. */
 export type TransactionTransition = { ok: true; status: TransactionStatus } | { ok: false }
 
-/** `planned → signed → broadcast → mined → final | reorged`; a reorg goes back to broadcast. */
+/** `planned → signed → broadcast → mined → final | reorged`; a reorg goes back to broadcast, a spent nonce to planned. */
 export function transactionTransition(
   status: TransactionStatus,
   event: TransactionEvent,
@@ -54,6 +56,8 @@ export function transactionTransition(
       return when(['mined'], 'final')
     case 'reorged':
       return when(['mined'], 'reorged')
+    case 'displaced':
+      return when(['broadcast'], 'planned')
     case 'failed':
       return when(['planned', 'mined'], 'failed')
     default:

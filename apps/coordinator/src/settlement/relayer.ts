@@ -6,10 +6,11 @@ import { atOnce } from '../jobs/atOnce.ts'
 import type { Patience } from '../jobs/patience.ts'
 import { selectVariants } from '../relayer/store.ts'
 import { bury } from './bury.ts'
+import { resolveTaken } from './displaced.ts'
 import { move } from './move.ts'
 import { gatherOpenings } from './openBatch.ts'
 import { type RelayerChain, RPC_WIDTH, type Step } from './relayerChain.ts'
-import { findVariant, isDue, noteTaken, replace, type Sent } from './replace.ts'
+import { findVariant, isDue, replace, type Sent } from './replace.ts'
 import { openSight, type Sight } from './sight.ts'
 import { signPlanned } from './sign.ts'
 import { selectOpenTransactions, type TransactionRow } from './store.ts'
@@ -85,7 +86,7 @@ async function send(pass: Pass, sent: Sent): Promise<Step> {
       return underWay(pass, sent)
     case 'nonce_too_low':
       // A spent nonce is most often our own bytes, mined while the answer was lost: following tells.
-      return row.status === 'broadcast' ? noteTaken(ctx, chain, sight, row) : underWay(pass, sent)
+      return row.status === 'broadcast' ? resolveTaken(ctx, chain, sight, sent) : underWay(pass, sent)
     case 'underpriced': {
       // Another variant may be in the pool already, and offer more; else the base fee has risen.
       const found = await findVariant(chain, sent)

@@ -3,7 +3,6 @@ import {
   broadcast,
   priceOf,
   raiseFees,
-  readNonceAt,
   readTransaction,
   signReplacement,
   type TransactionState,
@@ -99,23 +98,4 @@ export async function replace(
   const sent = await broadcast(chain.client, raw)
   // What the node makes of it is read from the chain at the next look; one that is still too low rests before that.
   return sent.status === 'underpriced' || sent.status === 'rejected' ? 'refused' : 'moved'
-}
-
-/**
- * Tells that a nonce was spent by something else than our action: its key is used elsewhere as well. What is final on
- * the chain decides; until then a node may only be behind.
- */
-export async function noteTaken(
-  ctx: Context,
-  { client, signer }: RelayerChain,
-  sight: Sight,
-  { id: transaction, kind, nonce }: TransactionRow,
-): Promise<Step> {
-  const head = await sight.head()
-  if (head.status === 'unreachable' || head.finalBlock < 0n || nonce === null) return 'waiting'
-  const spent = await readNonceAt(client, signer.address, head.finalBlock)
-  if (spent.status === 'unreachable' || BigInt(spent.count) <= nonce) return 'waiting'
-  if (await markStuck(ctx.db.read, transaction))
-    ctx.log.error({ event: 'settlement.stuck', cause: 'nonce_taken', transaction, kind, nonce: `${nonce}` })
-  return 'refused'
 }
