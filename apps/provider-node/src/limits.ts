@@ -45,6 +45,9 @@ export const NODE_LIMITS = {
   /** Gas that a batch takes at most beside its claims, and for each of them; `BATCH_COSTS` of the rails, measured there. */
   claimBatchGas: 468_000n,
   claimGas: 62_000n,
+  /** What they usually take, by docs/gas.md: what a claim has to be worth. */
+  claimUsualBatchGas: 65_000n,
+  claimUsualGas: 40_000n,
   /** Channels that the guard of running sessions asks the chain about at once. */
   channelReadsAtOnce: 32,
   /** Days of which the book of earnings keeps the runs. */

@@ -35,15 +35,16 @@ export async function answerClaim(
     return !fault
   })
   if (sound.length === 0) return { refused }
-  await Promise.all(sound.map((claim) => closeSession(claimant, claim)))
+  // No work is taken from here on; while that is written the signer judges, and what it signs waits for the disk.
+  const closed = Promise.all(sound.map((claim) => closeSession(claimant, claim)))
   const request = {
     kind: 'close' as const,
     claims: sound.map((claim) => backClaim(claimant, claim)),
     deadline,
   }
   try {
-    const closed = await claimant.operator.signClose(request)
-    return { ...closed, refused: [...refused, ...closed.refused] }
+    const [answer] = await Promise.all([claimant.operator.signClose(request), closed])
+    return { ...answer, refused: [...refused, ...answer.refused] }
   } catch (error) {
     if (!(error instanceof OrienError)) throw error
     const { code, message: detail } = error

@@ -13,6 +13,7 @@ import { type ClaimReason, claimDue, type Moment } from './claimDue.ts'
 import { affordableCloses, closeAlone, leastWei } from './closeAlone.ts'
 import type { Heard } from './heard.ts'
 import { standOf } from './standOf.ts'
+import { worthClaiming } from './worthClaiming.ts'
 
 /** What a node needs to be paid when nobody helps it. */
 export type SelfClaimContext = {
@@ -43,7 +44,7 @@ export type SelfClaimStatus = {
 /** Claims by itself what is earned where the coordinator does not: see docs/exit.md. */
 export type SelfClaim = { look(): Promise<void>; status(): SelfClaimStatus }
 
-type Due = { session: Session; reason: ClaimReason; earnedMicros: UsdcMicros }
+type Due = { session: Session; reason: ClaimReason; earnedMicros: UsdcMicros; settledMicros: UsdcMicros }
 
 /** What is remembered between two looks. */
 type Memory = {
@@ -51,6 +52,8 @@ type Memory = {
   closed: Set<string>
   seen: Omit<SelfClaimStatus, 'operator' | 'silentMs'>
   graceSeconds?: number
+  /** Sessions that were worth less than their gas. */
+  left?: number
   /** What the last transaction was signed with; one that takes its nonce has to pay more. */
   sent?: Pick<Sender, 'nonce' | 'maxFeePerGas' | 'maxPriorityFeePerGas'>
 }
@@ -80,8 +83,17 @@ async function lookOnce(context: SelfClaimContext, memory: Memory): Promise<void
   const { chain, operator } = context
   const sender = outbid(await chain.sender(operator.address), memory.sent)
   noteGas(context, memory, sender)
-  const due = await findDue(context, memory.closed, await momentOf(context, memory))
+  const found = await findDue(context, memory.closed, await momentOf(context, memory))
+  const { chainId } = context.claimant().offer.offer
+  const due = worthClaiming(found, { chainId, maxFeePerGas: sender.maxFeePerGas })
+  noteLeft(context, memory, found.length - due.length)
   if (due.length > 0) await claim(context, memory, due, sender)
+}
+
+/** Told when it changes: what is too little stays in its channel, and is claimed with more or when its payer leaves. */
+function noteLeft({ log }: SelfClaimContext, memory: Memory, sessions: number): void {
+  if (sessions > 0 && sessions !== memory.left) log.info({ event: 'claim.left', sessions })
+  memory.left = sessions
 }
 
 async function momentOf(context: SelfClaimContext, memory: Memory): Promise<Moment> {
@@ -172,7 +184,7 @@ async function findDue(
       if (!reason) continue
       // The guard stops its runs; their receipts belong to the claim.
       if (isOpen(sessionId)) log.warn({ event: 'claim.waits', sessionId, reason })
-      else due.push({ session, reason, earnedMicros })
+      else due.push({ session, reason, earnedMicros, settledMicros: reading.settledMicros })
     }
   }
   await Promise.all(Array.from({ length: NODE_LIMITS.channelReadsAtOnce }, look))

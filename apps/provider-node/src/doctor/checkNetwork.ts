@@ -1,5 +1,5 @@
 import { providerView } from '@orien/protocol'
-import { assertEscrow, readSender } from '@orien/sdk'
+import { assertEscrow, endpointsOf, readSender } from '@orien/sdk'
 import { formatEther } from 'viem'
 import { affordableCloses, leastWei } from '../claims/closeAlone.ts'
 import type { Clock } from '../clock.ts'
@@ -26,8 +26,16 @@ async function ask(rpcUrl: string, method: string, params: unknown[]): Promise<u
 }
 
 /** The node's own way to the chain: there, on the right chain, with the very contract that it was made for. */
-export async function checkRpc(rpcUrl: string | undefined, { chain }: Provider): Promise<Finding> {
-  if (rpcUrl === undefined) return fault('rpc', 'rpc_missing', 'the node has no way of its own to the chain')
+export async function checkRpc(list: string | undefined, provider: Provider): Promise<Finding> {
+  const findings = await Promise.all(endpointsOf(list ?? '').map((url) => checkEndpoint(url, provider)))
+  const [first] = findings
+  if (!first) return fault('rpc', 'rpc_missing', 'the node has no way of its own to the chain')
+  // One that is away is what the others are for; one that lies is to be taken out.
+  const wrong = findings.find((finding) => finding.state !== 'ok' && finding.code !== 'rpc_unreachable')
+  return wrong ?? findings.find(({ state }) => state === 'ok') ?? first
+}
+
+async function checkEndpoint(rpcUrl: string, { chain }: Provider): Promise<Finding> {
   try {
     const chainId = Number(await ask(rpcUrl, 'eth_chainId', []))
     if (!Number.isSafeInteger(chainId))

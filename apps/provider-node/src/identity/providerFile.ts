@@ -1,6 +1,7 @@
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { address, OrienError, operatorAuthorization, signedRegistration, usdcMicros } from '@orien/protocol'
+import { endpointsOf } from '@orien/sdk'
 import { z } from 'zod'
 
 /** What a provider is, beside its keys: signed by its owner once, kept on the node, nothing in it is secret. */
@@ -11,7 +12,13 @@ const providerFile = z.strictObject({
   rateMicrosPerMinute: usdcMicros.refine((rate) => rate > 0n, 'must be above zero'),
   chain: z.strictObject({ chainId: z.int().positive(), escrow: address, token: address }),
   /** The node's own way to the chain: it believes no one else about a channel. */
-  rpcUrl: z.url().optional(),
+  rpcUrl: z
+    .string()
+    .refine((list) => {
+      const urls = endpointsOf(list)
+      return urls.length > 0 && urls.every((url) => URL.canParse(url))
+    }, 'must be one URL, or several with commas between them')
+    .optional(),
   coordinatorUrl: z.url().optional(),
 })
 /** See {@link providerFile}. */

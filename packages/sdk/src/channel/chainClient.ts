@@ -1,18 +1,25 @@
 import { OrienError } from '@orien/protocol'
 import type { PublicClient } from 'viem'
+import { endpointsOf, severalEndpoints } from './endpoints.ts'
 
 /** Endpoints whose client is kept. */
 const MAX_CLIENTS = 32
 const RPC_TIMEOUT_MS = 10_000
 const clients = new Map<string, PublicClient>()
 
-/** A client that only reads, one per endpoint. */
+/** A client that only reads, one per endpoint, or per list of several with commas between them. */
 export async function chainClient(rpcUrl: string): Promise<PublicClient> {
   const known = clients.get(rpcUrl)
   if (known) return known
   // Loaded when a chain is asked for the first time: it takes longer than all the rest of this package.
-  const { createPublicClient, http } = await import('viem')
-  const client = createPublicClient({ transport: http(rpcUrl, { timeout: RPC_TIMEOUT_MS, retryCount: 2 }) })
+  const viem = await import('viem')
+  const [url = rpcUrl, ...others] = endpointsOf(rpcUrl)
+  const chainId = () => expectedChains.get(rpcUrl)
+  const transport =
+    others.length === 0
+      ? viem.http(url, { timeout: RPC_TIMEOUT_MS, retryCount: 2 })
+      : severalEndpoints(viem, [url, ...others], { timeoutMs: RPC_TIMEOUT_MS, chainId })
+  const client = viem.createPublicClient({ transport })
   const [oldest] = clients.keys()
   if (oldest !== undefined && clients.size >= MAX_CLIENTS) clients.delete(oldest)
   clients.set(rpcUrl, client)
@@ -34,6 +41,8 @@ export async function askChain<T>(question: () => Promise<T>): Promise<T> {
 }
 
 const checkedChains = new Map<string, number>()
+/** The chain that is meant, by list: one of several that serves another is as good as away. */
+const expectedChains = new Map<string, number>()
 
 /**
  * Makes sure that an endpoint serves the chain that is meant, once per endpoint.
@@ -41,6 +50,7 @@ const checkedChains = new Map<string, number>()
  * @throws OrienError `chain_unavailable` for another chain
  */
 export async function assertChain(rpcUrl: string, chainId: number): Promise<void> {
+  if (expectedChains.size < MAX_CLIENTS) expectedChains.set(rpcUrl, chainId)
   const actual =
     checkedChains.get(rpcUrl) ?? (await askChain(async () => (await chainClient(rpcUrl)).getChainId()))
   if (checkedChains.size < MAX_CLIENTS) checkedChains.set(rpcUrl, actual)
