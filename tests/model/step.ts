@@ -289,7 +289,7 @@ async function stretch(scene: Scene, { session, key, amount, used, knows }: Of<'
 
 async function sweepAll(scene: Scene): Promise<void> {
   const { ctx } = scene.replica
-  await sweep(ctx, { upMs: 0, patience: createPatience(ctx.clock) })
+  await sweep(ctx, { upMs: 0, patience: createPatience(ctx.clock), isIdleDue: false })
   for (const { model } of scene.places) {
     const over = reference.openRuns(model).filter((run) => run.leaseUntilMs <= scene.nowMs)
     for (const run of over.sort((a, b) => (a.id < b.id ? -1 : 1))) reference.expire(model, run)

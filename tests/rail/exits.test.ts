@@ -24,13 +24,15 @@ const GRACE_SECONDS = 900
 const BUDGET = 500_000n
 /** So long after a provider's last word its agents leave. */
 const GONE_MS = 3_000
+/** … and after an agent's. */
+const IDLE_MS = 120_000
 
 let stack: Stack
 let node: ScriptedNode
 let agent: TestAgent
 
 beforeAll(async () => {
-  stack = await startStack({ providerGoneMs: GONE_MS, sweepEveryMs: 200 })
+  stack = await startStack({ providerGoneMs: GONE_MS, sessionIdleMs: IDLE_MS, sweepEveryMs: 200 })
 })
 afterAll(() => stack.stop())
 beforeEach(async () => {
@@ -87,6 +89,29 @@ test('an agent whose provider is gone has all that was not claimed back after th
   expect(view.settlement).toMatchObject({ status: 'final', claimMicros: 0n, refundedMicros: BUDGET })
   expect(await balance()).toBe((before ?? 0n) + BUDGET)
   expect(await drifts()).toEqual([])
+})
+
+test('an agent that vanishes in the middle of a run: its provider is paid for all of it, and the wallet gets the rest', async () => {
+  const { providerId } = node
+  const before = await balance()
+  const session = await agent.orien.openSession({ providerId, budgetMicros: micros(BUDGET) })
+  const run = await session.execute({ tool: 'block', args: {}, maxCostMicros: micros(20_000n) })
+  const work = await node.dispatchOf(run.id)
+  // From here on nothing comes from the agent.
+  await node.finish(work, 1_000)
+  const pool = createPool({ url: stack.database.url, connections: 1 })
+  const status = async () =>
+    (await pool.query('select status from sessions where id = $1', [session.id])).rows
+  expect(await status()).toEqual([{ status: 'active' }])
+  const past = `clock_timestamp() - interval '${IDLE_MS} milliseconds'`
+  await pool.query(`update executions set created_at = ${past}, ended_at = ${past} where session_id = $1`, [
+    session.id,
+  ])
+  await pool.query(`update sessions set started_at = ${past} where id = $1`, [session.id])
+  await expect.poll(status, { timeout: 30_000 }).toEqual([{ status: 'settled' }])
+  await pool.end()
+  expect(await balance()).toBe((before ?? 0n) - 10_000n)
+  expect((await session.state()).settlement).toMatchObject({ claimMicros: 10_000n, providerMicros: 9_000n })
 })
 
 test('a run that nobody accounts for does not hold up the refund', async () => {

@@ -31,6 +31,7 @@ import { createNodeHub } from './provider/nodes.ts'
 import { systemRandom } from './random.ts'
 import { RELAY_LIMITS } from './relayer/limits.ts'
 import { createAccruer } from './session/accrue.ts'
+import { SESSION_IDLE_MS } from './session/endIdle.ts'
 import { collectClaims } from './settlement/claim.ts'
 import { type ClaimDesk, createClaimDesk } from './settlement/claimDesk.ts'
 import { relayOnce } from './settlement/relayer.ts'
@@ -164,13 +165,21 @@ function wakerOf(claims: Patience, wakeRelayer: () => void): () => void {
 }
 
 /** What a silence means depends on how long we have been listening. */
+/** How often idle sessions are looked for, in the time after which they end: it reads all that are active. */
+const IDLE_LOOKS = 60
+
 function startSweeper(ctx: Context): Loop {
   const { clock, config } = ctx
   const startedMs = clock.monotonicMs()
   const patience = createPatience(clock)
-  return startLoop(ctx, { job: 'sweep', everyMs: config.sweepEveryMs }, () =>
-    sweep(ctx, { upMs: clock.monotonicMs() - startedMs, patience }),
-  )
+  const idleEveryMs = (config.sessionIdleMs ?? SESSION_IDLE_MS) / IDLE_LOOKS
+  let idleAtMs = startedMs
+  return startLoop(ctx, { job: 'sweep', everyMs: config.sweepEveryMs }, () => {
+    const nowMs = clock.monotonicMs()
+    const isIdleDue = nowMs - idleAtMs >= idleEveryMs
+    if (isIdleDue) idleAtMs = nowMs
+    return sweep(ctx, { upMs: nowMs - startedMs, patience, isIdleDue })
+  })
 }
 
 /** How often the chain is looked at while something is under way. */

@@ -21,6 +21,8 @@ export type Config = {
   leaseMs: number
   /** Silence after which a provider counts as gone, and agents get their money back; a minute and a half when absent. */
   providerGoneMs?: number | undefined
+  /** After how long without a run a session ends by itself; six hours when absent. */
+  sessionIdleMs?: number | undefined
   /** How much gas is lent; none is bounded where null. When absent, as `RELAY_LIMITS` says on a chain whose gas is worth something. */
   relayLimits?: RelayLimits | null | undefined
   /** How often the sweeps run. */
@@ -59,6 +61,7 @@ const environment = z.object({
       'must be URLs',
     )
     .optional(),
+  ORIEN_SESSION_IDLE_MINUTES: z.coerce.number().int().min(1).max(525_600).optional(),
   ORIEN_RELAY_PAYER_GAS: z.coerce.bigint().min(0n).optional(),
   ORIEN_RELAY_GIFTED_GAS: z.coerce.bigint().min(0n).optional(),
   ORIEN_RELAY_NEWCOMERS_GAS: z.coerce.bigint().min(0n).optional(),
@@ -84,6 +87,11 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     `The environment is not usable: ${issues[0]?.path} ${issues[0]?.message}`,
     { issues },
   )
+}
+
+/** After how long without a run a session ends, by the environment; undefined where it says nothing. */
+export function sessionIdleMsOf({ ORIEN_SESSION_IDLE_MINUTES: minutes }: Environment): number | undefined {
+  return minutes === undefined ? undefined : minutes * 60_000
 }
 
 /** How much gas is lent, by the environment; undefined where it says nothing. */

@@ -1,6 +1,6 @@
 export { type Coordinator, type CoordinatorOptions, startCoordinator } from './app.ts'
 export type { ChainSettings } from './chain.ts'
-export { type Config, type Environment, readEnvironment, relayLimitsOf } from './config.ts'
+export { type Config, type Environment, readEnvironment, relayLimitsOf, sessionIdleMsOf } from './config.ts'
 export { lockDataDir } from './db/embedded/lock.ts'
 export { type EmbeddedPostgres, type EmbeddedPostgresEvent, startEmbeddedPostgres } from './db/embedded.ts'
 export { createPool } from './db/pool.ts'

@@ -6,6 +6,7 @@ import { deleteExpiredEnrolments } from '../enrolment/store.ts'
 import { deleteLogsBefore, expireLeases, keepLeases, selectUnopened } from '../execution/store.ts'
 import { foldAccounts } from '../ledger/store.ts'
 import { beginEnd, completeIfDrained } from '../session/end.ts'
+import { endIdle } from '../session/endIdle.ts'
 import { openChannel } from '../session/openChannel.ts'
 import { lockSession, selectDisputedActive, selectDrained } from '../session/store.ts'
 import { leaveGone, refundDue } from '../settlement/exits.ts'
@@ -25,10 +26,11 @@ const MISSED_SWEEPS = 3
  *
  * @param upMs how long this process has been listening to nodes
  * @param patience with ways out that nobody has paid for
+ * @param isIdleDue whether sessions of agents that have vanished are looked for
  */
 export async function sweep(
   ctx: Context,
-  { upMs, patience }: { upMs: number; patience: Patience },
+  { upMs, patience, isIdleDue }: { upMs: number; patience: Patience; isIdleDue: boolean },
 ): Promise<boolean> {
   await keepLeases(ctx.db.read, { toleratedMs: MISSED_SWEEPS * ctx.config.sweepEveryMs })
   const expired = await expireLeases(ctx.db.pool, BATCH)
@@ -40,6 +42,7 @@ export async function sweep(
   }
   for (const sessionId of await selectUnopened(ctx.db.read)) await openChannel(ctx, sessionId)
   await finishEnds(ctx)
+  if (isIdleDue) await endIdle(ctx)
   await leaveGone(ctx, { upMs, patience })
   await refundDue(ctx)
   // The row is the truth: whatever a node should have in hand and does not, it is sent again.

@@ -24,7 +24,7 @@ export async function beginEnd(
   ctx: Context,
   unit: Unit,
   row: SessionRow,
-  cause: 'requested' | 'dispute' | 'provider_gone' | 'close_requested',
+  cause: 'requested' | 'dispute' | 'provider_gone' | 'close_requested' | 'idle',
 ): Promise<SessionRow> {
   const next = sessionTransition(row.status as SessionStatus, { type: 'end_requested' })
   if (!next.ok) return row

@@ -128,6 +128,20 @@ export async function selectDrained(db: Executor): Promise<string[]> {
   return rows.map((row) => row.id)
 }
 
+/** Sessions in which nothing was asked for, and nothing ran, for so long. */
+export async function selectIdle(
+  db: Executor,
+  { idleMs, limit }: { idleMs: number; limit: number },
+): Promise<string[]> {
+  const before = sql`clock_timestamp() - make_interval(secs => ${idleMs / 1_000})`
+  const { rows } = await db.execute<{ id: string }>(sql`
+    select s.id from sessions s where s.status = 'active' and s.open_executions = 0 and s.started_at < ${before}
+      and not exists (select 1 from executions e where e.session_id = s.id
+        and coalesce(e.ended_at, e.created_at) >= ${before})
+      limit ${limit}`)
+  return rows.map(({ id }) => id)
+}
+
 /** Days for which a node that comes back is told of sessions that were over. */
 const FORGET_DAYS = 7
 const FORGET_AT_MOST = 1_000

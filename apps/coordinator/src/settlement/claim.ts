@@ -29,10 +29,10 @@ const GATHER_MS = 400
  * however many they are, they hold up nobody else.
  */
 export async function collectClaims(ctx: Context, desk: ClaimDesk): Promise<void> {
-  const busy = new Set(desk.asking())
+  const busy = new Set(desk.busy())
   const unclaimed = await selectUnclaimed(ctx.db.read, {
     providerIds: ctx.nodes.online().filter((id) => !busy.has(id)),
-    except: desk.patience.resting(),
+    except: [...desk.patience.resting(), ...desk.asking()],
     perProvider: LIMITS.batchClaims,
     limit: MAX_CLAIMS,
   })
@@ -68,7 +68,8 @@ async function gather(
         for (const { session } of claims) desk.patience.failed(session.id)
         ctx.log.warn({ event: 'settlement.claim_failed', providerId: claims[0]?.session.providerId, err })
       })
-    desk.asked(claims[0]?.session.providerId ?? '', answer)
+    const sessionIds = claims.map(({ session }) => session.id)
+    desk.asked({ providerId: claims[0]?.session.providerId ?? '', sessionIds }, answer)
     return answer
   })
   const { promise, resolve } = Promise.withResolvers<void>()

@@ -19,6 +19,7 @@ Environment:
   ORIEN_ESCROW            the escrow contract, where none was deployed: orien chain deploy
   ORIEN_TOKEN             its USDC, where the chain's own is not meant
   ORIEN_RELAYER_KEY_FILE  the wallet that pays gas, on a chain that is not local
+  ORIEN_SESSION_IDLE_MINUTES  after so many a session without a run ends, 360
   ORIEN_RELAY_GIFTED_GAS  gas that is given a day to agents that have paid for none yet; nothing unless told
   ORIEN_ENV               development (default) or production
   ORIEN_LOG_LEVEL         of the log files in the data directory`

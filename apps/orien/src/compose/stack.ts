@@ -4,6 +4,7 @@ import {
   lockDataDir,
   readEnvironment,
   relayLimitsOf,
+  sessionIdleMsOf,
   startCoordinator,
 } from '@orien/coordinator'
 import { OrienError, type ProviderView } from '@orien/protocol'
@@ -135,6 +136,7 @@ async function serve(
       requestsPerMinute: environment.ORIEN_REQUESTS_PER_MINUTE,
       leaseMs: LEASE_MS,
       relayLimits: relayLimitsOf(environment),
+      sessionIdleMs: sessionIdleMsOf(environment),
       sweepEveryMs: SWEEP_EVERY_MS,
       logLevel: environment.ORIEN_LOG_LEVEL,
       tracesEndpoint: environment.OTEL_EXPORTER_OTLP_ENDPOINT,
