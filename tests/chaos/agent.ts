@@ -22,6 +22,8 @@ export type Agent = {
   /** Opens a session and runs one tool. */
   runOnce: (name: string) => Promise<void>
   end: () => Promise<void>
+  /** Repeats a call until it is answered. */
+  insist: <T>(what: string, call: () => Promise<T>) => Promise<T>
 }
 
 const BUDGET_MICROS = 5_000_000n
@@ -71,7 +73,7 @@ export async function createAgent(world: World): Promise<Agent> {
     await open(name)
     await runTool(name, 1)
   }
-  return { orien, account, acknowledged, work, runOnce: workOnce, end }
+  return { orien, account, acknowledged, work, runOnce: workOnce, end, insist }
 }
 
 function runOnce(session: Session, key: string, text: string): Promise<ExecutionView> {

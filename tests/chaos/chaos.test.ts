@@ -13,6 +13,7 @@ const CHOSEN = [
   'kill -9 node at node > receipt #2',
   'three sessions: kill -9 coordinator at pg < commit of move to signed #1',
   'three sessions: fee spike at pg < commit of plan #1',
+  'custodial balance: kill -9 coordinator at pg < commit of move to signed #4',
 ]
 
 let world: World

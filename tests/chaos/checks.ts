@@ -3,7 +3,16 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { auditLedger, createPool } from '@orien/coordinator'
-import { type ExecutionView, getExecution, type Hex, type SessionView } from '@orien/protocol'
+import {
+  canonicalJson,
+  type ExecutionView,
+  getBill,
+  getExecution,
+  getSession,
+  type Hex,
+  type Json,
+  type SessionView,
+} from '@orien/protocol'
 import { chains, connectChain, readBalance } from '@orien/rails'
 import { verifyBillText } from '@orien/sdk'
 import { type Agent, DEPOSITS_MICROS } from './agent.ts'
@@ -20,13 +29,13 @@ export async function findFaults(
   agent: Agent,
   story: Story = 'one session',
 ): Promise<string[]> {
-  const view = await settledView(agent)
+  const view = await settledView(agent, story)
   const found = await Promise.all([
     booksBalance(world),
     answersKept(agent),
     chargedOnce(world, agent, view),
     // A provider that never claimed is not paid: its bill and the chain differ, and the agent has everything back.
-    story === 'provider gone' ? wholeRefund(world, agent, view) : billVerified(world, agent, view),
+    story === 'provider gone' ? wholeRefund(world, agent, view) : billVerified(world, agent, view, story),
     paidOnce(world, agent, view),
     nothingHeld(world),
     nothingLeft(world, view),
@@ -35,12 +44,15 @@ export async function findFaults(
 }
 
 /** Led there by nothing but the system itself. */
-async function settledView({ orien, acknowledged }: Agent): Promise<SessionView | null> {
+async function settledView({ orien, acknowledged }: Agent, story: Story): Promise<SessionView | null> {
   const { sessionId } = acknowledged
   if (sessionId === null) return null
   const view = await until(`${sessionId} is settled`, 150, async () => {
-    const session = await orien.session(sessionId)
-    const state = await session.state()
+    // A custodial session's key is the coordinator's: there is nothing of it for the SDK to take up.
+    const state =
+      story === 'custodial balance'
+        ? await orien.call(getSession, { params: { id: sessionId } })
+        : await (await orien.session(sessionId)).state()
     return state.status === 'settled' || state.status === 'failed' ? state : null
   })
   acknowledged.settled = view
@@ -122,10 +134,15 @@ async function billVerified(
   world: World,
   { orien, acknowledged }: Agent,
   view: SessionView | null,
+  story: Story,
 ): Promise<string[]> {
   if (view?.status !== 'settled' || !view.settlement?.txHash || !acknowledged.sessionId) return []
-  const session = await orien.session(acknowledged.sessionId)
-  const { verdict, failure } = await verifyBillText(await session.bill(), { rpcUrl: world.chain.rpcUrl })
+  const { sessionId: id } = acknowledged
+  const text =
+    story === 'custodial balance'
+      ? `${canonicalJson((await orien.call(getBill, { params: { id } })) as Json)}\n`
+      : await (await orien.session(id)).bill()
+  const { verdict, failure } = await verifyBillText(text, { rpcUrl: world.chain.rpcUrl })
   return verdict === 'verified' ? [] : [`the bill is ${verdict}: ${JSON.stringify(failure)}`]
 }
 

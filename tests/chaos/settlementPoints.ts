@@ -74,9 +74,11 @@ const STORIES: readonly { story: Story; nths: readonly number[]; rows: readonly 
   },
   // The request to close first, the refund after the grace period.
   { story: 'provider gone', nths: [1, 2], rows: ANY },
+  // The deposit, the opening, the close with its payout, the withdrawal.
+  { story: 'custodial balance', nths: [1, 2, 3, 4], rows: ANY },
 ]
 
-/** Points at every step that settles: batches, claims that answer a forced exit, relayed exits and their refunds. */
+/** Points at every step that settles: batches, claims that answer a forced exit, relayed exits and their refunds, custodial transfers. */
 export const settlementPoints = (): Point[] =>
   STORIES.flatMap(({ story, nths, rows }) =>
     rows.flatMap(([sites, faults]) =>

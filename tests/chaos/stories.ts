@@ -2,15 +2,17 @@ import { chains, connectChain, readChannel } from '@orien/rails'
 import { createWalletClient, http, parseAbi, parseGwei } from 'viem'
 import { foundry } from 'viem/chains'
 import { type Agent, createAgent } from './agent.ts'
+import { bank } from './custodial.ts'
 import { until } from './until.ts'
 import type { World } from './world.ts'
 
 /**
  * What happens in a round. `one session`: everything from an opening to its settlement. `three sessions` end together,
  * and are closed by one transaction. `forced exit`: the agent asks the contract for its money, and the node answers with
- * its claim. `provider gone`: nobody answers, and the coordinator brings the money back.
+ * its claim. `provider gone`: nobody answers, and the coordinator brings the money back. `custodial balance`: a deposit
+ * into it, a session on it, and a withdrawal of the rest.
  */
-export type Story = 'one session' | 'three sessions' | 'forced exit' | 'provider gone'
+export type Story = 'one session' | 'three sessions' | 'forced exit' | 'provider gone' | 'custodial balance'
 
 const ABI = parseAbi(['function requestClose(bytes32 channelId)'])
 /** Whatever the base fee has come to. */
@@ -53,6 +55,12 @@ const PLAYS: Readonly<Record<Story, Play>> = {
     } finally {
       comeBack()
     }
+    return [agent]
+  },
+  'custodial balance': async (world, name, begin) => {
+    const agent = await createAgent(world)
+    begin()
+    await bank(world, agent, name)
     return [agent]
   },
 }
