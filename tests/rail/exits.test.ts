@@ -98,7 +98,7 @@ test('an agent that vanishes in the middle of a run: its provider is paid for al
   const run = await session.execute({ tool: 'block', args: {}, maxCostMicros: micros(20_000n) })
   const work = await node.dispatchOf(run.id)
   // From here on nothing comes from the agent.
-  await node.finish(work, 1_000)
+  await node.finish(work, 100)
   const pool = createPool({ url: stack.database.url, connections: 1 })
   const status = async () =>
     (await pool.query('select status from sessions where id = $1', [session.id])).rows
@@ -110,8 +110,8 @@ test('an agent that vanishes in the middle of a run: its provider is paid for al
   await pool.query(`update sessions set started_at = ${past} where id = $1`, [session.id])
   await expect.poll(status, { timeout: 30_000 }).toEqual([{ status: 'settled' }])
   await pool.end()
-  expect(await balance()).toBe((before ?? 0n) - 10_000n)
-  expect((await session.state()).settlement).toMatchObject({ claimMicros: 10_000n, providerMicros: 9_000n })
+  expect(await balance()).toBe((before ?? 0n) - 1_000n)
+  expect((await session.state()).settlement).toMatchObject({ claimMicros: 1_000n, providerMicros: 900n })
 })
 
 test('a run that nobody accounts for does not hold up the refund', async () => {

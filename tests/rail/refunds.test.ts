@@ -163,7 +163,7 @@ async function isOnItsBill(dir: string): Promise<void> {
     expect(await verifyBillText(forged, { rpcUrl })).toMatchObject({ verdict: 'rejected', failure: { line } })
   writeFileSync(join(dir, 'bill.json'), text)
   const verified = await spawnOrien(['verify', join(dir, 'bill.json'), '--rpc-url', rpcUrl])
-  expect(verified).toMatchObject({ code: 0, stdout: expect.stringContaining('✓ refundPayments[0].txHash') })
+  expect(verified).toMatchObject({ code: 0, stdout: expect.stringMatching(/✓ refundPayments\[0\].*txHash/) })
   const key = join(dir, 'agent.key')
   writeFileSync(key, agent.privateKey, { mode: 0o600 })
   const shown = await spawnOrien(['bill', session.id, '--coordinator', stack.url, '--key-file', key])

@@ -117,7 +117,7 @@ test('a nonce that something else has spent is told, and the action is sent once
   expect(taken()[0]).toMatchObject({ transaction: id, nonce: `${nonce}` })
   await untilStatus(session.id, 'final')
   const opening = await openingOf(session.id)
-  expect(opening).toMatchObject({ id, nonce: `${Number(nonce) + 1}` })
+  expect(opening).toMatchObject({ id, nonce: BigInt(nonce ?? 0) + 1n })
   expect(told.of('settlement.displaced')).toMatchObject([{ transaction: id, nonce: `${nonce}` }])
   const { address } = thief
   expect(await reader().getTransactionCount({ address })).toBe(Number(nonce) + 2)

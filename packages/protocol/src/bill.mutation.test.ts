@@ -126,6 +126,7 @@ function isNamed(path: Path, line: string): boolean {
   if (line === 'bill' || dotted.startsWith(line) || line.startsWith(bracketed)) return true
   if (dotted.startsWith('receipts') && (line.startsWith('receipts[') || line === 'countersignature'))
     return true
+  if (dotted.startsWith('refundPayments') && line.startsWith('refundPayments[')) return true
   if (dotted.startsWith('registration') && line.startsWith('registration')) return true
   return Object.entries(COMPARED).some(([start, lines]) => dotted.startsWith(start) && lines.includes(line))
 }
