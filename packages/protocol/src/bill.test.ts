@@ -13,7 +13,6 @@ import {
   makeCast,
   makeReceipts,
   nextReceipt,
-  paymentOf,
   refunded,
   stateRefunds,
 } from './testing/bill.ts'
@@ -161,24 +160,6 @@ describe('a refund on a bill', () => {
     )
     const other = { ...good, sessionId: strangeSession }
     expect(verdictOf({ ...good, refunds: stateRefunds(cast, other, [one]) })).toEqual(rejectedAt('refunds'))
-  })
-
-  it('that was paid is verified by the reserve’s payment, and rejected without it, twice, or for another sum', () => {
-    const owed = refunded(cast, good)
-    const payment = paymentOf(owed)
-    const bill = { ...owed, refundPayments: [payment] }
-    const chain = factsOf(bill)
-    expect(verdictOf(bill, chain).verdict).toBe('verified')
-    for (const paid of [null, { ...payment, paidMicros: micros(29n) }, { ...payment, txHash: word('other') }])
-      expect(verdictOf(bill, { ...chain, refundPayments: [paid] })).toEqual(
-        rejectedAt('refundPayments[0].txHash'),
-      )
-    const twice = { ...bill, refundPayments: [payment, payment] }
-    expect(verdictOf(twice)).toEqual(rejectedAt('refundPayments[1]'))
-    const more = { ...bill, refundPayments: [{ ...payment, paidMicros: micros(31n) }] }
-    expect(verdictOf(more)).toEqual(rejectedAt('refundPayments[0]'))
-    const { refunds: _, ...unowed } = bill
-    expect(verdictOf(unowed)).toEqual(rejectedAt('refundPayments'))
   })
 
   it('before the settlement is rejected', () => {
