@@ -86,6 +86,7 @@ function planCoordinator({ dir, port, url, databaseUrl, rpcUrl }: CoordinatorPla
       isProduction: false,
       requestsPerMinute: 1_000_000,
       leaseMs: 900_000,
+      channelLookMs: 200,
       sweepEveryMs: 200,
       logLevel: 'info',
       version: 'exits',

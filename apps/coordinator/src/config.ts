@@ -25,6 +25,8 @@ export type Config = {
   sessionIdleMs?: number | undefined
   /** How much gas is lent; none is bounded where null. When absent, as `RELAY_LIMITS` says on a chain whose gas is worth something. */
   relayLimits?: RelayLimits | null | undefined
+  /** How often the chain is asked for what others did to channels; five seconds when absent. */
+  channelLookMs?: number | undefined
   /** How often the sweeps run. */
   sweepEveryMs: number
   logLevel: string

@@ -62,8 +62,10 @@ function openWorld(scheduler: fc.Scheduler) {
     of.following?.stop()
     of.following = feeds.follow(SESSION, of.seen.at(-1) ?? 0, {
       write: (chunk) => {
-        const id = /^id: (\d+)$/m.exec(Buffer.from(chunk).toString())?.[1]
-        if (id !== undefined) of.seen.push(Number(id))
+        for (const [, id] of Buffer.from(chunk)
+          .toString()
+          .matchAll(/^id: (\d+)$/gm))
+          of.seen.push(Number(id))
         of.roomFor -= 1
         return of.roomFor > 0
       },

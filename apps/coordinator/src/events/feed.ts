@@ -112,14 +112,19 @@ class Feed {
     return false
   }
 
-  #tellAll(event: SessionEventRecord): void {
-    this.#last = Math.max(this.#last, event.sequence)
-    const chunk = encodeEvent(event)
+  /** However many events a follower is behind, it is told by one write, of bytes that all share. */
+  #tellAll(page: readonly SessionEventRecord[]): void {
+    const newest = page.at(-1)?.sequence
+    if (newest === undefined) return
+    this.#last = Math.max(this.#last, newest)
+    const chunks = page.map(encodeEvent)
+    const whole = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)
     for (const follower of this.#live) {
-      // Whoever caught up by itself may be ahead of the read that this event comes from.
-      if (event.sequence <= follower.last) continue
-      follower.last = event.sequence
-      this.#give(follower, chunk)
+      // Whoever caught up by itself may be ahead of the read that these events come from.
+      const from = page.findIndex(({ sequence }) => sequence > follower.last)
+      if (from === -1) continue
+      follower.last = newest
+      this.#give(follower, from === 0 ? whole : Buffer.concat(chunks.slice(from)))
     }
   }
 
@@ -132,7 +137,7 @@ class Feed {
         const page = await this.#read(this.#last)
         // A full page may have more behind it; the bus may have spoken again while it was read.
         this.#isBehind ||= page.length === PAGE
-        for (const event of page) this.#tellAll(event)
+        this.#tellAll(page)
       }
     } catch (error) {
       for (const follower of [...this.#live]) follower.reader.fail(error)

@@ -18,11 +18,12 @@ const BATCH = 50
 export type ChannelWatcher = { look: () => Promise<void> }
 
 export function createChannelWatcher(ctx: Context, chain: RelayerChain): ChannelWatcher {
+  const everyMs = ctx.config.channelLookMs ?? LOOK_EVERY_MS
   let seenBlock: bigint | null = null
   let lookedAtMs = Number.NEGATIVE_INFINITY
   return {
     look: async () => {
-      if (ctx.clock.monotonicMs() - lookedAtMs < LOOK_EVERY_MS) return
+      if (ctx.clock.monotonicMs() - lookedAtMs < everyMs) return
       lookedAtMs = ctx.clock.monotonicMs()
       const head = await readHead(chain.client, chain.profile)
       if (head.status === 'unreachable') return
