@@ -64,7 +64,6 @@ export async function startStack(
         isProduction: false,
         requestsPerMinute: 1_000_000,
         leaseMs: 900_000,
-        channelLookMs: 200,
         sweepEveryMs: 1_000,
         logLevel: 'silent',
         version: 'test',

@@ -22,7 +22,7 @@ beforeAll(async () => {
     proxy.to = chainUrl
     return proxy.url
   }
-  stack = await startStack({}, undefined, { rpcUrl, log: told.log })
+  stack = await startStack({ channelLookMs: 200 }, undefined, { rpcUrl, log: told.log })
   ;[blocked, paid] = await Promise.all([startScriptedNode(stack), startScriptedNode(stack)])
   agent = await createAgent(stack, 20_000_000n)
 })

@@ -32,7 +32,12 @@ let node: ScriptedNode
 let agent: TestAgent
 
 beforeAll(async () => {
-  stack = await startStack({ providerGoneMs: GONE_MS, sessionIdleMs: IDLE_MS, sweepEveryMs: 200 })
+  stack = await startStack({
+    providerGoneMs: GONE_MS,
+    sessionIdleMs: IDLE_MS,
+    channelLookMs: 200,
+    sweepEveryMs: 200,
+  })
 })
 afterAll(() => stack.stop())
 beforeEach(async () => {

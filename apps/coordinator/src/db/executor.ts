@@ -1,10 +1,9 @@
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import type pg from 'pg'
 import { inTransaction } from './pool.ts'
-import * as schema from './schema.ts'
 
 /** Runs statements: on the pool, or on the connection of a transaction. */
-export type Executor = NodePgDatabase<typeof schema>
+export type Executor = NodePgDatabase
 
 /**
  * One transaction of a verb: everything it writes, and what may happen only once that is committed
@@ -27,12 +26,12 @@ export type Database = {
 
 export function createDatabase(pool: pg.Pool): Database {
   return {
-    read: drizzle(pool, { schema }),
+    read: drizzle(pool),
     pool,
     write: async (work) => {
       const effects: (() => void)[] = []
       const result = await inTransaction(pool, (client) =>
-        work({ tx: drizzle(client, { schema }), after: (effect) => void effects.push(effect) }),
+        work({ tx: drizzle(client), after: (effect) => void effects.push(effect) }),
       )
       for (const effect of effects) effect()
       return result

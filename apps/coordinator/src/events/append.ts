@@ -1,11 +1,11 @@
+import type { SessionEventRecord } from '@orien/protocol'
 import type { Unit } from '../db/executor.ts'
 import type { Bus, NewEvent } from './bus.ts'
 import { insertEvent, insertEvents } from './store.ts'
 
 /** Writes an event in the transaction that it tells of, and wakes readers once that is committed. */
 export async function appendEvent(bus: Bus, unit: Unit, sessionId: string, event: NewEvent): Promise<void> {
-  const sequence = await insertEvent(unit.tx, sessionId, event)
-  unit.after(() => bus.publish(sessionId, { kind: 'event', sequence }))
+  announce(bus, unit, sessionId, [await insertEvent(unit.tx, sessionId, event)])
 }
 
 /** The same for many sessions, one event each; the caller holds their locks or takes them by it. */
@@ -14,8 +14,17 @@ export async function appendEvents(
   unit: Unit,
   events: ReadonlyMap<string, NewEvent>,
 ): Promise<void> {
-  const sequences = await insertEvents(unit.tx, events)
-  unit.after(() => {
-    for (const [sessionId, sequence] of sequences) bus.publish(sessionId, { kind: 'event', sequence })
-  })
+  const records = await insertEvents(unit.tx, events)
+  for (const [sessionId, record] of records) announce(bus, unit, sessionId, [record])
+}
+
+/** Wakes readers of events that were written in a transaction, once that is committed. */
+export function announce(
+  bus: Bus,
+  unit: Unit,
+  sessionId: string,
+  records: readonly SessionEventRecord[],
+): void {
+  for (const record of records)
+    unit.after(() => bus.publish(sessionId, { kind: 'event', sequence: record.sequence, record }))
 }

@@ -1,11 +1,14 @@
-import type { EventType, Receipt } from '@orien/protocol'
+import type { EventType, Receipt, SessionEventRecord } from '@orien/protocol'
 
 /** How a run ended: its recorded receipt. */
 export type RunEnd = { receipt: Receipt; jws: string; countersignature: string }
 
-/** Something that subscribers of a session may want to know at once. The database stays the truth. */
+/**
+ * Something that subscribers of a session may want to know at once. The database stays the truth; whoever has just
+ * written an event may send it along, so that nobody needs to read it.
+ */
 export type BusMessage =
-  | { kind: 'event'; sequence: number; ended?: string; end?: RunEnd }
+  | { kind: 'event'; sequence: number; record?: SessionEventRecord; ended?: string; end?: RunEnd }
   | { kind: 'log'; executionId: string; stream: 'stdout' | 'stderr'; offset: number; data: Uint8Array }
   | { kind: 'meter'; executionId: string; effectiveMs: number }
 

@@ -17,7 +17,7 @@ const record = (sequence: number): SessionEventRecord => ({
 type Client = { seen: number[]; roomFor: number; following: Following | null; failures: number }
 
 type Step =
-  | { do: 'publish'; count: number }
+  | { do: 'publish'; count: number; isTold: boolean }
   | { do: 'connect' | 'cut' | 'drain'; client: number }
   | { do: 'narrow'; client: number; roomFor: number }
   | { do: 'log' }
@@ -28,8 +28,14 @@ const few = fc.integer({ min: 1, max: 3 })
 // Around the size of a page.
 const many = fc.integer({ min: 190, max: 410 })
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('publish' as const), count: few }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('publish' as const), count: many }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ do: fc.constant('publish' as const), count: few, isTold: fc.boolean() }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('publish' as const), count: many, isTold: fc.boolean() }),
+  },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('connect' as const), client }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('cut' as const, 'drain' as const), client }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('narrow' as const), client, roomFor: fc.nat(5) }) },
@@ -74,10 +80,11 @@ function openWorld(scheduler: fc.Scheduler) {
       },
     })
   }
-  const publish = (count: number) => {
+  const publish = ({ count, isTold }: { count: number; isTold: boolean }) => {
     for (let index = 0; index < count; index += 1) {
       committed += 1
-      bus.publish(SESSION, { kind: 'event', sequence: committed })
+      const told = isTold ? { record: record(committed) } : {}
+      bus.publish(SESSION, { kind: 'event', sequence: committed, ...told })
     }
   }
   return { bus, feeds, clients, connect, publish, committed: () => committed, reads: () => reads }
@@ -101,7 +108,7 @@ test('whoever reads, slowly, cut off and resumed, sees every event once and in o
       async (scheduler, steps) => {
         const world = openWorld(scheduler)
         for (const each of steps) {
-          if (each.do === 'publish') world.publish(each.count)
+          if (each.do === 'publish') world.publish(each)
           else if (each.do === 'log')
             world.bus.publish(SESSION, { kind: 'meter', executionId: 'exe', effectiveMs: 1 })
           else if (each.do === 'yield') await takeTurn(scheduler)

@@ -88,8 +88,7 @@ class Feed {
 
   #hear(message: BusMessage): void {
     if (message.kind === 'event') {
-      this.#isBehind = true
-      void this.#pump()
+      this.#hearEvent(message.sequence, message.record)
       return
     }
     const chunk = encodeEphemeral(message)
@@ -97,6 +96,20 @@ class Feed {
     // Output of a run must not overtake the event that tells of its start.
     if (this.#isReading) keep(this.#waiting, chunk)
     else for (const follower of this.#live) this.#give(follower, chunk)
+  }
+
+  #hearEvent(sequence: number, record: SessionEventRecord | undefined): void {
+    if (record && this.#isNext(sequence)) {
+      this.#tellAll([record])
+      return
+    }
+    this.#isBehind = true
+    void this.#pump()
+  }
+
+  /** Whether an event is the very next one for all who are live, and no read may bring it as well. */
+  #isNext(sequence: number): boolean {
+    return !this.#isReading && !this.#isBehind && this.#live.size > 0 && sequence === this.#last + 1
   }
 
   #setState(follower: Follower, state: Follower['state']): void {

@@ -2,7 +2,9 @@ import { OrienError, type SessionStatus, type SessionView, sessionTransition } f
 import type { Caller, Context } from '../context.ts'
 import { releaseBudget } from '../custody/commit.ts'
 import type { Unit } from '../db/executor.ts'
-import { appendEvent } from '../events/append.ts'
+import { announce } from '../events/append.ts'
+import type { NewEvent } from '../events/bus.ts'
+import { insertNumbered } from '../events/store.ts'
 import { lockedSessionRow } from './read.ts'
 import { lockSession, type SessionRow, updateSession } from './store.ts'
 import { viewSession } from './view.ts'
@@ -28,30 +30,48 @@ export async function beginEnd(
 ): Promise<SessionRow> {
   const next = sessionTransition(row.status as SessionStatus, { type: 'end_requested' })
   if (!next.ok) return row
-  const ending = await updateSession(unit.tx, row.id, { status: next.status, endedAt: ctx.clock.now() })
-  await appendEvent(ctx.bus, unit, row.id, { type: 'session.ending', data: { cause } })
+  const values = { status: next.status, endedAt: ctx.clock.now() }
+  const begun = { values, events: [{ type: 'session.ending' as const, data: { cause } }] }
   unit.after(() =>
     ctx.nodes.send(row.providerId, { type: 'endSession', sessionId: row.id as SessionView['id'] }),
   )
-  return ending.openExecutions === 0 ? completeSession(ctx, unit, ending) : ending
+  return (await completeSession(ctx, unit, { ...row, ...values }, begun)) ?? change(ctx, unit, row.id, begun)
 }
 
-/** The last run is accounted for: what remains is to settle. A session that never touched the chain is settled at once. */
-async function completeSession(ctx: Context, unit: Unit, row: SessionRow): Promise<SessionRow> {
+/** What a step does to a session, and what is told of it. */
+type Change = { values: Partial<SessionRow>; events: readonly NewEvent[] }
+
+async function change(ctx: Context, unit: Unit, id: string, { values, events }: Change): Promise<SessionRow> {
+  const row = await updateSession(unit.tx, id, values, events.length)
+  announce(ctx.bus, unit, id, await insertNumbered(unit.tx, id, row.lastEvent, events))
+  return row
+}
+
+/**
+ * The last run is accounted for: what remains is to settle. A session that never touched the chain is settled at once.
+ *
+ * @param before what has led to it, and is written with it
+ * @returns null when it is not complete, and nothing was written
+ */
+async function completeSession(
+  ctx: Context,
+  unit: Unit,
+  row: SessionRow,
+  before: Change = { values: {}, events: [] },
+): Promise<SessionRow | null> {
   const next = sessionTransition(row.status as SessionStatus, { type: 'drained' })
-  if (!next.ok || row.openExecutions > 0) return row
+  if (!next.ok || row.openExecutions > 0) return null
   const data = { consumedMicros: row.spentMicros.toString() }
-  await appendEvent(ctx.bus, unit, row.id, { type: 'session.completed', data })
-  if (row.isCustodial && row.channelStatus === 'none') await releaseBudget(unit, row)
-  if (row.channelStatus !== 'none') return updateSession(unit.tx, row.id, { status: next.status })
-  await appendEvent(ctx.bus, unit, row.id, {
-    type: 'session.settled',
-    data: { ...data, refundedMicros: '0' },
-  })
+  const completed = [...before.events, { type: 'session.completed' as const, data }]
+  if (row.channelStatus !== 'none')
+    return change(ctx, unit, row.id, { values: { ...before.values, status: next.status }, events: completed })
+  if (row.isCustodial) await releaseBudget(unit, row)
+  const settled = { type: 'session.settled' as const, data: { ...data, refundedMicros: '0' } }
   unit.after(() =>
     ctx.nodes.send(row.providerId, { type: 'forgetSession', sessionId: row.id as SessionView['id'] }),
   )
-  return updateSession(unit.tx, row.id, { status: 'settled', settledAt: ctx.clock.now() })
+  const values = { ...before.values, status: 'settled', settledAt: ctx.clock.now() }
+  return change(ctx, unit, row.id, { values, events: [...completed, settled] })
 }
 
 /** Completes a session by id when its last run has just been accounted for. */

@@ -44,12 +44,19 @@ export async function updateSessions(
       .where(inArray(sessions.id, [...ids]))
 }
 
+/** @param events numbers of its events that the caller takes by this: the last ones of the row that is returned */
 export async function updateSession(
   tx: Executor,
   id: string,
   values: Partial<NewSession>,
+  events = 0,
 ): Promise<SessionRow> {
-  const [row] = await tx.update(sessions).set(values).where(eq(sessions.id, id)).returning()
+  const taken = events > 0 ? { lastEvent: sql`${sessions.lastEvent} + ${events}` } : {}
+  const [row] = await tx
+    .update(sessions)
+    .set({ ...values, ...taken })
+    .where(eq(sessions.id, id))
+    .returning()
   return row as SessionRow
 }
 

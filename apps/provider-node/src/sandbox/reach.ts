@@ -14,6 +14,7 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { OrienError } from '@orien/protocol'
 import { randomName } from './names.ts'
+import { mountsBelow, unmount } from './unmount.ts'
 
 const run = promisify(execFile)
 
@@ -33,29 +34,6 @@ function isReachable(path: string): boolean {
     if (((statSync(dir, { throwIfNoEntry: false })?.mode ?? 0) & OTHERS_ENTER) === 0) return false
     if (dir === '/') return true
   }
-}
-
-/** Mount points of this machine below `dir`, deepest first. */
-export function mountsBelow(dir: string): string[] {
-  return readFileSync('/proc/self/mounts', 'utf8')
-    .split('\n')
-    .map(
-      (line) =>
-        line
-          .split(' ')[1]
-          ?.replaceAll(/\\([0-7]{3})/g, (_, octal: string) =>
-            String.fromCharCode(Number.parseInt(octal, 8)),
-          ) ?? '',
-    )
-    .filter((mount) => mount.startsWith(`${dir}/`))
-    .sort((a, b) => b.length - a.length)
-}
-
-/** Detached at once even when something still holds a file open: what holds it then sees the end of it. */
-export async function unmount(path: string): Promise<void> {
-  await run('umount', ['-l', '--', path]).catch((cause: unknown) => {
-    throw new OrienError('setup_failed', 'a mount of the node could not be removed', {}, { cause })
-  })
 }
 
 /** Takes down what a killed node had staged. */

@@ -1,7 +1,7 @@
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { mountsBelow } from '../sandbox/reach.ts'
+import { mountsBelow } from '../sandbox/unmount.ts'
 import { UPLOAD_PREFIX } from './files.ts'
 
 /** `tmpfs`: the kernel bounds bytes and files. `directory`: only transfers are bounded, and a tool by its own limits. */

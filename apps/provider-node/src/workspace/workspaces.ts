@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { inOrder } from '../run/inOrder.ts'
 import type { Workspaces, WorkspaceUpload } from '../run/workspaces.ts'
 import { createSlotUids, randomName } from '../sandbox/names.ts'
-import { mountsBelow, unmount } from '../sandbox/reach.ts'
+import { mountsBelow, unmount } from '../sandbox/unmount.ts'
 import { listFiles, readFileOf, writeFileOf } from './files.ts'
 import { findKept, removeRecord, type WorkspaceClass, writeRecord } from './records.ts'
 
