@@ -19,45 +19,47 @@ export type PgbenchOptions = {
   /** A database to scribble in: `pgbench_*` tables are made in it. */
   url: string
   clients: number
-  seconds: number
   protocol: 'simple' | 'extended' | 'prepared'
   /** 100,000 accounts each; below the number of clients they wait for one another's branch row. */
   scale?: number
-  /** Its tables are filled and nothing is measured yet. */
-  onFilled?: () => void
 }
+
+/** Its tables are filled; each call measures for so long. */
+export type Pgbench = { measure: (seconds: number) => Promise<PgbenchFigures> }
 
 /**
  * Measures with pgbench, which is no part of the embedded PostgreSQL. A pgbench of 15 against a server of 18 is
  * fine: it speaks SQL only.
  */
-export async function runPgbench(options: PgbenchOptions): Promise<PgbenchFigures | { unavailable: string }> {
+export async function openPgbench(options: PgbenchOptions): Promise<Pgbench | { unavailable: string }> {
   const program = findPgbench()
   if (program === null)
     return { unavailable: 'pgbench is not installed; on Debian it comes with the package postgresql' }
-  const logDir = mkdtempSync(join(tmpdir(), 'orien-pgbench-'))
   const { address, env } = connectionOf(options.url)
   const scale = options.scale ?? Math.max(options.clients, 16)
-  try {
-    await run(program, ['--initialize', '--quiet', `--scale=${scale}`, address], { env })
-    options.onFilled?.()
-    const { stdout } = await run(
-      program,
-      [
-        `--client=${options.clients}`,
-        `--jobs=${Math.min(options.clients, availableParallelism())}`,
-        `--time=${options.seconds}`,
-        `--protocol=${options.protocol}`,
-        '--log',
-        `--log-prefix=${join(logDir, 'transactions')}`,
-        address,
-      ],
-      { env },
-    )
-    return { ...summaryOf(stdout), ...latenciesIn(logDir) }
-  } finally {
-    rmSync(logDir, { recursive: true })
+  await run(program, ['--initialize', '--quiet', `--scale=${scale}`, address], { env })
+  const measure = async (seconds: number) => {
+    const logDir = mkdtempSync(join(tmpdir(), 'orien-pgbench-'))
+    try {
+      const { stdout } = await run(
+        program,
+        [
+          `--client=${options.clients}`,
+          `--jobs=${Math.min(options.clients, availableParallelism())}`,
+          `--time=${seconds}`,
+          `--protocol=${options.protocol}`,
+          '--log',
+          `--log-prefix=${join(logDir, 'transactions')}`,
+          address,
+        ],
+        { env },
+      )
+      return { ...summaryOf(stdout), ...latenciesIn(logDir) }
+    } finally {
+      rmSync(logDir, { recursive: true })
+    }
   }
+  return { measure }
 }
 
 // Debian's /usr/bin/pgbench is a wrapper that chooses a version by the clusters of the system; the programs lie
