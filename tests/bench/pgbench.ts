@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 
 /** TPC-B-like transactions of PostgreSQL's own benchmark: the reference for what this machine can commit. */
-export type PgbenchFigures = {
+type PgbenchFigures = {
   tps: number
   p50Ms: number
   p99Ms: number
