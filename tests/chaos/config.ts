@@ -3,9 +3,9 @@ import { parseArgs } from 'node:util'
 /** What a run of the harness is asked for. */
 export type Config = {
   seed: number
-  /** One point by its number. */
-  point: number | null
-  /** So many points, in the seed's order; all by default. */
+  /** Points by their numbers; none stands for all. */
+  points: number[]
+  /** So many of all points, in the seed's order; every one by default. */
   rounds: number | null
   /** Only points in whose names this is. */
   only: string
@@ -18,17 +18,17 @@ export function readConfig(args: readonly string[] = process.argv.slice(2)): Con
     args: [...args],
     options: {
       seed: { type: 'string' },
-      point: { type: 'string' },
+      point: { type: 'string', multiple: true, default: [] },
       rounds: { type: 'string' },
       only: { type: 'string' },
       list: { type: 'boolean' },
     },
   })
-  const whole = (text: string | undefined) => (text === undefined ? null : Number.parseInt(text, 10))
+  const whole = (text: string) => Number.parseInt(text, 10)
   return {
-    seed: whole(values.seed) ?? 1,
-    point: whole(values.point),
-    rounds: whole(values.rounds),
+    seed: whole(values.seed ?? '1'),
+    points: values.point.map(whole),
+    rounds: values.rounds === undefined ? null : whole(values.rounds),
     only: values.only ?? '',
     list: values.list ?? false,
   }

@@ -1,7 +1,7 @@
 /**
  * Runs points of failure against the whole system in processes of its own.
  *
- *     npm run chaos -- [--seed N] [--point K] [--rounds N] [--only WORDS] [--list]
+ *     npm run chaos -- [--seed N] [--point K …] [--rounds N] [--only WORDS] [--list]
  */
 import { shuffled } from './chance.ts'
 import { reconcile } from './checks.ts'
@@ -21,9 +21,9 @@ const config = readConfig()
 const numbered = allPoints().map((point, number) => ({ point, number }))
 const asked = numbered.filter(({ point }) => nameOfPoint(point).includes(config.only))
 const chosen =
-  config.point === null
+  config.points.length === 0
     ? shuffled(asked, config.seed).slice(0, config.rounds ?? asked.length)
-    : numbered.filter(({ number }) => number === config.point)
+    : numbered.filter(({ number }) => config.points.includes(number))
 
 if (config.list) {
   for (const { point, number } of asked) console.log(`${number}  ${nameOfPoint(point)}`)
