@@ -72,6 +72,21 @@ test('a second flush starts beside the first when two may be under way', async (
   expect(await Promise.all(results)).toEqual([10, 20, 30])
 })
 
+test('items of one group share a flush, and none of them is in a second one beside it', async () => {
+  const { flush, call, calls } = heldFlush()
+  const keys = { keyOf: String, groupOf: (item: number) => (item < 10 ? 'low' : 'high') }
+  const batcher = createBatcher({ flush, concurrency: 2, ...keys })
+  const first = [1, 2].map(batcher.submit)
+  const low = await call(0)
+  const second = [3, 11, 4].map(batcher.submit)
+  ;(await call(1)).answer()
+  expect(await second[1]).toBe(110)
+  low.answer()
+  ;(await call(2)).answer()
+  expect(await Promise.all([...first, ...second])).toEqual([10, 20, 30, 110, 40])
+  expect(calls.map((one) => one.items)).toEqual([[1, 2], [11], [3, 4]])
+})
+
 test('a full queue refuses with overloaded and forgets nothing that it took', async () => {
   const { flush, call } = heldFlush()
   const batcher = createBatcher({ flush, maxItems: 1, maxQueued: 2 })

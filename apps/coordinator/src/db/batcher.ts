@@ -16,6 +16,8 @@ export type BatcherOptions<I, O> = {
   maxQueued?: number
   /** Items with an equal key are flushed one after the other, in the order of submission. */
   keyOf?: (item: I) => string
+  /** Items of one group, in which equal keys are, may share a flush, but are never in two at once. By default the key. */
+  groupOf?: (item: I) => string
 }
 
 export type Batcher<I, O> = {
@@ -34,6 +36,7 @@ export type Batcher<I, O> = {
 type Entry<I, O> = {
   item: I
   key: string | null
+  group: string | null
   resolve: (output: O) => void
   reject: (error: unknown) => void
 }
@@ -48,6 +51,7 @@ type Entry<I, O> = {
  */
 export function createBatcher<I, O>(options: BatcherOptions<I, O>): Batcher<I, O> {
   const { flush, keyOf, maxItems = DATABASE_LIMITS.batchItems, concurrency = 1 } = options
+  const groupOf = options.groupOf ?? keyOf
   const maxQueued = options.maxQueued ?? DATABASE_LIMITS.batchQueue
   const outstanding = new Set<Promise<unknown>>()
   const inFlight = countFlights()
@@ -57,7 +61,7 @@ export function createBatcher<I, O>(options: BatcherOptions<I, O>): Batcher<I, O
   const submit = (item: I): Promise<O> => {
     if (queue.length >= maxQueued) return Promise.reject(new OrienError('overloaded'))
     const { promise, resolve, reject } = Promise.withResolvers<O>()
-    queue.push({ item, key: keyOf ? keyOf(item) : null, resolve, reject })
+    queue.push({ item, key: keyOf?.(item) ?? null, group: groupOf?.(item) ?? null, resolve, reject })
     outstanding.add(promise)
     const settled = () => outstanding.delete(promise)
     promise.then(settled, settled)
@@ -80,7 +84,7 @@ export function createBatcher<I, O>(options: BatcherOptions<I, O>): Batcher<I, O
   }
 
   const startFlush = (): boolean => {
-    const { batch, rest } = takeBatch(queue, maxItems, inFlight.keys)
+    const { batch, rest } = takeBatch(queue, maxItems, inFlight.groups)
     if (batch.length === 0) return false
     queue = rest
     const release = inFlight.begin(batch)
@@ -107,40 +111,41 @@ export function createBatcher<I, O>(options: BatcherOptions<I, O>): Batcher<I, O
 
 /** What is being flushed. `begin` gives what ends it, once however often it is called. */
 function countFlights() {
-  const keys = new Set<string>()
+  const groups = new Set<string>()
   let flushes = 0
   let items = 0
-  const begin = (batch: readonly { key: string | null }[]) => {
+  const begin = (batch: readonly { group: string | null }[]) => {
     flushes += 1
     items += batch.length
-    for (const { key } of batch) if (key !== null) keys.add(key)
+    for (const { group } of batch) if (group !== null) groups.add(group)
     let isHeld = true
     return () => {
       if (!isHeld) return
       isHeld = false
       flushes -= 1
       items -= batch.length
-      for (const { key } of batch) if (key !== null) keys.delete(key)
+      for (const { group } of batch) if (group !== null) groups.delete(group)
     }
   }
-  return { keys, flushes: () => flushes, items: () => items, begin }
+  return { groups, flushes: () => flushes, items: () => items, begin }
 }
 
 /** Until what was just sent has left the process. */
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve))
 
-/** The next batch: first come, first served, but no key twice and none that is being flushed. */
+/** The next batch: first come, first served, but no key twice and no group that is being flushed. */
 function takeBatch<I, O>(
   queue: readonly Entry<I, O>[],
   maxItems: number,
-  keysInFlight: ReadonlySet<string>,
+  groupsInFlight: ReadonlySet<string>,
 ): { batch: Entry<I, O>[]; rest: Entry<I, O>[] } {
   const batch: Entry<I, O>[] = []
   const rest: Entry<I, O>[] = []
   const taken = new Set<string>()
   for (const entry of queue) {
-    const isBlocked = entry.key !== null && (taken.has(entry.key) || keysInFlight.has(entry.key))
-    if (isBlocked || batch.length === maxItems) rest.push(entry)
+    const isTaken = entry.key !== null && taken.has(entry.key)
+    const isInFlight = entry.group !== null && groupsInFlight.has(entry.group)
+    if (isTaken || isInFlight || batch.length === maxItems) rest.push(entry)
     else {
       batch.push(entry)
       if (entry.key !== null) taken.add(entry.key)

@@ -37,6 +37,8 @@ export const DATABASE_LIMITS = {
   reasonLines: 8,
   /** Items of one group commit; 256 in flight were fastest in batches of at most 128. */
   batchItems: 128,
+  /** Group commits of one kind under way at once: while one waits for the disk, the other computes. */
+  batchFlushes: 2,
   /** Items waiting for a group commit; beyond it the caller is refused. */
   batchQueue: 4_096,
 } as const

@@ -15,6 +15,7 @@ import {
 } from '@orien/protocol'
 import type { Caller, Context } from '../context.ts'
 import type { Batcher } from '../db/batcher.ts'
+import { DATABASE_LIMITS } from '../db/limits.ts'
 import { requireService } from '../provider/admission.ts'
 import { openChannel, tryDeposit } from '../session/openChannel.ts'
 import { requireAgent } from '../session/read.ts'
@@ -45,6 +46,9 @@ export function createSubmitter(ctx: Pick<Context, 'db' | 'metrics' | 'clock'>):
   return observedBatcher<Submission, Submitted>(ctx, 'submit', {
     flush: (items) => submitAll(ctx.db.pool, items),
     keyOf: (item) => `${item.session} ${item.key}`,
+    // Two flushes would wait for one another at the session's row.
+    groupOf: (item) => item.session,
+    concurrency: DATABASE_LIMITS.batchFlushes,
   })
 }
 

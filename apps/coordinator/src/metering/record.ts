@@ -10,6 +10,7 @@ import {
 } from '@orien/protocol'
 import type { Context } from '../context.ts'
 import type { Batcher } from '../db/batcher.ts'
+import { DATABASE_LIMITS } from '../db/limits.ts'
 import type { RunEnd } from '../events/bus.ts'
 import { verifyEd25519 } from '../keys.ts'
 import { beginEnd, completeIfDrained } from '../session/end.ts'
@@ -26,6 +27,9 @@ export function createRecorder(ctx: Pick<Context, 'db' | 'metrics' | 'clock'>): 
   return observedBatcher<Recording, Recorded>(ctx, 'receipt', {
     flush: (items) => recordAll(ctx.db.pool, items),
     keyOf: (item) => item.execution,
+    // Receipts of a session are a chain: a later one must not overtake in a flush of its own.
+    groupOf: (item) => item.session,
+    concurrency: DATABASE_LIMITS.batchFlushes,
   })
 }
 
