@@ -90,6 +90,7 @@ const RAIL: Rail = {
   now: async () => 1_767_225_600,
   findArrival: async () => ({ status: 'unused' }),
   holdings: async () => ({ blockNumber: 0n, escrowMicros: 0n, reserveMicros: 0n, walletMicros: 0n }),
+  payouts: async () => [],
 }
 
 const CONFIG: Config = {

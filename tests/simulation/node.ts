@@ -9,8 +9,8 @@ import type { Spools } from '../../apps/provider-node/src/output/spool.ts'
 import { createHistory } from '../../apps/provider-node/src/run/history.ts'
 import { Runs, type RunsContext } from '../../apps/provider-node/src/run/runs.ts'
 import { createScheduler } from '../../apps/provider-node/src/run/scheduler.ts'
-import { type Grounds, judgeCloses } from '../../apps/provider-node/src/signer/judge.ts'
-import type { CloseRequest } from '../../apps/provider-node/src/signer/request.ts'
+import { type Grounds, judgeClaims } from '../../apps/provider-node/src/signer/judge.ts'
+import type { SignRequest } from '../../apps/provider-node/src/signer/request.ts'
 import { createNodeMetrics } from '../../apps/provider-node/src/telemetry/metrics.ts'
 import type { Chance } from '../harness/chance.ts'
 import { signClaimsFor, type TestProvider } from '../model/parties.ts'
@@ -145,8 +145,8 @@ function operatorOf(provider: TestProvider) {
   const parties = { registration: { nodeKey, payout }, chain: { chainId, escrow, token } }
   const grounds = { provider: parties, signedMicros: () => ZERO } as unknown as Grounds
   return {
-    signClose: async (close: CloseRequest) => {
-      const { refused } = judgeCloses(close, grounds)
+    sign: async (close: SignRequest) => {
+      const { refused } = judgeClaims(close, grounds)
       invariant(refused.length === 0, `the signer refuses an honest close: ${refused[0]?.detail}`)
       return { signature: signClaimsFor(provider, close), refused }
     },

@@ -14,6 +14,7 @@ import {
   readHead,
   readHoldings,
   readOperator,
+  readPayouts,
   readTokenDomain,
   readTransfer,
   rpcUrls,
@@ -34,6 +35,9 @@ export type ChainSettings = {
   /** What the escrow was deployed with, where that was recorded. */
   escrowTerms?: EscrowTerms | undefined
 }
+
+/** Nodes of the chain bound how many blocks can be asked for at once. */
+const LOOK_BACK_BLOCKS = 1_000n
 
 function unavailable(detail: string): OrienError {
   return new OrienError('chain_unavailable', `The chain did not answer: ${detail}`)
@@ -143,6 +147,15 @@ function createRail(client: ChainClient, profile: ChainProfile, terms: ChainTerm
       if (reading.status === 'unreachable') throw unavailable(reading.detail)
       const { blockNumber, escrowMicros, reserveMicros, othersMicros } = reading
       return { blockNumber, escrowMicros, reserveMicros, walletMicros: othersMicros[0] ?? 0n }
+    },
+    payouts: async () => {
+      const head = await readHead(client, profile)
+      if (head.status === 'unreachable') throw unavailable(head.detail)
+      const toBlock = head.finalBlock
+      const fromBlock = toBlock > LOOK_BACK_BLOCKS ? toBlock - LOOK_BACK_BLOCKS : 0n
+      const reading = await readPayouts(client, terms.escrow, { fromBlock, toBlock })
+      if (reading.status === 'unreachable') throw unavailable(reading.detail)
+      return reading.payouts
     },
   }
 }

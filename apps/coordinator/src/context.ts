@@ -1,5 +1,5 @@
 import type { Admission, FromNode, Hex, Id, ProviderLoad, ToNode } from '@orien/protocol'
-import type { Arrival, SignedTransfer } from '@orien/rails'
+import type { Arrival, ChannelPayout, SignedTransfer } from '@orien/rails'
 import type { Tracing } from '@orien/tracing'
 import type { Logger } from 'pino'
 import type { Clock } from './clock.ts'
@@ -145,6 +145,8 @@ export type Rail = {
     reserveMicros: bigint
     walletMicros: bigint
   }>
+  /** What channels have paid in the newest final blocks, as many as one may ask for at once. */
+  payouts: () => Promise<readonly ChannelPayout[]>
 }
 
 /** Where a run belongs: what never changes of it. */

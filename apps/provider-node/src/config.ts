@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { OrienError } from '@orien/protocol'
+import { OrienError, parseUsdc, type UsdcMicros } from '@orien/protocol'
 import type { RuleLimits } from './rules/ruleBook.ts'
 import { DRIVER_NAMES, type DriverName, type SandboxMode } from './sandbox/driver.ts'
 
@@ -20,6 +20,10 @@ export type Config = {
   tracesEndpoint?: string
   /** After how long a silence of the coordinator the node claims by itself. */
   claimAfterMinutes?: number
+  /** For how long something may be earned and not claimed. */
+  claimEveryMinutes?: number
+  /** How much may be earned and not claimed. */
+  unclaimedMicros?: UsdcMicros
   sandboxMode?: SandboxMode
   /** Bubblewrap unless told. */
   driverName?: DriverName
@@ -48,6 +52,8 @@ const OPTIONS = {
   driver: { type: 'string' },
   'engine-socket': { type: 'string' },
   'claim-after': { type: 'string' },
+  'claim-every': { type: 'string' },
+  'claim-above': { type: 'string' },
   standalone: { type: 'boolean' },
   'allow-unisolated': { type: 'boolean' },
 } as const
@@ -85,6 +91,15 @@ const present = <T extends object>(given: T): Present<T> =>
 
 const SANDBOX_MODES: readonly SandboxMode[] = ['cold', 'warm', 'resident']
 
+function usdc(option: string, text: string | undefined): UsdcMicros | undefined {
+  if (text === undefined) return undefined
+  try {
+    return parseUsdc(text)
+  } catch (cause) {
+    throw new OrienError('validation_failed', `${option} is an amount of USDC: 0.50`, {}, { cause })
+  }
+}
+
 function oneOf<T extends string>(
   option: string,
   known: readonly T[],
@@ -121,6 +136,13 @@ export function readConfig(
       1,
       MOST_MINUTES,
     ),
+    claimEveryMinutes: wholeNumber(
+      '--claim-every',
+      values['claim-every'] ?? env.ORIEN_CLAIM_EVERY_MINUTES,
+      1,
+      MOST_MINUTES,
+    ),
+    unclaimedMicros: usdc('--claim-above', values['claim-above'] ?? env.ORIEN_CLAIM_ABOVE),
     concurrency: wholeNumber('--concurrency', values.concurrency, 1, 1_024),
     sandboxMode: oneOf('--sandbox-mode', SANDBOX_MODES, values['sandbox-mode'] ?? env.ORIEN_SANDBOX_MODE),
     driverName: oneOf('--driver', DRIVER_NAMES, values.driver ?? env.ORIEN_SANDBOX_DRIVER),

@@ -1,4 +1,4 @@
-import { LIMITS } from '@orien/protocol'
+import { LIMITS, micros } from '@orien/protocol'
 
 /** Every bound of the node that is not the world's business; see LIMITS of the protocol for those. Units last. */
 export const NODE_LIMITS = {
@@ -45,6 +45,8 @@ export const NODE_LIMITS = {
   /** Gas that a batch takes at most beside its claims, and for each of them; `BATCH_COSTS` of the rails, measured there. */
   claimBatchGas: 468_000n,
   claimGas: 62_000n,
+  /** Earned and not claimed in all channels together: above it a part is claimed at the next look. */
+  unclaimedMicros: micros(5_000_000n),
   /** What they usually take, by docs/gas.md: what a claim has to be worth. */
   claimUsualBatchGas: 65_000n,
   claimUsualGas: 40_000n,
@@ -87,6 +89,8 @@ export const DEFAULT_TIMING = {
   claimPatienceMs: 60_000,
   /** How long it may be silent before everything that was earned is claimed without it. */
   claimSilenceMs: 6 * 3_600_000,
+  /** For how long less than the owner's threshold may be earned and not claimed, while the coordinator is there. */
+  claimEveryMs: 600_000,
   /** How often the instant is kept at which it was heard. */
   heardKeptMs: 60_000,
   /** How often the meter of a running tool is told. */

@@ -22,8 +22,11 @@ function createLog(level: string, file?: string): Logger {
 
 async function start(config: Config, log: Logger, onDrained: () => void): Promise<Stoppable> {
   if (config.standalone) return startStandalone({ ...config, log })
-  const { claimAfterMinutes } = config
-  const timing = claimAfterMinutes === undefined ? {} : { claimSilenceMs: claimAfterMinutes * 60_000 }
+  const { claimAfterMinutes, claimEveryMinutes } = config
+  const timing = {
+    ...(claimAfterMinutes === undefined ? {} : { claimSilenceMs: claimAfterMinutes * 60_000 }),
+    ...(claimEveryMinutes === undefined ? {} : { claimEveryMs: claimEveryMinutes * 60_000 }),
+  }
   const node = await startNode({ ...config, timing, log, onDrained, onFailure: () => process.exit(1) })
   node.live.then(
     () => log.info({ event: 'node.live', providerId: node.providerId }),

@@ -57,7 +57,13 @@ export {
 } from './escrow/readBatch.ts'
 export { type ChannelReading, type ChannelState, readChannel } from './escrow/readChannel.ts'
 export { readCloseGrace } from './escrow/readCloseGrace.ts'
-export { type CloseRequested, readCloseRequests, readCloses } from './escrow/readCloseRequests.ts'
+export {
+  type ChannelPayout,
+  type CloseRequested,
+  readCloseRequests,
+  readCloses,
+  readPayouts,
+} from './escrow/readCloseRequests.ts'
 export { type EscrowReading, readEscrowTerms } from './escrow/readEscrowTerms.ts'
 export { type Holdings, readHoldings } from './escrow/readHoldings.ts'
 export { type Opening, readOpenedChannels, readOpening } from './escrow/readOpening.ts'

@@ -143,6 +143,8 @@ export const sessions = pgTable(
     stepMicros: money('step_micros'),
     /** What is on the chain, and final there. */
     depositMicros: money('deposit_micros').notNull().default(sql`0`),
+    /** What the provider has claimed of it before the end, as the chain says: posted with the settlement. */
+    claimedMicros: money('claimed_micros').notNull().default(sql`0`),
     voucherSignature: text('voucher_signature'),
     effectiveMs: bigint('effective_ms', { mode: 'bigint' }).notNull().default(sql`0`),
     openExecutions: integer('open_executions').notNull().default(0),

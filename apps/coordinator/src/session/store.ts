@@ -187,3 +187,28 @@ export async function accrueAll(pool: pg.Pool, items: readonly Accrual[]): Promi
   })
   return rows[0]?.answers ?? []
 }
+
+/** Remembers what open channels have paid: the most that was seen, since events are read more than once. */
+export async function updateClaimed(
+  db: Executor,
+  claims: readonly { channelId: string; claimedMicros: bigint }[],
+): Promise<void> {
+  if (claims.length === 0) return
+  const ids = sql.join(
+    claims.map(({ channelId }) => sql`${channelId}`),
+    sql`, `,
+  )
+  const sums = sql.join(
+    claims.map(({ claimedMicros }) => sql`${claimedMicros}::bigint`),
+    sql`, `,
+  )
+  // Locked in the order of their ids, like everywhere.
+  await db.execute(sql`
+    with claims as (
+      select s.id, claim.micros from unnest(array[${ids}]::text[], array[${sums}]::bigint[]) as claim (channel_id, micros)
+        join sessions s on s.channel_id = claim.channel_id
+        where s.channel_status = 'open' and s.claimed_micros < claim.micros
+        order by s.id for update of s
+    )
+    update sessions s set claimed_micros = claims.micros from claims where s.id = claims.id`)
+}

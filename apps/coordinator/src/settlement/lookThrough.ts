@@ -10,6 +10,8 @@ const PAGE = 500
 /** A channel in which somebody did something while nobody here was looking. */
 export type Missed = { channelId: Hex; state: ChannelState }
 
+const isTouched = ({ phase, settledMicros }: ChannelState) => phase !== 'open' || settledMicros > 0n
+
 /**
  * Looks at every open channel itself, once: what happened to it while no coordinator ran may lie further back than the
  * events that a node of the chain gives.
@@ -23,7 +25,7 @@ export async function lookThrough(ctx: Context, { client }: RelayerChain): Promi
       reading: await readChannel(client, ctx.chain.escrow, channelId),
     }))
     for (const { channelId, reading } of readings)
-      if (reading.status === 'found' && reading.channel.phase !== 'open')
+      if (reading.status === 'found' && isTouched(reading.channel))
         missed.push({ channelId, state: reading.channel })
     const last = page.at(-1)
     if (!last || page.length < PAGE) return missed

@@ -1,9 +1,10 @@
 import { type Hex, micros, splitCumulative } from '@orien/protocol'
-import { readCloseRequests, readCloses, readHead, readSettlement } from '@orien/rails'
+import { readCloseRequests, readCloses, readHead, readPayouts, readSettlement } from '@orien/rails'
 import type { Context } from '../context.ts'
 import { beginEnd } from '../session/end.ts'
 import { lockSession, updateSession } from '../session/store.ts'
 import { lookThrough } from './lookThrough.ts'
+import { noteClaims } from './noteClaims.ts'
 import type { RelayerChain } from './relayerChain.ts'
 import { settleSessions } from './settle.ts'
 import { insertForeign, selectActiveByChannel, selectByChannel, selectClosedElsewhere } from './store.ts'
@@ -14,7 +15,7 @@ const LOOK_EVERY_MS = 5_000
 const LOOK_BACK_BLOCKS = 1_000n
 const BATCH = 50
 
-/** What others do to channels: closes that are requested, and channels that are closed without us. */
+/** What others do to channels: closes that are requested, what is claimed, and channels that are closed without us. */
 export type ChannelWatcher = { look: () => Promise<void> }
 
 export function createChannelWatcher(ctx: Context, chain: RelayerChain): ChannelWatcher {
@@ -33,8 +34,12 @@ export function createChannelWatcher(ctx: Context, chain: RelayerChain): Channel
       const range = { fromBlock, toBlock: latestBlock }
       const reading = await readCloseRequests(chain.client, ctx.chain.escrow, range)
       const closes = await readCloses(chain.client, ctx.chain.escrow, range)
+      // Final ones alone: what is noted as claimed is never taken back.
+      const paid = await readPayouts(chain.client, ctx.chain.escrow, { fromBlock, toBlock: finalBlock })
       if (reading.status === 'unreachable' || closes.status === 'unreachable') return
+      if (paid.status === 'unreachable') return
       if (seenBlock === null) await noteMissed(ctx, chain)
+      await noteClaims(ctx, paid.payouts)
       await endClosed(ctx, closes.channelIds)
       // By its signature or by hand: a close that is asked for takes no new work from here on.
       for (const { channelId, requestedAt } of reading.requests)
@@ -52,6 +57,11 @@ async function noteMissed(ctx: Context, chain: RelayerChain): Promise<void> {
   for (const { channelId, state } of missed)
     if (state.closeRequestedAt !== null)
       await noteRequest(ctx, channelId, new Date(state.closeRequestedAt * 1_000))
+  const open = missed.filter(({ state }) => state.phase !== 'finalized')
+  await noteClaims(
+    ctx,
+    open.map(({ channelId, state }) => ({ channelId, cumulativeMicros: state.settledMicros })),
+  )
   const closed = missed.filter(({ state }) => state.phase === 'finalized')
   await endClosed(
     ctx,

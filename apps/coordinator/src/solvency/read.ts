@@ -1,5 +1,6 @@
 import { micros, type OperationOutput, type getSolvency as operation } from '@orien/protocol'
 import type { Context } from '../context.ts'
+import { noteClaims } from '../settlement/noteClaims.ts'
 import { selectLiabilities } from './store.ts'
 
 type Solvency = OperationOutput<typeof operation>
@@ -28,13 +29,17 @@ const LOOKS = 3
 
 async function readSolvency(ctx: Context): Promise<Solvency> {
   let solvency = await look(ctx)
-  for (let looks = 1; looks < LOOKS && !solvency.isSolvent; looks += 1) solvency = await look(ctx)
+  for (let looks = 1; looks < LOOKS && !solvency.isSolvent; looks += 1) {
+    // A provider may have claimed a part of what it has earned since the chain was looked through.
+    await noteClaims(ctx, await ctx.rail.payouts())
+    solvency = await look(ctx)
+  }
   return solvency
 }
 
 /**
  * The ledger before the chain: what is final in it is on the chain by then. What the chain has paid meanwhile belongs to
- * channels that were closing, whose deposits are named beside it.
+ * channels that were closing, whose deposits are named beside it, or was claimed of open ones, which is named with them.
  */
 async function look(ctx: Context): Promise<Solvency> {
   const owed = await selectLiabilities(ctx.db.read)

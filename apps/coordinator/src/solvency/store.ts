@@ -3,7 +3,7 @@ import { sql } from 'drizzle-orm'
 import type pg from 'pg'
 import { createDatabase, type Executor } from '../db/executor.ts'
 
-/** What the ledger owes, by the kind of account, and the deposits whose close is under way. Micro-USDC. */
+/** What the ledger owes, by the kind of account, and what of it the chain may have paid already. Micro-USDC. */
 export type Liabilities = {
   budgetsMicros: bigint
   payablesMicros: bigint
@@ -13,6 +13,7 @@ export type Liabilities = {
   custodialMicros: bigint
   /** Of the custodial money, what the chain may have moved already: withdrawals, and deposits of sessions under way. */
   custodyMovingMicros: bigint
+  /** Deposits whose close is under way, and what was claimed of the others. */
   settlingMicros: bigint
 }
 
@@ -48,8 +49,8 @@ export async function selectLiabilities(db: Executor): Promise<Liabilities> {
       (coalesce(sum(amount) filter (where account like 'agents:%:withdrawing'), 0)
         + (select coalesce(sum(t.amount_micros), 0) from transactions t join sessions s on s.id = t.session_id
             where s.is_custodial and t.kind = 'open' and t.status not in ('final', 'failed')))::text as custody_moving,
-      (select coalesce(sum(s.deposit_micros), 0)::text from sessions s
-        where s.channel_status = 'closing') as settling
+      (select coalesce(sum(case s.channel_status when 'closing' then s.deposit_micros else s.claimed_micros end), 0)::text
+        from sessions s where s.channel_status in ('open', 'closing')) as settling
     from balances`)
   const [row] = rows
   return {
@@ -74,6 +75,8 @@ export type LedgerChannel = {
   isMoving: boolean
   depositMicros: bigint
   settledMicros: bigint
+  /** What its receipts sum to: as much may be claimed of it before it is closed. */
+  spentMicros: bigint
 }
 
 type ChannelRow = {
@@ -84,12 +87,13 @@ type ChannelRow = {
   is_moving: boolean
   deposited: string
   settled: string
+  spent: string
 }
 
 /** Every channel that the ledger has a deposit of. */
 export async function selectChannels(pool: pg.Pool): Promise<LedgerChannel[]> {
   const { rows } = await pool.query<ChannelRow>(
-    `select s.id, opening."to" as escrow, s.channel_id, s.channel_status,
+    `select s.id, opening."to" as escrow, s.channel_id, s.channel_status, s.spent_micros::text as spent,
         exists (select 1 from transactions t
           where t.session_id = s.id and t.status not in ('final', 'failed')) as is_moving,
         coalesce(-sum(e.amount_micros) filter (where e.account = 'rails:escrow:inbound'), 0)::text as deposited,
@@ -111,6 +115,7 @@ export async function selectChannels(pool: pg.Pool): Promise<LedgerChannel[]> {
     isMoving: row.is_moving,
     depositMicros: BigInt(row.deposited),
     settledMicros: BigInt(row.settled),
+    spentMicros: BigInt(row.spent),
   }))
 }
 

@@ -32,6 +32,11 @@ export function defineProviderCommands(program: Command, bind: Bind): void {
       '--claim-after <minutes>',
       'claim by itself after so long a silence of the coordinator (default: 360)',
     )
+    .option(
+      '--claim-above <usdc>',
+      'claim by itself when more than this is earned and not claimed (default: 5, where gas has a price in USDC)',
+    )
+    .option('--claim-every <minutes>', 'or when something is for so long (default: 10)')
     .option('--log-file <file>', 'log there instead of stderr: 10 MiB a file, five older ones are kept')
   bind(withExample(start, 'orien provider start'), async () => {
     return (await import('../provider/start.ts')).startProvider

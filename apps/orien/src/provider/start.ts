@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { countKeptWorkspaces, openLogFile, type RunningNode, startNode } from '@orien/provider-node'
 import { type DestinationStream, pino } from 'pino'
+import { readUsdc } from '../agent/amount.ts'
 import type { Handler } from '../commands/bind.ts'
 import { interruptible } from '../commands/interrupt.ts'
 import type { Terminal } from '../terminal/terminal.ts'
@@ -17,6 +18,8 @@ type Options = LimitOptions & {
   coordinator?: string
   rpcUrl?: string
   claimAfter?: string
+  claimAbove?: string
+  claimEvery?: string
 }
 
 /** A file and a program are given JSON, a person at a terminal is given sentences. */
@@ -33,6 +36,7 @@ export const startProvider: Handler<Options> = async ({ terminal, settings }, op
   interruptible(
     async (signal) => {
       const { dataDir, tools, coordinator, rpcUrl = settings.rpcUrl } = options
+      const unclaimedMicros = readUsdc('--claim-above', options.claimAbove)
       const failure = Promise.withResolvers<never>()
       failure.promise.catch(() => undefined)
       const drained = Promise.withResolvers<void>()
@@ -42,7 +46,8 @@ export const startProvider: Handler<Options> = async ({ terminal, settings }, op
         ...(tools === undefined ? {} : { manifestFile: tools }),
         ...(coordinator === undefined ? {} : { coordinatorUrl: coordinator }),
         ...(rpcUrl === undefined ? {} : { rpcUrl }),
-        timing: timingOf(options.claimAfter),
+        timing: timingOf(options),
+        ...(unclaimedMicros === undefined ? {} : { unclaimedMicros }),
         limits: changeOf(options),
         searchPath: settings.childEnvironment.PATH ?? '',
         onFailure: failure.reject,
@@ -72,12 +77,22 @@ export const startProvider: Handler<Options> = async ({ terminal, settings }, op
     process.stdin.isTTY ? undefined : ['SIGINT', 'SIGTERM'],
   )
 
-function timingOf(claimAfter: string | undefined): { claimSilenceMs?: number } {
-  if (claimAfter === undefined) return {}
-  const minutes = Number(claimAfter)
-  if (Number.isInteger(minutes) && minutes >= 1 && minutes <= MOST_MINUTES)
-    return { claimSilenceMs: minutes * 60_000 }
-  throw wrongUse(`--claim-after is a whole number of minutes from 1 to ${MOST_MINUTES}`)
+function timingOf({ claimAfter, claimEvery }: Options): { claimSilenceMs?: number; claimEveryMs?: number } {
+  const [claimSilenceMs, claimEveryMs] = [
+    minutesOf('--claim-after', claimAfter),
+    minutesOf('--claim-every', claimEvery),
+  ]
+  return {
+    ...(claimSilenceMs === undefined ? {} : { claimSilenceMs }),
+    ...(claimEveryMs === undefined ? {} : { claimEveryMs }),
+  }
+}
+
+function minutesOf(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const minutes = Number(text)
+  if (Number.isInteger(minutes) && minutes >= 1 && minutes <= MOST_MINUTES) return minutes * 60_000
+  throw wrongUse(`${option} is a whole number of minutes from 1 to ${MOST_MINUTES}`)
 }
 
 function reloadOnHangUp(node: RunningNode, onFailure: (error: unknown) => void): () => void {

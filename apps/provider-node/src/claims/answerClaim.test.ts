@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { checkTerms } from '../admission/checkDispatch.ts'
 import { type Journal, openJournal } from '../journal/journal.ts'
 import { silentLog } from '../log.ts'
-import { type CloseRequest, closeDigest } from '../signer/request.ts'
+import { digestOf, type SignRequest } from '../signer/request.ts'
 import { openSession, type TestSession } from '../testing/agent.ts'
 import { removeDir } from '../testing/node.ts'
 import { offerFor } from '../testing/offer.ts'
@@ -18,8 +18,8 @@ const OPERATOR_KEY = `0x${'0b'.repeat(32)}` as const
 const offer = offerFor()
 const operator = {
   address: addressOfKey(OPERATOR_KEY),
-  signClose: async (close: CloseRequest) => {
-    const digest = closeDigest(offer.offer, offer.offer.payout, close)
+  sign: async (close: SignRequest) => {
+    const digest = digestOf(offer.offer, offer.offer.payout, close)
     return { signature: signDigest(OPERATOR_KEY, digest), refused: [] }
   },
 }
@@ -87,7 +87,8 @@ describe('a claim request', () => {
     const claims = [claimOf(session), wrong, claimOf(third)]
     const { signature, refused } = await answerClaim(claimant(), { claims, deadline: DEADLINE })
     expect(refused).toMatchObject([{ sessionId: other.sessionId, code: 'receipt_mismatch' }])
-    const kept = closeDigest(offer.offer, offer.offer.payout, {
+    const kept = digestOf(offer.offer, offer.offer.payout, {
+      batch: 'CloseBatch',
       claims: [claimOf(session), claimOf(third)],
       deadline: DEADLINE,
     })

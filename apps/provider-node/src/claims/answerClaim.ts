@@ -3,15 +3,15 @@ import { checkChannelTerms } from '../admission/checkDispatch.ts'
 import type { SignedOffer } from '../identity/offer.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Operator } from '../signer/client.ts'
-import type { BackedClaim, SignedClose } from '../signer/request.ts'
+import type { BackedClaim, SignedBatch } from '../signer/request.ts'
 import { standOf } from './standOf.ts'
 
 type ClaimRequest = Extract<ToNode, { type: 'claimRequest' }>
-type Refusal = SignedClose['refused'][number]
+type Refusal = SignedBatch['refused'][number]
 
 export type Claimant = {
   journal: Journal
-  operator: Pick<Operator, 'signClose'>
+  operator: Pick<Operator, 'sign'>
   /** The current offer: ours differ in price and tools, never in payee and contract. */
   offer: SignedOffer
   /** Whether the session has runs without a receipt. */
@@ -27,7 +27,7 @@ export type Claimant = {
 export async function answerClaim(
   claimant: Claimant,
   { claims, deadline }: Pick<ClaimRequest, 'claims' | 'deadline'>,
-): Promise<SignedClose> {
+): Promise<SignedBatch> {
   const refused: Refusal[] = []
   const sound = claims.filter((claim) => {
     const fault = faultOf(claimant, claim)
@@ -38,12 +38,13 @@ export async function answerClaim(
   // No work is taken from here on; while that is written the signer judges, and what it signs waits for the disk.
   const closed = Promise.all(sound.map((claim) => closeSession(claimant, claim)))
   const request = {
-    kind: 'close' as const,
+    kind: 'sign' as const,
+    batch: 'CloseBatch' as const,
     claims: sound.map((claim) => backClaim(claimant, claim)),
     deadline,
   }
   try {
-    const [answer] = await Promise.all([claimant.operator.signClose(request), closed])
+    const [answer] = await Promise.all([claimant.operator.sign(request), closed])
     return { ...answer, refused: [...refused, ...answer.refused] }
   } catch (error) {
     if (!(error instanceof OrienError)) throw error

@@ -1,13 +1,13 @@
 import type { Hex } from '@orien/protocol'
 import {
-  type CloseTrial,
+  type BatchTrial,
   type Mined,
   readChainTime,
   readGraceSeconds,
   readSender,
   type Sender,
   sendRaw,
-  tryCloseBatch,
+  tryBatch,
 } from '@orien/sdk'
 import type { Provider } from '../identity/providerFile.ts'
 
@@ -17,7 +17,7 @@ export type ClaimChain = {
   /** Of the latest block, Unix seconds. */
   nowSeconds(): Promise<number>
   sender(address: Hex): Promise<Sender>
-  tryClose(from: Hex, data: Hex): Promise<CloseTrial>
+  tryBatch(from: Hex, data: Hex): Promise<BatchTrial>
   /** Resolves when it is mined, or has not been for a minute. */
   send(raw: Hex): Promise<Mined>
 }
@@ -26,6 +26,6 @@ export const openClaimChain = (rpcUrl: string, chain: Provider['chain']): ClaimC
   graceSeconds: () => readGraceSeconds(rpcUrl, chain),
   nowSeconds: () => readChainTime(rpcUrl),
   sender: (address) => readSender(rpcUrl, chain.chainId, address),
-  tryClose: (from, data) => tryCloseBatch(rpcUrl, chain, from, data),
+  tryBatch: (from, data) => tryBatch(rpcUrl, chain, from, data),
   send: (raw) => sendRaw(rpcUrl, raw),
 })

@@ -5,8 +5,7 @@ import { type Hex, micros, OrienError } from '@orien/protocol'
 import { addressOfKey, type Sender, signDigest } from '@orien/sdk'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Journal, openJournal } from '../journal/journal.ts'
-import type { CloseRequest, SendRequest } from '../signer/request.ts'
-import { closeDigest } from '../signer/request.ts'
+import { digestOf, type SendRequest, type SignRequest } from '../signer/request.ts'
 import { openSession, type TestSession } from '../testing/agent.ts'
 import { createTestClock } from '../testing/clock.ts'
 import { removeDir } from '../testing/node.ts'
@@ -22,7 +21,7 @@ let dir = ''
 let journal: Journal
 let sessions: TestSession[] = []
 /** What was signed to be sent: sessions in their order, and the fees. */
-let sent: { sessionIds: string[]; fees: SendRequest['fees'] }[] = []
+let sent: { batch: SendRequest['batch']; sessionIds: string[]; fees: SendRequest['fees'] }[] = []
 let told: object[] = []
 /** Of the chain, as the test wants it. */
 let sender: Sender
@@ -58,16 +57,25 @@ async function leaving(earnedMicros: bigint): Promise<TestSession> {
   return session
 }
 
-const idsOf = ({ claims }: Pick<CloseRequest, 'claims'>) => claims.map(({ sessionId }) => sessionId as string)
+/** The same, whose agent goes on. */
+async function working(earnedMicros: bigint): Promise<TestSession> {
+  const session = await leaving(earnedMicros)
+  if (session.state) session.state.closeRequestedAt = 0
+  const known = journal.state.sessions.get(session.sessionId)
+  if (known) known.lastReceipt = 'a receipt, for which the signer would look'
+  return session
+}
+
+const idsOf = ({ claims }: Pick<SignRequest, 'claims'>) => claims.map(({ sessionId }) => sessionId as string)
 const operator = {
   address: addressOfKey(KEY),
-  signClose: async (close: CloseRequest) => {
-    const digest = closeDigest(offer.offer, offer.offer.payout, close)
+  sign: async (close: SignRequest) => {
+    const digest = digestOf(offer.offer, offer.offer.payout, close)
     closedThen = idsOf(close).map((id) => journal.state.sessions.get(id)?.closed === true)
     return { signature: signDigest(KEY, digest), refused: [] }
   },
   signSend: async (request: SendRequest) => {
-    sent.push({ sessionIds: idsOf(request), fees: request.fees })
+    sent.push({ batch: request.batch, sessionIds: idsOf(request), fees: request.fees })
     return { raw: '0x02' as Hex, refused: [] }
   },
 }
@@ -81,16 +89,16 @@ function selfClaim(given: Partial<SelfClaimContext> = {}) {
     claimant: () => ({ journal, operator, offer, isOpen: (id) => openRuns.has(id) }),
     operator: {
       ...operator,
-      signClose: (close) => {
+      sign: (close) => {
         tried.push(idsOf(close))
-        return operator.signClose(close)
+        return operator.sign(close)
       },
     },
     chain: {
       graceSeconds: async () => 900,
       nowSeconds: async () => 1_000,
       sender: async () => sender,
-      tryClose: async () => ({
+      tryBatch: async () => ({
         gas: 100_000n,
         refusals: (tried.at(-1) ?? []).map((id) => (refused.has(id) ? 'ChannelFinalized' : null)),
       }),
@@ -105,7 +113,7 @@ function selfClaim(given: Partial<SelfClaimContext> = {}) {
     heard: { look: () => {}, silentMs: () => 0, aloneMs: () => 60_000 },
     isLive: () => false,
     clock,
-    timing: { claimPatienceMs: 60_000, claimSilenceMs: 3_600_000 },
+    timing: { claimPatienceMs: 60_000, claimSilenceMs: 3_600_000, claimEveryMs: 600_000 },
     log: { info: tell, warn: tell, error: tell },
     ...given,
   })
@@ -204,5 +212,47 @@ describe('a node that claims by itself', () => {
     const own = selfClaim({ chain: { sender } as unknown as SelfClaimContext['chain'] })
     await expect(own.look()).rejects.toMatchObject({ code: 'chain_unavailable' })
     expect(own.status().fault?.code).toBe('chain_unavailable')
+  })
+})
+
+describe('a node whose agents go on', () => {
+  const waited = { claimPatienceMs: 60_000, claimSilenceMs: 3_600_000, claimEveryMs: 0 }
+
+  test('claims a part of what it has earned, and takes more work in the session', async () => {
+    const { sessionId } = await working(550n)
+    const own = selfClaim({ timing: waited })
+    await own.look()
+    expect(sent).toMatchObject([{ batch: 'ClaimBatch', sessionIds: [sessionId] }])
+    expect(journal.state.sessions.get(sessionId)?.closed).toBe(false)
+    expect(own.status().last).toMatchObject({ sessions: 1, claimedMicros: '500', status: 'mined' })
+    expect(told).toContainEqual(expect.objectContaining({ event: 'claim.sent', reason: 'interval' }))
+  })
+
+  test('claims the same part once, and what a voucher does not cover never', async () => {
+    const [paid, uncovered] = [await working(500n), await working(700n)]
+    if (paid.state) paid.state.settledMicros = micros(500n)
+    const known = journal.state.sessions.get(uncovered.sessionId)
+    if (known) known.voucher = uncovered.voucher(699n)
+    await selfClaim({ timing: waited }).look()
+    expect(sent).toEqual([])
+  })
+
+  test('closes what has to be closed first, and claims parts at the next look', async () => {
+    const [left, goesOn] = [await leaving(500n), await working(500n)]
+    const own = selfClaim({ timing: waited })
+    await own.look()
+    expect(sent).toMatchObject([{ batch: 'CloseBatch', sessionIds: [left.sessionId] }])
+    if (left.state) left.state.finalized = true
+    await own.look()
+    expect(sent[1]).toMatchObject({ batch: 'ClaimBatch', sessionIds: [goesOn.sessionId] })
+  })
+
+  test('lets stand what its owner has said, and claims above it without waiting', async () => {
+    await working(500n)
+    const timing = { ...waited, claimEveryMs: 600_000 }
+    await selfClaim({ timing, unclaimedMicros: micros(501n) }).look()
+    expect(sent).toEqual([])
+    await selfClaim({ timing, unclaimedMicros: micros(500n) }).look()
+    expect(told).toContainEqual(expect.objectContaining({ event: 'claim.sent', reason: 'threshold' }))
   })
 })

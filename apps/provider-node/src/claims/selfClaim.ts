@@ -8,11 +8,12 @@ import { NODE_LIMITS, type Timing } from '../limits.ts'
 import type { Log } from '../log.ts'
 import type { Operator } from '../signer/client.ts'
 import { backClaim, type Claimant, closeSession } from './answerClaim.ts'
+import { affordableClaims, claimAlone, leastWei } from './claimAlone.ts'
 import type { ClaimChain } from './claimChain.ts'
 import { type ClaimReason, claimDue, type Moment } from './claimDue.ts'
-import { affordableCloses, closeAlone, leastWei } from './closeAlone.ts'
+import { claimParts, type OpenPart } from './claimParts.ts'
 import type { Heard } from './heard.ts'
-import { standOf } from './standOf.ts'
+import { partOf, standOf } from './standOf.ts'
 import { worthClaiming } from './worthClaiming.ts'
 
 /** What a node needs to be paid when nobody helps it. */
@@ -25,7 +26,9 @@ export type SelfClaimContext = {
   heard: Heard
   isLive(): boolean
   clock: Clock
-  timing: Pick<Timing, 'claimPatienceMs' | 'claimSilenceMs'>
+  timing: Pick<Timing, 'claimPatienceMs' | 'claimSilenceMs' | 'claimEveryMs'>
+  /** What the owner lets stand unclaimed, where that was said. */
+  unclaimedMicros?: UsdcMicros | undefined
   log: Log
 }
 
@@ -47,10 +50,14 @@ export type SelfClaim = { look(): Promise<void>; status(): SelfClaimStatus }
 type Due = { session: Session; reason: ClaimReason; earnedMicros: UsdcMicros; settledMicros: UsdcMicros }
 
 /** What is remembered between two looks. */
-type Memory = {
+export type Memory = {
   /** Sessions whose channels are closed: nothing can be claimed of them. */
   closed: Set<string>
   seen: Omit<SelfClaimStatus, 'operator' | 'silentMs'>
+  /** What open channels have paid, by session. */
+  paid: Map<string, UsdcMicros>
+  /** On the monotonic clock: from when on something was earned and not claimed. */
+  unclaimedFromMs?: number
   graceSeconds?: number
   /** Sessions that were worth less than their gas. */
   left?: number
@@ -60,7 +67,7 @@ type Memory = {
 
 export function createSelfClaim(context: SelfClaimContext): SelfClaim {
   const { operator, heard } = context
-  const memory: Memory = { closed: new Set(), seen: {} }
+  const memory: Memory = { closed: new Set(), seen: {}, paid: new Map() }
   return {
     look: async () => {
       heard.look(context.isLive())
@@ -83,11 +90,13 @@ async function lookOnce(context: SelfClaimContext, memory: Memory): Promise<void
   const { chain, operator } = context
   const sender = outbid(await chain.sender(operator.address), memory.sent)
   noteGas(context, memory, sender)
-  const found = await findDue(context, memory.closed, await momentOf(context, memory))
+  const { due: found, parts } = await lookAround(context, memory, await momentOf(context, memory))
   const { chainId } = context.claimant().offer.offer
   const due = worthClaiming(found, { chainId, maxFeePerGas: sender.maxFeePerGas })
   noteLeft(context, memory, found.length - due.length)
+  // One transaction a look: the next one would need another nonce.
   if (due.length > 0) await claim(context, memory, due, sender)
+  else await claimParts(context, memory, parts, sender)
 }
 
 /** Told when it changes: what is too little stays in its channel, and is claimed with more or when its payer leaves. */
@@ -120,7 +129,7 @@ function outbid(sender: Sender, sent: Memory['sent']): Sender {
 /** Notes whether the operator key can pay; told once, and shown until it can. */
 function noteGas({ operator, log }: SelfClaimContext, { seen }: Memory, sender: Sender): void {
   seen.balanceWei = sender.balanceWei.toString()
-  if (affordableCloses(sender) > 0) {
+  if (affordableClaims(sender) > 0) {
     delete seen.fault
     return
   }
@@ -138,7 +147,7 @@ async function claim(
 ): Promise<void> {
   const { chain, operator, clock, log } = context
   const claimant = context.claimant()
-  const batch = due.slice(0, Math.min(LIMITS.batchClaims, affordableCloses(sender)))
+  const batch = due.slice(0, Math.min(LIMITS.batchClaims, affordableClaims(sender)))
   if (batch.length < due.length) log.error({ event: 'claim.postponed', sessions: due.length - batch.length })
   if (batch.length === 0) return
   await Promise.all(batch.map(({ session }) => closeSession(claimant, session)))
@@ -147,7 +156,7 @@ async function claim(
   )
   const { payout: payee } = claimant.offer.offer
   memory.sent = sender
-  const closed = await closeAlone({ chain, operator, payee, log }, claims, sender)
+  const closed = await claimAlone({ chain, operator, payee, log }, 'CloseBatch', claims, sender)
   if (!closed) return
   const { hash, status } = closed.mined
   const claimedMicros = add(ZERO, ...closed.claims.map(({ claimMicros }) => claimMicros)).toString()
@@ -156,37 +165,50 @@ async function claim(
   log.warn({ event: 'claim.sent', reason: batch[0]?.reason, ...last })
 }
 
-/** Sessions that have to be claimed, those with most at stake first. */
-async function findDue(
-  { claimant, channels, earnings, clock, log }: SelfClaimContext,
-  closed: Set<string>,
+/** Sessions that have to be claimed, those with most at stake first, and those of which a part can be. */
+async function lookAround(
+  { claimant, channels, earnings, clock, timing, log }: SelfClaimContext,
+  { closed, paid }: Memory,
   now: Moment,
-): Promise<Due[]> {
+): Promise<{ due: Due[]; parts: OpenPart[] }> {
   const { journal, isOpen } = claimant()
+  const putOff = { nowMs: clock.nowMs(), claimEveryMs: timing.claimEveryMs }
   const left = [...journal.state.sessions.values()].filter(({ sessionId }) => !closed.has(sessionId))
   const due: Due[] = []
+  const parts: OpenPart[] = []
   const look = async () => {
     for (let session = left.pop(); session; session = left.pop()) {
       const { channel, sessionId } = session
       const { sumMicros: earnedMicros } = standOf(journal, session)
       if (!channel || earnedMicros === ZERO) continue
       const reading = await channels.read(channel).catch(() => null)
-      if (reading?.finalized) {
+      if (!reading) continue
+      const { settledMicros } = reading
+      const noted = { at: instantOf(clock.nowMs()), sessionId, settledMicros }
+      if (reading.finalized) {
         closed.add(sessionId)
-        earnings.note({
-          t: 'paid',
-          at: instantOf(clock.nowMs()),
-          sessionId,
-          settledMicros: reading.settledMicros,
-        })
+        paid.delete(sessionId)
+        earnings.note({ t: 'paid', ...noted })
+        continue
       }
-      const reason = reading && claimDue(reading, earnedMicros, now)
-      if (!reason) continue
+      if (settledMicros > (paid.get(sessionId) ?? ZERO)) {
+        paid.set(sessionId, settledMicros)
+        earnings.note({ t: 'claimed', ...noted })
+      }
+      const reason = claimDue(reading, earnedMicros, now)
+      if (!reason) {
+        // What is closed already, or is being closed, pays all of it at once.
+        if (session.closed || reading.closeRequestedAt > 0) continue
+        const { sumMicros, receipt } = partOf(journal, session, putOff)
+        parts.push({ session, earnedMicros: sumMicros, settledMicros, receipt })
+        continue
+      }
       // The guard stops its runs; their receipts belong to the claim.
       if (isOpen(sessionId)) log.warn({ event: 'claim.waits', sessionId, reason })
-      else due.push({ session, reason, earnedMicros, settledMicros: reading.settledMicros })
+      else due.push({ session, reason, earnedMicros, settledMicros })
     }
   }
   await Promise.all(Array.from({ length: NODE_LIMITS.channelReadsAtOnce }, look))
-  return due.sort((a, b) => (a.earnedMicros < b.earnedMicros ? 1 : -1))
+  due.sort((a, b) => (a.earnedMicros < b.earnedMicros ? 1 : -1))
+  return { due, parts }
 }

@@ -1,7 +1,7 @@
 import { providerView } from '@orien/protocol'
 import { assertEscrow, endpointsOf, readSender } from '@orien/sdk'
 import { formatEther } from 'viem'
-import { affordableCloses, leastWei } from '../claims/closeAlone.ts'
+import { affordableClaims, leastWei } from '../claims/claimAlone.ts'
 import type { Clock } from '../clock.ts'
 import type { Provider } from '../identity/providerFile.ts'
 import { NODE_LIMITS } from '../limits.ts'
@@ -62,7 +62,7 @@ export async function checkGas(rpcUrl: string, { chain, registration }: Provider
   const sender = await readSender(rpcUrl, chain.chainId, operator).catch(() => null)
   if (!sender) return []
   const holds = `${operator} holds ${formatEther(sender.balanceWei)} of the chain's coin`
-  const closes = affordableCloses(sender)
+  const closes = affordableClaims(sender)
   if (closes > 0) return [ok('gas', `${holds}, enough to claim ${closes} sessions without the coordinator`)]
   const neededWei = leastWei(sender)
   return [

@@ -42,6 +42,19 @@ describe('the book of earnings', () => {
     expect(sessions.find(({ key }) => key === other.sessionId)?.state).not.toBe('claimable')
   })
 
+  test('calls paid what was claimed of a session that goes on, and claimable the rest', async () => {
+    const session = world.newSession()
+    const { costMicros } = await world.run(session.work())
+    await world.node.stop()
+    const book = await openEarnings(world.dataDir, silentLog)
+    const at = '2026-06-01T00:00:00.000Z'
+    for (const settledMicros of [micros(100n), micros(200n)])
+      book.note({ t: 'claimed', at, sessionId: session.sessionId, settledMicros })
+    await book.close()
+    const { totals } = await loadEarnings(world.dataDir)
+    expect(totals).toMatchObject({ paid: 180n, claimable: (costMicros * 9n) / 10n - 180n })
+  })
+
   test('has each run once, also after a crash between its receipt and its line', async () => {
     world.coordinator.acknowledges = false
     const receipt = await world.run(world.newSession().work())

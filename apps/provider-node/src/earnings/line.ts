@@ -1,7 +1,7 @@
 import { executionId, instant, sessionId, toolId, usdcMicros } from '@orien/protocol'
 import { z } from 'zod'
 
-/** One line of the book: a run that has a receipt, or a session that the chain has paid. */
+/** One line of the book: a run that has a receipt, a session that the chain has paid, or a part of one. */
 const line = z.discriminatedUnion('t', [
   z.strictObject({
     t: z.literal('run'),
@@ -12,6 +12,7 @@ const line = z.discriminatedUnion('t', [
     effectiveMs: z.int().min(0),
     costMicros: usdcMicros,
   }),
+  z.strictObject({ t: z.literal('claimed'), at: instant, sessionId, settledMicros: usdcMicros }),
   z.strictObject({ t: z.literal('paid'), at: instant, sessionId, settledMicros: usdcMicros }),
 ])
 /** See {@link line}. */

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { add, splitCumulative, type UsdcMicros, ZERO } from '@orien/protocol'
+import { add, least, splitCumulative, subtract, type UsdcMicros, ZERO } from '@orien/protocol'
 import { JOURNAL_PATH, readJournal } from '../journal/journal.ts'
 import type { Session } from '../journal/state.ts'
 import { daysOf, EARNINGS_DIR } from './book.ts'
@@ -20,7 +20,7 @@ export type Earnings = {
   days: EarningsRow[]
   tools: EarningsRow[]
   sessions: (EarningsRow & { state: EarningsState; providerMicros: UsdcMicros })[]
-  /** The provider's shares by where the money is. */
+  /** The provider's shares by where the money is; what was claimed of a session that goes on is paid. */
   totals: Record<EarningsState, UsdcMicros>
   runs: number
   grossMicros: UsdcMicros
@@ -38,6 +38,7 @@ export async function loadEarnings(dataDir: string, since = ''): Promise<Earning
   const { sessions: open } = await readJournal(join(dataDir, JOURNAL_PATH))
   const rows = { days: new Map(), tools: new Map(), sessions: new Map() } satisfies Record<string, Rows>
   const paid = new Set<string>()
+  const claimed = new Map<string, UsdcMicros>()
   for (const name of await daysOf(dataDir)) {
     const day = name.slice(0, 10)
     if (day < since) continue
@@ -45,6 +46,8 @@ export async function loadEarnings(dataDir: string, since = ''): Promise<Earning
     for (const text of (await readFile(join(dataDir, EARNINGS_DIR, name), 'utf8')).split('\n')) {
       const line = decodeLine(text)
       if (line?.t === 'paid') paid.add(line.sessionId)
+      // In the order of time, and what is claimed only grows.
+      if (line?.t === 'claimed') claimed.set(line.sessionId, line.settledMicros)
       // A start notes again what was signed and not acknowledged, lest a crash in between had lost it.
       if (line?.t !== 'run' || seen.has(line.executionId)) continue
       seen.add(line.executionId)
@@ -53,7 +56,7 @@ export async function loadEarnings(dataDir: string, since = ''): Promise<Earning
       count(rows.sessions, line.sessionId, line)
     }
   }
-  return sum(rows, open, paid)
+  return sum(rows, open, { paid, claimed })
 }
 
 type Rows = Map<string, EarningsRow>
@@ -77,7 +80,7 @@ function stateOf(session: Session | undefined, isPaid: boolean): EarningsState {
 function sum(
   rows: { days: Rows; tools: Rows; sessions: Rows },
   open: ReadonlyMap<string, Session>,
-  paid: ReadonlySet<string>,
+  { paid, claimed }: { paid: ReadonlySet<string>; claimed: ReadonlyMap<string, UsdcMicros> },
 ): Earnings {
   const sessions = [...rows.sessions.values()].map((row) => ({
     ...row,
@@ -85,7 +88,12 @@ function sum(
     providerMicros: splitCumulative(row.grossMicros).providerMicros,
   }))
   const totals = { claimable: ZERO, closing: ZERO, settling: ZERO, paid: ZERO, unknown: ZERO }
-  for (const { state, providerMicros } of sessions) totals[state] = add(totals[state], providerMicros)
+  for (const { key, state, providerMicros } of sessions) {
+    const part = splitCumulative(claimed.get(key) ?? ZERO).providerMicros
+    const paidMicros = least(part, providerMicros)
+    totals.paid = add(totals.paid, paidMicros)
+    totals[state] = add(totals[state], subtract(providerMicros, paidMicros))
+  }
   const days = [...rows.days.values()].sort((a, b) => (a.key < b.key ? 1 : -1))
   const bySum = (a: EarningsRow, b: EarningsRow) => (a.grossMicros < b.grossMicros ? 1 : -1)
   return {

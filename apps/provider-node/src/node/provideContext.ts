@@ -1,3 +1,4 @@
+import type { UsdcMicros } from '@orien/protocol'
 import type { Tracing } from '@orien/tracing'
 import type { ReadChannel } from '../admission/channelWatch.ts'
 import type { ProveEscrow } from '../admission/escrowProof.ts'
@@ -31,6 +32,8 @@ export type ProvideContext = {
   /** Absent where channels are read in another way than by an RPC. */
   claimChain: ClaimChain | undefined
   heard: Heard
+  /** What the owner lets stand unclaimed, where that was said. */
+  unclaimedMicros: UsdcMicros | undefined
   history: History
   clock: Clock
   random: Random

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
-import { type Id, OrienError, readReceipt } from '@orien/protocol'
+import { type Id, OrienError, readReceipt, type UsdcMicros } from '@orien/protocol'
 import { openTracing, type Tracing } from '@orien/tracing'
 import type { ReadChannel } from '../admission/channelWatch.ts'
 import { channelReader, escrowProver, type ProveEscrow } from '../admission/escrowProof.ts'
@@ -48,6 +48,8 @@ export type NodeOptions = Partial<StageOptions> & {
   limits?: RuleChange['limits']
   /** Base address of an OTLP/HTTP receiver; without one nothing is traced. */
   tracesEndpoint?: string
+  /** Earned and not claimed in all channels together: above it the node claims a part by itself. */
+  unclaimedMicros?: UsdcMicros
   timing?: Partial<Timing>
   clock?: Clock
   random?: Random
@@ -236,6 +238,7 @@ function provideContext(options: NodeOptions, loaded: Loaded) {
     ...loaded,
     coordinatorUrl,
     ...chainOf(options, provider, common),
+    unclaimedMicros: options.unclaimedMicros,
     ...common,
     random: options.random ?? systemRandom,
   }

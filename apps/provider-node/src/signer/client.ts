@@ -6,9 +6,9 @@ import { type Hex, invariant, OrienError } from '@orien/protocol'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import {
-  type CloseRequest,
   type SendRequest,
-  type SignedClose,
+  type SignedBatch,
+  type SignRequest,
   signerAnswer,
   signerRequest,
 } from './request.ts'
@@ -16,10 +16,10 @@ import {
 /** What the node can have signed in its owner's name. The key is in another process. */
 export type Operator = {
   address: Hex
-  /** Signs those of the closes that are backed. @throws OrienError with the signer's code when it is no request */
-  signClose(request: CloseRequest): Promise<SignedClose>
-  /** The same, and the transaction of the operator key that sends it. @throws OrienError as {@link signClose} does */
-  signSend(request: SendRequest): Promise<SignedClose>
+  /** Signs those of the claims that are backed. @throws OrienError with the signer's code when it is no request */
+  sign(request: SignRequest): Promise<SignedBatch>
+  /** The same, and the transaction of the operator key that sends it. @throws OrienError as {@link sign} does */
+  signSend(request: SendRequest): Promise<SignedBatch>
 }
 
 /** The signer's process, kept alive. */
@@ -33,7 +33,7 @@ const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
 /** A signer that dies again and again is not started in a tight loop. */
 const RESTART_MS = 100
 
-type Waiting = { line: string; resolve(closed: SignedClose): void; reject(error: unknown): void }
+type Waiting = { line: string; resolve(signed: SignedBatch): void; reject(error: unknown): void }
 type Answer = ReturnType<typeof signerAnswer.parse>
 
 type State = {
@@ -58,7 +58,7 @@ function readAnswer(line: string): Answer | null {
 function settle({ waiting }: State, answer: Exclude<Answer, { ready: boolean }>): void {
   const asked = waiting.get(answer.id)
   waiting.delete(answer.id)
-  if ('closed' in answer) asked?.resolve(answer.closed)
+  if ('signed' in answer) asked?.resolve(answer.signed)
   else asked?.reject(new OrienError(answer.code, answer.detail))
 }
 
@@ -85,7 +85,7 @@ function launch(state: State): Promise<Hex> {
     if (!answer.ready) return ready.reject(new OrienError(answer.code, answer.detail))
     state.socket = socket
     ready.resolve(answer.address as Hex)
-    // What the one before was asked and has not answered; they are the same closes, so the same signature.
+    // What the one before was asked and has not answered; they are the same claims, so the same signature.
     for (const { line: request } of state.waiting.values()) socket.write(request)
   })
   child.once('error', () => ready.reject(new OrienError('setup_failed', 'the signer could not be started')))
@@ -118,8 +118,8 @@ export async function openSigner(given: { dataDir: string; clock: Clock; log: Lo
   const address = await launch(state)
   state.address = address
   let lastId = 0
-  const ask = (request: CloseRequest | SendRequest) => {
-    const { promise, resolve, reject } = Promise.withResolvers<SignedClose>()
+  const ask = (request: SignRequest | SendRequest) => {
+    const { promise, resolve, reject } = Promise.withResolvers<SignedBatch>()
     lastId += 1
     const line = `${JSON.stringify(signerRequest.encode({ id: lastId, request }))}\n`
     state.waiting.set(lastId, { line, resolve, reject })
@@ -129,7 +129,7 @@ export async function openSigner(given: { dataDir: string; clock: Clock; log: Lo
   return {
     address,
     pid: () => state.child?.pid,
-    signClose: ask,
+    sign: ask,
     signSend: ask,
     stop: async () => {
       state.isStopped = true

@@ -10,12 +10,12 @@ import {
 } from '@orien/protocol'
 import { recoverSigner, verifyEd25519 } from '@orien/sdk'
 import type { Provider } from '../identity/providerFile.ts'
-import type { BackedClaim, CloseRequest, SignedClose } from './request.ts'
+import type { BackedClaim, SignedBatch, SignRequest } from './request.ts'
 
 /** Why the signer does not sign. */
 type SignerRefusal = { code: ErrorCode; detail: string }
 
-/** What a close is judged by: who we are, and what was signed before. */
+/** What a claim is judged by: who we are, and what was signed before. */
 export type Grounds = {
   provider: Pick<Provider, 'registration' | 'chain'>
   /** What was signed for this channel so far; zero when nothing was. */
@@ -61,27 +61,27 @@ function voucherFault({ voucher, channel, claimMicros }: BackedClaim, id: Hex): 
     : refuse('voucher_invalid', 'the voucher is not by the channel’s signer')
 }
 
-/** Judges a close by what it brings along. @returns null when it may be signed */
-function closeFault(claim: BackedClaim, grounds: Grounds): SignerRefusal | null {
+/** Judges a claim by what it brings along. @returns null when it may be signed */
+function claimFault(claim: BackedClaim, grounds: Grounds): SignerRefusal | null {
   const foreign = channelFault(claim, grounds)
   if (foreign) return foreign
   const id = channelId(claim.channel)
   const before = grounds.signedMicros(id)
   if (claim.claimMicros < before)
-    return refuse('illegal_transition', `a close at ${before} micro-USDC was signed already; it cannot sink`)
+    return refuse('illegal_transition', `a claim of ${before} micro-USDC was signed already; it cannot sink`)
   if (claim.claimMicros === ZERO) return null
   return receiptFault(claim, id, grounds.provider) ?? voucherFault(claim, id)
 }
 
-/** Judges closes one by one: what is wrong with one is no reason against another. */
-export function judgeCloses(
-  { claims }: Pick<CloseRequest, 'claims'>,
+/** Judges claims one by one: what is wrong with one is no reason against another. */
+export function judgeClaims(
+  { claims }: Pick<SignRequest, 'claims'>,
   grounds: Grounds,
-): { sound: BackedClaim[]; refused: SignedClose['refused'] } {
+): { sound: BackedClaim[]; refused: SignedBatch['refused'] } {
   const sound: BackedClaim[] = []
-  const refused: SignedClose['refused'] = []
+  const refused: SignedBatch['refused'] = []
   for (const claim of claims) {
-    const fault = closeFault(claim, grounds)
+    const fault = claimFault(claim, grounds)
     if (fault) refused.push({ sessionId: claim.sessionId, ...fault })
     else sound.push(claim)
   }

@@ -9,10 +9,10 @@ import { channelId, OrienError } from '@orien/protocol'
 import { addressOfKey, signDigest, signTransaction } from '@orien/sdk'
 import { readOperatorKey } from '../identity/keys.ts'
 import { loadProvider } from '../identity/providerFile.ts'
+import { batchCall } from './batchCall.ts'
 import { openBook } from './book.ts'
-import { closeCall } from './closeCall.ts'
-import { judgeCloses } from './judge.ts'
-import { closeDigest, signerAnswer, signerRequest } from './request.ts'
+import { judgeClaims } from './judge.ts'
+import { digestOf, signerAnswer, signerRequest } from './request.ts'
 
 /** Above every uid that a sandbox gets: nothing else runs under it. */
 const SIGNER_UID = 1_900_100_000
@@ -42,19 +42,20 @@ async function serve(dataDir: string): Promise<void> {
   lines.on('line', (line) => {
     const parsed = read(line)
     if (!parsed.ok)
-      return tell({ id: parsed.id, code: 'validation_failed', detail: 'not a request to close' })
+      return tell({ id: parsed.id, code: 'validation_failed', detail: 'not a request to claim' })
     const { id, request } = parsed.value
-    const { sound, refused } = judgeCloses(request, grounds)
-    if (sound.length === 0) return tell({ id, closed: { refused } })
+    const { sound, refused } = judgeClaims(request, grounds)
+    if (sound.length === 0) return tell({ id, signed: { refused } })
     // Remembered before it leaves.
     for (const { channel, claimMicros } of sound) book.note(channelId(channel), claimMicros)
     const { chain, registration } = provider
-    const close = { claims: sound, deadline: request.deadline }
-    const signature = signDigest(key, closeDigest(chain, registration.payout, close))
-    if (request.kind === 'close') return tell({ id, closed: { signature, refused } })
-    const data = closeCall(registration.payout, close, signature)
+    const { batch, deadline } = request
+    const claimed = { batch, claims: sound, deadline }
+    const signature = signDigest(key, digestOf(chain, registration.payout, claimed))
+    if (request.kind === 'sign') return tell({ id, signed: { signature, refused } })
+    const data = batchCall(registration.payout, claimed, signature)
     const raw = signTransaction(key, { ...request.fees, chainId: chain.chainId, to: chain.escrow, data })
-    return tell({ id, closed: { signature, raw, refused } })
+    return tell({ id, signed: { signature, raw, refused } })
   })
 }
 

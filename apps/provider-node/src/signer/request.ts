@@ -1,4 +1,5 @@
 import {
+  type BatchKind,
   batchDigest,
   type ChannelTerms,
   channelId,
@@ -14,7 +15,7 @@ import {
 } from '@orien/protocol'
 import { z } from 'zod'
 
-/** The close of one channel, with everything that backs its amount. */
+/** What is claimed of one channel, with everything that backs its amount. */
 const backedClaim = z.strictObject({
   sessionId,
   channel: channelTerms,
@@ -27,16 +28,18 @@ const backedClaim = z.strictObject({
 /** See {@link backedClaim}. */
 export type BackedClaim = z.output<typeof backedClaim>
 
-const closeTerms = {
+const batchTerms = {
+  /** Whether the channels pay a part and go on, or pay, refund the rest and end. */
+  batch: z.enum(['ClaimBatch', 'CloseBatch']),
   claims: z.array(backedClaim).min(1).max(LIMITS.batchClaims),
   /** Unix seconds. */
   deadline: z.int().positive(),
 }
 
-/** The close of some channels, for somebody else to send. */
-const closeRequest = z.strictObject({ kind: z.literal('close'), ...closeTerms })
-/** See {@link closeRequest}. */
-export type CloseRequest = z.output<typeof closeRequest>
+/** What some channels pay, for somebody else to send. */
+const signRequest = z.strictObject({ kind: z.literal('sign'), ...batchTerms })
+/** See {@link signRequest}. */
+export type SignRequest = z.output<typeof signRequest>
 
 const wei = z.codec(z.string().regex(/^\d{1,38}$/), z.bigint(), {
   decode: (text) => BigInt(text),
@@ -46,7 +49,7 @@ const wei = z.codec(z.string().regex(/^\d{1,38}$/), z.bigint(), {
 /** The same as a transaction of the operator key itself, which pays its gas out of what that key holds. */
 const sendRequest = z.strictObject({
   kind: z.literal('send'),
-  ...closeTerms,
+  ...batchTerms,
   /** Fees in wei per unit of gas. */
   fees: z.strictObject({
     nonce: z.int().min(0),
@@ -58,41 +61,44 @@ const sendRequest = z.strictObject({
 /** See {@link sendRequest}. */
 export type SendRequest = z.output<typeof sendRequest>
 
+/** A batch of claims of which that much is known. */
+export type BatchOf<Claim> = { batch: BatchKind; claims: readonly Claim[]; deadline: number }
+
 const errorCode = z.custom<ErrorCode>((value) => isErrorCode(value))
 
 /**
- * What goes over the socket to the signer, one line each. It knows closes alone: what it signs it has put together
+ * What goes over the socket to the signer, one line each. It knows claims alone: what it signs it has put together
  * itself, so nobody can have it sign a digest or a transaction of theirs.
  */
 export const signerRequest = z.strictObject({
   id: z.int().min(0),
-  request: z.discriminatedUnion('kind', [closeRequest, sendRequest]),
+  request: z.discriminatedUnion('kind', [signRequest, sendRequest]),
 })
 
 /** What was signed: the claims that are not refused, in their order; nothing when all are. */
-const signedClose = z.strictObject({
+const signedBatch = z.strictObject({
   signature: signature.optional(),
   /** The bytes of the transaction, for a request to send. */
   raw: z.custom<Hex>((value) => typeof value === 'string' && /^0x[0-9a-f]+$/.test(value)).optional(),
   refused: z.array(z.strictObject({ sessionId, code: errorCode, detail: z.string() })),
 })
-/** See {@link signedClose}. */
-export type SignedClose = z.output<typeof signedClose>
+/** See {@link signedBatch}. */
+export type SignedBatch = z.output<typeof signedBatch>
 
 /** What comes back: first whether the signer is there, then an answer for each request. */
 export const signerAnswer = z.union([
   z.strictObject({ ready: z.literal(true), address: z.string() }),
   z.strictObject({ ready: z.literal(false), code: errorCode, detail: z.string() }),
-  z.strictObject({ id: z.int(), closed: signedClose }),
+  z.strictObject({ id: z.int(), signed: signedBatch }),
   z.strictObject({ id: z.int(), code: errorCode, detail: z.string() }),
 ])
 
-/** What the operator key signs for the close of these channels, all of one payee. */
-export function closeDigest(
+/** What the operator key signs for these channels, all of one payee. */
+export function digestOf(
   place: Pick<ChannelTerms, 'chainId' | 'escrow'>,
   payee: Hex,
-  { claims, deadline }: { claims: readonly Pick<BackedClaim, 'channel' | 'claimMicros'>[]; deadline: number },
+  { batch, claims, deadline }: BatchOf<Pick<BackedClaim, 'channel' | 'claimMicros'>>,
 ): Hex {
   const entries = claims.map(({ channel, claimMicros }) => ({ channelId: channelId(channel), claimMicros }))
-  return batchDigest(place, 'CloseBatch', { payee, claims: entries, deadline })
+  return batchDigest(place, batch, { payee, claims: entries, deadline })
 }

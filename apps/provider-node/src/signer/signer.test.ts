@@ -17,9 +17,9 @@ import { HOLD, openSession, type TestSession } from '../testing/agent.ts'
 import { memoryHolds } from '../testing/memory.ts'
 import { FIXTURES } from '../testing/node.ts'
 import { startWorld, type World } from '../testing/world.ts'
+import { batchCall } from './batchCall.ts'
 import { openSigner, type Signer } from './client.ts'
-import { closeCall } from './closeCall.ts'
-import { type BackedClaim, closeDigest } from './request.ts'
+import { type BackedClaim, digestOf } from './request.ts'
 
 const log = silentLog
 let world: World
@@ -56,14 +56,15 @@ const open = async () => {
 
 const DEADLINE = 1_900_000_000
 const closeOf = (...claims: unknown[]) => ({
-  kind: 'close' as const,
+  kind: 'sign' as const,
+  batch: 'CloseBatch' as const,
   claims: claims as BackedClaim[],
   deadline: DEADLINE,
 })
 
 const refusalOf = async (claim: unknown) => {
   const opened = signer ?? (await open())
-  return opened.signClose(closeOf(claim)).then(
+  return opened.sign(closeOf(claim)).then(
     ({ refused }) => refused[0]?.code ?? 'signed',
     (error: { code?: string }) => error.code ?? 'uncoded',
   )
@@ -71,18 +72,18 @@ const refusalOf = async (claim: unknown) => {
 
 describe('the process that holds the operator key', () => {
   test('signs a close that receipts and a voucher back, as the registered operator', async () => {
-    const { address, signClose } = await open()
-    const { signature } = await signClose(closeOf(sound))
-    const digest = closeDigest(sound.channel, sound.channel.payee, closeOf(sound))
+    const { address, sign } = await open()
+    const { signature } = await sign(closeOf(sound))
+    const digest = digestOf(sound.channel, sound.channel.payee, closeOf(sound))
     expect(recoverSigner(digest, signature ?? '0x')).toBe(address)
   })
 
   test('judges the closes of a batch one by one, and signs under the sound ones alone', async () => {
-    const { address, signClose } = await open()
+    const { address, sign } = await open()
     const { receipt, voucher, ...bare } = sound
-    const { signature, refused } = await signClose(closeOf({ ...bare, receipt }, sound, { ...bare, voucher }))
+    const { signature, refused } = await sign(closeOf({ ...bare, receipt }, sound, { ...bare, voucher }))
     expect(refused.map(({ code }) => code)).toEqual(['voucher_required', 'receipt_mismatch'])
-    const digest = closeDigest(sound.channel, sound.channel.payee, closeOf(sound))
+    const digest = digestOf(sound.channel, sound.channel.payee, closeOf(sound))
     expect(recoverSigner(digest, signature ?? '0x')).toBe(address)
   })
 
@@ -114,7 +115,7 @@ describe('the process that holds the operator key', () => {
     expect(refused.map(({ code }) => code)).toEqual(['voucher_required'])
     const transaction = parseTransaction(raw ?? '0x')
     const { chainId, escrow: to, payee } = sound.channel
-    const data = closeCall(payee, closeOf(sound), signature ?? '0x')
+    const data = batchCall(payee, closeOf(sound), signature ?? '0x')
     expect(transaction).toMatchObject({ ...fees, chainId, to, data })
     expect(transaction.value ?? 0n).toBe(0n)
     const signer = await recoverTransactionAddress({ serializedTransaction: raw as `0x02${string}` })
@@ -122,8 +123,22 @@ describe('the process that holds the operator key', () => {
     expect((await send({ ...bare, voucher })).raw).toBeUndefined()
   })
 
+  test('signs a part on the same grounds, as another message, and no close below it', async () => {
+    const part = (claim: unknown) => ({ ...closeOf(claim), batch: 'ClaimBatch' as const })
+    const { address, sign } = await open()
+    const { receipt, voucher, ...bare } = sound
+    expect((await sign(part({ ...bare, receipt }))).refused).toMatchObject([{ code: 'voucher_required' }])
+    expect((await sign(part({ ...bare, voucher }))).refused).toMatchObject([{ code: 'receipt_mismatch' }])
+    const { signature } = await sign(part(sound))
+    expect(recoverSigner(digestOf(sound.channel, sound.channel.payee, part(sound)), signature ?? '0x')).toBe(
+      address,
+    )
+    expect(signature).not.toBe((await sign(closeOf(sound))).signature)
+    expect(await refusalOf({ ...bare, claimMicros: micros(0n) })).toBe('illegal_transition')
+  })
+
   test('signs no close below one that it has signed, not even after a restart', async () => {
-    await (await open()).signClose(closeOf(sound))
+    await (await open()).sign(closeOf(sound))
     const { receipt, voucher, ...bare } = sound
     const lower = { ...bare, claimMicros: micros(0n) }
     expect(await refusalOf(lower)).toBe('illegal_transition')
@@ -134,12 +149,12 @@ describe('the process that holds the operator key', () => {
   })
 
   test('that is killed is started again, and what it was asked is answered', async () => {
-    const { pid, signClose } = await open()
+    const { pid, sign } = await open()
     const before = pid()
-    const first = await signClose(closeOf(sound))
+    const first = await sign(closeOf(sound))
     invariant(before, 'a process has an id')
     process.kill(before, 'SIGKILL')
-    expect(await signClose(closeOf(sound))).toEqual(first)
+    expect(await sign(closeOf(sound))).toEqual(first)
     expect(pid()).not.toBe(before)
   })
 
@@ -168,7 +183,7 @@ describe('raw requests to the signer', () => {
     ['a digest', { kind: 'digest', digest: `0x${'ab'.repeat(32)}` }],
     ['another kind of message', { kind: 'claim' }],
     ['a transaction', { kind: 'send', to: `0x${'ab'.repeat(20)}`, data: '0x', value: '1' }],
-    ['a close with a field more', { kind: 'close', digest: `0x${'ab'.repeat(32)}` }],
+    ['a close with a field more', { kind: 'sign', digest: `0x${'ab'.repeat(32)}` }],
   ])('%s is refused with a code, and the next one is served', async (_, request) => {
     const child = spawn(process.execPath, [MAIN, world.dataDir], {
       env: {},

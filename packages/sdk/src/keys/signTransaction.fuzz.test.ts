@@ -1,10 +1,10 @@
 import { orienEscrowAbi } from '@orien/contracts'
-import { type Hex, micros, toHex } from '@orien/protocol'
+import { type BatchKind, type Hex, micros, toHex } from '@orien/protocol'
 import fc from 'fast-check'
 import { encodeFunctionData, keccak256 } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { expect, test } from 'vitest'
-import { encodeCloseBatch } from '../channel/closeBatch.ts'
+import { encodeBatch } from '../channel/batch.ts'
 import { signDigest } from './secp256k1.ts'
 import { signTransaction } from './signTransaction.ts'
 
@@ -37,7 +37,7 @@ test('a transaction has the very bytes that viem makes of it', async () => {
   await fc.assert(property, { numRuns: 100 })
 })
 
-test('the call of a batch of closes has the very bytes that viem makes of the contract’s ABI', () => {
+test('the call of a batch of claims or closes has the very bytes that viem makes of the contract’s ABI', () => {
   const amount = fc.bigInt({ min: 0n, max: 2n ** 63n - 1n }).map(micros)
   const entry = fc.record({ channelId: bytes(32), claimMicros: amount, voucherMicros: fc.option(amount) })
   const terms = fc.record({
@@ -62,8 +62,11 @@ test('the call of a batch of closes has the very bytes that viem makes of the co
       return { channelId, ...amounts, ...(voucher ? folded(voucher.signature) : none) }
     })
     const batch = { payee, deadline: BigInt(deadline), ...folded(signed('batch')), claims }
-    const theirs = encodeFunctionData({ abi: orienEscrowAbi, functionName: 'closeBatch', args: [[batch]] })
-    expect(encodeCloseBatch({ payee, claims: entries, deadline }, signed('batch'), vouchers)).toBe(theirs)
+    const close = encodeFunctionData({ abi: orienEscrowAbi, functionName: 'closeBatch', args: [[batch]] })
+    const claim = encodeFunctionData({ abi: orienEscrowAbi, functionName: 'claimBatch', args: [[batch]] })
+    const ours = (kind: BatchKind) =>
+      encodeBatch(kind, { payee, claims: entries, deadline }, signed('batch'), vouchers)
+    expect([ours('CloseBatch'), ours('ClaimBatch')]).toEqual([close, claim])
   })
   fc.assert(property, { numRuns: 100 })
 })

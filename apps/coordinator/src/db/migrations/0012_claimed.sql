@@ -1,0 +1,1 @@
+ALTER TABLE "sessions" ADD COLUMN "claimed_micros" bigint DEFAULT 0 NOT NULL;
