@@ -151,7 +151,7 @@ function createRail(client: ChainClient, profile: ChainProfile, terms: ChainTerm
     payouts: async () => {
       const head = await readHead(client, profile)
       if (head.status === 'unreachable') throw unavailable(head.detail)
-      const toBlock = head.finalBlock
+      const toBlock = head.finalBlock < 0n ? 0n : head.finalBlock
       const fromBlock = toBlock > LOOK_BACK_BLOCKS ? toBlock - LOOK_BACK_BLOCKS : 0n
       const reading = await readPayouts(client, terms.escrow, { fromBlock, toBlock })
       if (reading.status === 'unreachable') throw unavailable(reading.detail)

@@ -28,14 +28,14 @@ export function createChannelWatcher(ctx: Context, chain: RelayerChain): Channel
       lookedAtMs = ctx.clock.monotonicMs()
       const head = await readHead(chain.client, chain.profile)
       if (head.status === 'unreachable') return
-      const { latestBlock, finalBlock } = head
-      const first = latestBlock > LOOK_BACK_BLOCKS ? latestBlock - LOOK_BACK_BLOCKS : 0n
-      const fromBlock = seenBlock === null || seenBlock < first ? first : seenBlock
-      const range = { fromBlock, toBlock: latestBlock }
+      const { latestBlock } = head
+      const finalBlock = head.finalBlock < 0n ? 0n : head.finalBlock
+      const range = { fromBlock: firstOf(latestBlock, seenBlock), toBlock: latestBlock }
       const reading = await readCloseRequests(chain.client, ctx.chain.escrow, range)
       const closes = await readCloses(chain.client, ctx.chain.escrow, range)
       // Final ones alone: what is noted as claimed is never taken back.
-      const paid = await readPayouts(chain.client, ctx.chain.escrow, { fromBlock, toBlock: finalBlock })
+      const settled = { fromBlock: firstOf(finalBlock, seenBlock), toBlock: finalBlock }
+      const paid = await readPayouts(chain.client, ctx.chain.escrow, settled)
       if (reading.status === 'unreachable' || closes.status === 'unreachable') return
       if (paid.status === 'unreachable') return
       if (seenBlock === null) await noteMissed(ctx, chain)
@@ -45,10 +45,16 @@ export function createChannelWatcher(ctx: Context, chain: RelayerChain): Channel
       for (const { channelId, requestedAt } of reading.requests)
         await noteRequest(ctx, channelId, new Date(requestedAt * 1_000))
       // Blocks that are not final may be others the next time.
-      seenBlock = finalBlock < 0n ? 0n : finalBlock
+      seenBlock = finalBlock
       await adoptCloses(ctx, chain, finalBlock)
     },
   }
+}
+
+/** Where to begin when blocks are looked at up to one of them. Finality may be further back than what may be asked for. */
+function firstOf(toBlock: bigint, seenBlock: bigint | null): bigint {
+  const first = toBlock > LOOK_BACK_BLOCKS ? toBlock - LOOK_BACK_BLOCKS : 0n
+  return seenBlock === null || seenBlock < first ? first : seenBlock
 }
 
 /** What was done while no coordinator was there. */

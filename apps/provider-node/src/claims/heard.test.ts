@@ -38,6 +38,8 @@ test('a word of the coordinator ends the silence', async () => {
   expect(heard.silentMs()).toBe(90_000)
   heard.look(true)
   expect([heard.silentMs(), heard.aloneMs()]).toEqual([0, 0])
+  // Also on the disk, which is written to beside everything else.
+  await vi.waitFor(async () => expect((await openAt(START + 91_000)).heard.silentMs()).toBe(1_000))
 })
 
 test.each([
