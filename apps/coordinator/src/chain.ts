@@ -148,14 +148,16 @@ function createRail(client: ChainClient, profile: ChainProfile, terms: ChainTerm
       const { blockNumber, escrowMicros, reserveMicros, othersMicros } = reading
       return { blockNumber, escrowMicros, reserveMicros, walletMicros: othersMicros[0] ?? 0n }
     },
-    payouts: async () => {
-      const head = await readHead(client, profile)
-      if (head.status === 'unreachable') throw unavailable(head.detail)
-      const toBlock = head.finalBlock < 0n ? 0n : head.finalBlock
-      const fromBlock = toBlock > LOOK_BACK_BLOCKS ? toBlock - LOOK_BACK_BLOCKS : 0n
-      const reading = await readPayouts(client, terms.escrow, { fromBlock, toBlock })
-      if (reading.status === 'unreachable') throw unavailable(reading.detail)
-      return reading.payouts
-    },
+    payouts: () => newestPayouts(client, profile, terms.escrow),
   }
+}
+
+async function newestPayouts(client: ChainClient, profile: ChainProfile, escrow: Hex) {
+  const head = await readHead(client, profile)
+  if (head.status === 'unreachable') throw unavailable(head.detail)
+  const toBlock = head.finalBlock < 0n ? 0n : head.finalBlock
+  const fromBlock = toBlock > LOOK_BACK_BLOCKS ? toBlock - LOOK_BACK_BLOCKS : 0n
+  const reading = await readPayouts(client, escrow, { fromBlock, toBlock })
+  if (reading.status === 'unreachable') throw unavailable(reading.detail)
+  return reading.payouts
 }

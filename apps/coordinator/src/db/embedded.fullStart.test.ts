@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { killHard, lostCommits, query, writeUntilCut } from './embedded/fixtures/faults.ts'
-import { makeKeptDisk, mayMakeDisk } from './embedded/fixtures/keptDisk.ts'
+import { canMakeDisk, makeKeptDisk } from './embedded/fixtures/keptDisk.ts'
 import { postgresProcesses } from './embedded/remains.ts'
 
 type Disk = Awaited<ReturnType<typeof makeKeptDisk>>
@@ -38,7 +38,7 @@ afterEach(async () => {
   disk?.remove()
 })
 
-describe.runIf(mayMakeDisk)(
+describe.runIf(canMakeDisk)(
   'a start on a disk that has filled since the last one',
   { timeout: 120_000 },
   () => {
