@@ -5,7 +5,7 @@ import type { Session } from '../journal/state.ts'
 import { NODE_LIMITS } from '../limits.ts'
 import { affordableClaims, claimAlone } from './claimAlone.ts'
 import { partsDue, payableOf } from './partsDue.ts'
-import type { Memory, SelfClaimContext } from './selfClaim.ts'
+import type { Memory, SelfClaimContext } from './selfClaimContext.ts'
 
 /** A channel that goes on, and what our receipts say of it. */
 export type OpenPart = {

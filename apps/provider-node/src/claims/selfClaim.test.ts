@@ -10,7 +10,8 @@ import { openSession, type TestSession } from '../testing/agent.ts'
 import { createTestClock } from '../testing/clock.ts'
 import { removeDir } from '../testing/node.ts'
 import { offerFor } from '../testing/offer.ts'
-import { createSelfClaim, type SelfClaimContext } from './selfClaim.ts'
+import { createSelfClaim } from './selfClaim.ts'
+import type { SelfClaimContext } from './selfClaimContext.ts'
 
 const KEY = `0x${'0b'.repeat(32)}` as const
 const offer = offerFor()

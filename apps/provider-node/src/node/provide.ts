@@ -1,5 +1,6 @@
 import { type ChannelWatch, watchChannels } from '../admission/channelWatch.ts'
-import { createSelfClaim, type SelfClaim, type SelfClaimStatus } from '../claims/selfClaim.ts'
+import { createSelfClaim, type SelfClaim } from '../claims/selfClaim.ts'
+import type { SelfClaimStatus } from '../claims/selfClaimContext.ts'
 import { type Clock, pause } from '../clock.ts'
 import { createFileDesk } from '../files/fileDesk.ts'
 import type { SignedOffer } from '../identity/offer.ts'
