@@ -31,7 +31,7 @@ for (const code of [primes, 'open("note.txt", "w").write("done")']) {
     // What this one call may cost; it is stopped there, not billed above it.
     maxCostMicros: micros(100_000n),
   })
-  const { status, effectiveMs, costMicros, stdout } = run
+  const { status, effectiveMs, costMicros, stdout = '' } = run
   console.log(`${status} in ${effectiveMs} ms for ${formatUsdc(costMicros)} USDC: ${stdout.trim()}`)
 }
 

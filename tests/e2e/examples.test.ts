@@ -75,7 +75,7 @@ test('examples/mcp-tools: the tool of a stock MCP server is rented, and its own 
   const session = await openSession()
   const fold = (folds: number) =>
     session.run({ tool: 'fold_paper', args: { folds }, maxCostMicros: micros(100_000n) })
-  expect((await fold(42)).stdout.trim()).toBe('439804651.1104')
+  expect((await fold(42)).stdout?.trim()).toBe('439804651.1104')
   await expect(fold(101)).rejects.toMatchObject({ code: 'validation_failed' })
   await session.end()
 })
