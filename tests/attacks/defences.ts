@@ -130,6 +130,7 @@ export const DEFENCES: Readonly<Record<string, Weakening>> = {
   helperCloses: {
     init: [
       [`${closeFrom('CHANNEL')} quit(1);`, ''],
+      [`${closeFrom('START_TIMER + 1')} quit(1);`, ''],
       [`${closeFrom('CHANNEL + 1')} quit(2);`, ''],
     ],
   },

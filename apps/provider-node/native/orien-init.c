@@ -14,14 +14,12 @@
 #include "leftovers.h"
 #include "memory.h"
 
-enum { OUTPUT_FRAME_BYTES = 65536, REQUEST_BYTES = 2097152, STDIN_BYTES = 65536 };
+enum { OUTPUT_FRAME_BYTES = 65536, STDIN_BYTES = 65536 };
 enum { POLL_WHILE_DYING_MS = 1, LOOK_AT_MEMORY_MS = 10, FULL_BELOW_BYTES = 65536 };
-enum { FRAME_RUN = 1, FRAME_EXTEND = 2, FRAME_KILL = 3, FRAME_INPUT = 4, FRAME_EMPTY = 5 };
-enum { FRAME_READY = 16, FRAME_STARTED = 17, FRAME_STDOUT = 18, FRAME_STDERR = 19, FRAME_DONE = 20, FRAME_FAILED = 21, FRAME_WANT = 22 };
+enum { FRAME_EXTEND = 2, FRAME_KILL = 3, FRAME_INPUT = 4, FRAME_EMPTY = 5 };
+enum { FRAME_STARTED = 17, FRAME_STDOUT = 18, FRAME_STDERR = 19, FRAME_DONE = 20, FRAME_FAILED = 21, FRAME_WANT = 22 };
 enum { STOP_NONE = 0, STOP_TIME_LIMIT = 1, STOP_DEADLINE = 2, STOP_CANCELLED = 3, STOP_OUTPUT_LIMIT = 4, STOP_MEMORY = 5 };
 enum { LEFTOVERS = 4 };
-/* Told together with the end, the start of a short run costs the node no turn of its own. */
-enum { TELL_START_WITHIN_MS = 2 };
 
 struct report {
   u64 start_ns, end_ns, stop_ns, cpu_micros, own_micros, max_rss_bytes, output_bytes;
@@ -31,11 +29,10 @@ struct report {
 struct run {
   u64 start_ns, end_ns, stop_ns, limit_ns, deadline_ns, output_left, output_bytes, memory_bytes, look_ns, stop;
   u64 cpu_micros, max_rss_bytes;
-  i64 main_pid, out, err, in;
+  i64 main_pid, out, err, in, held[2];
   int main_status, main_gone, alone, has_input_ended, wants_input, is_start_told;
 };
 
-static u8 request_bytes[REQUEST_BYTES + 1];
 static struct { struct header header; u8 data[OUTPUT_FRAME_BYTES]; } outgoing;
 static u64 outgoing_from, outgoing_until;
 static u8 stdin_bytes[STDIN_BYTES];
@@ -55,57 +52,45 @@ static void fail(u64 step, i64 error) {
   quit(1);
 }
 
-static struct request *receive_request(void) {
-  struct header header;
-  receive_all(&header, sizeof header);
-  if (header.kind != FRAME_RUN || header.bytes < sizeof(struct request) || header.bytes > REQUEST_BYTES) fail(1, -EINVAL);
-  receive_all(request_bytes, header.bytes);
-  struct request *request = (struct request *)request_bytes;
-  if (request->argc < 1 || request->argc > MAX_ARGUMENTS || request->envc > MAX_ARGUMENTS) fail(1, -E2BIG);
-  char *at = request->strings, *end = (char *)request_bytes + header.bytes;
-  for (u64 i = 0; i < request->argc + request->envc; i++) {
-    if (at >= end) fail(1, -EINVAL);
-    if (i < request->argc) arguments[i] = at;
-    else environment[i - request->argc] = at;
-    while (at < end && *at) at++;
-    at++;
-  }
-  arguments[request->argc] = environment[request->envc] = 0;
-  return request;
+static void make_pipe(int ends[2], int own) {
+  i64 error = sys2(__NR_pipe2, ends, O_CLOEXEC);
+  if (error < 0) fail(STEP_PREPARE, error);
+  sys3(__NR_fcntl, ends[own], F_SETFL, O_NONBLOCK);
 }
-
-static void make_pipe(int ends[2], int flags) {
-  i64 error = sys2(__NR_pipe2, ends, flags | O_CLOEXEC);
-  if (error < 0) fail(2, error);
-}
-
-static void set_nonblocking(i64 fd) { sys3(__NR_fcntl, fd, F_SETFL, O_NONBLOCK); }
 
 static void close_stdin(struct run *run) {
   if (run->in >= 0) sys1(__NR_close, run->in);
   run->in = -1;
 }
 
-static void start(struct run *run, const struct request *request) {
+static void heed(int children) {
+  u8 signals[1024];
+  sys3(__NR_read, children, signals, sizeof signals);
+}
+
+/*
+ * Begins before the request is there, and ends with the tool under way. PID 1 keeps the tool's ends of its output: the last
+ * of its processes would wake it by closing each of them, while it ends and before it can be waited for.
+ */
+static struct run start(int children, int is_used) {
   int in[2], out[2], err[2];
-  make_pipe(in, 0);
+  make_pipe(in, 1);
   make_pipe(out, 0);
   make_pipe(err, 0);
-  launch = (struct launch){request, in[0], out[1], err[1], 0, -EIO};
-  run->main_pid = launch_tool();
-  if (run->main_pid < 0) fail(2, run->main_pid);
-  if (launch.error) fail(3, launch.error);
+  /* Nobody is left whose end could still be heard of. */
+  heed(children);
+  launch = (struct launch){.in = in[0], .out = out[1], .err = err[1], .says_ready = is_used, .step = STEP_PREPARE, .error = -EIO};
+  i64 pid = begin_launch();
+  if (pid < 0) fail(STEP_PREPARE, pid);
   sys1(__NR_close, in[0]);
-  sys1(__NR_close, out[1]);
-  sys1(__NR_close, err[1]);
-  run->in = in[1];
-  run->out = out[0];
-  run->err = err[0];
-  run->start_ns = launch.start_ns;
-  if (!request->has_input) close_stdin(run);
-  else set_nonblocking(run->in);
-  set_nonblocking(run->out);
-  set_nonblocking(run->err);
+  await_launch(children, out[0], err[0]);
+  if (launch.error) fail(launch.step, launch.error);
+  struct run run = {
+      .main_pid = pid, .in = in[1], .out = out[0], .err = err[0], .held = {out[1], err[1]}, .start_ns = launch.start_ns,
+      .limit_ns = request->limit_ns, .deadline_ns = request->deadline_ns, .output_left = request->output_bytes, .memory_bytes = request->memory_bytes,
+  };
+  if (!request->has_input) close_stdin(&run);
+  return run;
 }
 
 static void tell_start(struct run *run) {
@@ -177,7 +162,7 @@ static void flush_outgoing(void) {
 static void forward(struct run *run, i64 *fd, u32 kind) {
   if (*fd < 0 || outgoing_from != outgoing_until) return;
   i64 n = sys3(__NR_read, *fd, outgoing.data, OUTPUT_FRAME_BYTES);
-  if (n == -EAGAIN || n == -EINTR) return;
+  if (n == -EINTR || (n == -EAGAIN && !run->alone)) return;
   if (n <= 0) {
     sys1(__NR_close, *fd);
     *fd = -1;
@@ -283,9 +268,8 @@ static void wait_for_events(struct run *run, int children) {
       {blocked ? -1 : (int)run->err, POLLIN, 0},
       {stdin_from != stdin_until ? (int)run->in : -1, POLLOUT, 0},
   };
-  u8 signals[1024];
   if (sys5(__NR_ppoll, fds, 5, &wait, 0, 0) < 0) return;
-  if (fds[0].revents) sys3(__NR_read, children, signals, sizeof signals);
+  if (fds[0].revents) heed(children);
   if (fds[1].revents & (POLLIN | POLLHUP)) obey(run);
   flush_outgoing();
   if (fds[2].revents) forward(run, &run->out, FRAME_STDOUT);
@@ -326,6 +310,7 @@ static void report(const struct run *run, u64 own_before_micros) {
 /* What the node still said to a run that was over already changes nothing. @returns once the node asks for another */
 static void wait_until_wanted(void) {
   for (struct header header;;) {
+    await_node();
     receive_all(&header, sizeof header);
     if (header.bytes > REQUEST_BYTES) quit(1);
     receive_all(request_bytes, header.bytes);
@@ -333,18 +318,24 @@ static void wait_until_wanted(void) {
   }
 }
 
-static void serve(int children) {
-  send_all(FRAME_READY, "", 0);
-  struct request *request = receive_request();
-  u64 own_before_micros = own_micros();
-  struct run run = {.limit_ns = request->limit_ns, .deadline_ns = request->deadline_ns, .output_left = request->output_bytes, .memory_bytes = request->memory_bytes};
-  outgoing_from = outgoing_until = stdin_from = stdin_until = 0;
-  start(&run, request);
-  while (!run.alone || !drained(&run)) {
-    if (!run.alone) bury(&run);
-    if (run.alone && drained(&run)) break;
-    wait_for_events(&run, children);
+static void serve(int children, int is_used) {
+  /* A new sandbox is not in its group yet: nothing is started in it before there is a request. */
+  if (!is_used) {
+    send_all(FRAME_READY, "", 0);
+    await_node();
   }
+  u64 own_before_micros = own_micros();
+  outgoing_from = outgoing_until = stdin_from = stdin_until = 0;
+  struct run run = start(children, is_used);
+  /* The node reads the group's figures after READY: what PID 1 did before that is in none of them. */
+  if (is_used) own_before_micros = own_micros();
+  for (bury(&run); !run.alone; bury(&run)) wait_for_events(&run, children);
+  while (!drained(&run)) {
+    if (outgoing_from != outgoing_until) wait_for_events(&run, children);
+    forward(&run, &run.out, FRAME_STDOUT);
+    forward(&run, &run.err, FRAME_STDERR);
+  }
+  for (int i = 0; i < 2; i++) sys1(__NR_close, run.held[i]);
   close_stdin(&run);
   report(&run, own_before_micros);
 }
@@ -357,6 +348,8 @@ void program(const u64 *stack) {
   const char *const *words = (const char *const *)(stack + 1);
   if (stack[0] == 3 && (!connect_channel(words[1], CHANNEL) || !load_filter(words[2]))) quit(2);
   if (sys3(__NR_close_range, CHANNEL + 1, ~0U, 0) < 0) quit(2);
+  i64 timer = sys2(__NR_timerfd_create, CLOCK_MONOTONIC, O_NONBLOCK | O_CLOEXEC);
+  if (timer < 0 || (timer != START_TIMER && sys3(__NR_dup3, timer, START_TIMER, O_CLOEXEC) < 0)) quit(2);
   open_io();
   io_of_dead(&io_told);
   if (sys2(__NR_prctl, PR_SET_DUMPABLE, 0) < 0) quit(2);
@@ -366,8 +359,8 @@ void program(const u64 *stack) {
   heed_all_signals();
   int children = (int)watch_children();
   if (children < 0) fail(2, children);
-  for (;;) {
-    serve(children);
+  for (int is_used = 0;; is_used = 1) {
+    serve(children, is_used);
     wait_until_wanted();
     int left = take_leftovers_away();
     if (left != LEFT_NOTHING) fail(LEFTOVERS, -left);
