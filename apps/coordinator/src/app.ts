@@ -31,6 +31,7 @@ import { createNodeHub } from './provider/nodes.ts'
 import { systemRandom } from './random.ts'
 import { RELAY_LIMITS } from './relayer/limits.ts'
 import { createAccruer } from './session/accrue.ts'
+import { createEnder } from './session/ender.ts'
 import { SESSION_IDLE_MS } from './session/endIdle.ts'
 import { collectClaims } from './settlement/claim.ts'
 import { type ClaimDesk, createClaimDesk } from './settlement/claimDesk.ts'
@@ -138,7 +139,7 @@ const minimumOf = ({ relayLimits }: Config) =>
 
 function batchesOf(ctx: Context, recorder: Recorder): Batches {
   const accruer = createAccruer(ctx, (sessionId) => extendRequested(ctx, sessionId))
-  return { submitter: createSubmitter(ctx), recorder, accruer }
+  return { submitter: createSubmitter(ctx), recorder, accruer, ender: createEnder(ctx) }
 }
 
 /** A port that was left to the system is known only now. */

@@ -15,6 +15,7 @@ const CALLS: Readonly<Record<string, string>> = {
   'POST /api/auth/challenge': 'agent challenge',
   'POST /api/auth/verify': 'agent verify',
   'GET /api/sessions/:id': 'agent show',
+  'DELETE /api/sessions/:id': 'agent end',
 }
 
 /** The method of a JSON-RPC request to the chain. */

@@ -5,7 +5,7 @@ import { insertEvent, insertEvents } from './store.ts'
 
 /** Writes an event in the transaction that it tells of, and wakes readers once that is committed. */
 export async function appendEvent(bus: Bus, unit: Unit, sessionId: string, event: NewEvent): Promise<void> {
-  announce(bus, unit, sessionId, [await insertEvent(unit.tx, sessionId, event)])
+  announce(bus, unit, sessionId, await insertEvent(unit.tx, sessionId, event))
 }
 
 /** The same for many sessions, one event each; the caller holds their locks or takes them by it. */
@@ -15,16 +15,10 @@ export async function appendEvents(
   events: ReadonlyMap<string, NewEvent>,
 ): Promise<void> {
   const records = await insertEvents(unit.tx, events)
-  for (const [sessionId, record] of records) announce(bus, unit, sessionId, [record])
+  for (const [sessionId, record] of records) announce(bus, unit, sessionId, record)
 }
 
-/** Wakes readers of events that were written in a transaction, once that is committed. */
-export function announce(
-  bus: Bus,
-  unit: Unit,
-  sessionId: string,
-  records: readonly SessionEventRecord[],
-): void {
-  for (const record of records)
-    unit.after(() => bus.publish(sessionId, { kind: 'event', sequence: record.sequence, record }))
+/** Wakes readers of an event that was written in a transaction, once that is committed. */
+export function announce(bus: Bus, unit: Unit, sessionId: string, record: SessionEventRecord): void {
+  unit.after(() => bus.publish(sessionId, { kind: 'event', sequence: record.sequence, record }))
 }

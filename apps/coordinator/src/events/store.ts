@@ -8,12 +8,12 @@ const { sequence, type, at, data } = events
 /** An event as it was stored. */
 const stored = { sequence, type, at, data }
 
-type Stored = { sequence: number; type: string; at: Date; data: unknown }
+type Stored = { sequence: number; type: string; at: Date | string; data: unknown }
 
 const recordOf = ({ sequence, type, at, data }: Stored): SessionEventRecord => ({
   sequence,
   type: type as SessionEventRecord['type'],
-  at: at.toISOString(),
+  at: new Date(at).toISOString(),
   data: data as Record<string, unknown>,
 })
 
@@ -23,27 +23,8 @@ export async function insertEvent(
   sessionId: string,
   event: NewEvent,
 ): Promise<SessionEventRecord> {
-  const [row] = await tx
-    .update(sessions)
-    .set({ lastEvent: sql`${sessions.lastEvent} + 1` })
-    .where(eq(sessions.id, sessionId))
-    .returning({ last: sessions.lastEvent })
-  const [record] = await insertNumbered(tx, sessionId, row?.last ?? 0, [event])
-  return record as SessionEventRecord
-}
-
-/** Stores events of a session whose numbers end with this one; the caller has taken them. */
-export async function insertNumbered(
-  tx: Executor,
-  sessionId: string,
-  last: number,
-  added: readonly NewEvent[],
-): Promise<SessionEventRecord[]> {
-  if (added.length === 0) return []
-  const first = last - added.length + 1
-  const values = added.map((event, index) => ({ sessionId, sequence: first + index, ...event }))
-  const rows = await tx.insert(events).values(values).returning(stored)
-  return rows.map(recordOf)
+  const records = await insertEvents(tx, new Map([[sessionId, event]]))
+  return records.get(sessionId) as SessionEventRecord
 }
 
 /** The same for many sessions at once, one event each. @returns each session's event */
@@ -56,16 +37,38 @@ export async function insertEvents(
     .update(sessions)
     .set({ lastEvent: sql`${sessions.lastEvent} + 1` })
     .where(inArray(sessions.id, [...added.keys()]))
-    .returning({ sessionId: sessions.id, sequence: sessions.lastEvent })
-  const values = taken.flatMap(({ sessionId, sequence }) => {
+    .returning({ sessionId: sessions.id, last: sessions.lastEvent })
+  const numbered = taken.flatMap(({ sessionId, last }) => {
     const event = added.get(sessionId)
-    return event ? [{ sessionId, sequence, ...event }] : []
+    return event ? [{ sessionId, last, events: [event] }] : []
   })
-  const rows = await tx
-    .insert(events)
-    .values(values)
-    .returning({ sessionId: events.sessionId, ...stored })
-  return new Map(rows.map((row) => [row.sessionId, recordOf(row)]))
+  const records = await insertNumbered(tx, numbered)
+  return new Map(records.map(({ sessionId, record }) => [sessionId, record]))
+}
+
+/** Events of a session whose numbers end with `last`; the caller has taken them. */
+type Numbered = { sessionId: string; last: number; events: readonly NewEvent[] }
+
+/** Stores events of many sessions; those of one stay in their order. */
+export async function insertNumbered(
+  tx: Executor,
+  added: readonly Numbered[],
+): Promise<{ sessionId: string; record: SessionEventRecord }[]> {
+  const values = added.flatMap(({ sessionId, last, events: told }) =>
+    told.map((event, index) => ({
+      session_id: sessionId,
+      sequence: last - told.length + 1 + index,
+      ...event,
+    })),
+  )
+  if (values.length === 0) return []
+  // One parameter, however many there are: making a statement with a place for each value costs more than running it.
+  const { rows } = await tx.execute<Stored & { session_id: string }>(sql`
+    insert into events (session_id, sequence, type, data)
+      select * from json_to_recordset(${JSON.stringify(values)}::json)
+        as added (session_id text, sequence integer, type text, data json)
+      returning session_id, sequence, type, at, data`)
+  return rows.map(({ session_id: sessionId, ...row }) => ({ sessionId, record: recordOf(row) }))
 }
 
 export async function selectEventsAfter(

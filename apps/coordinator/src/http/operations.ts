@@ -24,6 +24,7 @@ import { registerProvider } from '../provider/register.ts'
 import { refundSession } from '../refunds/refundSession.ts'
 import type { Accruer } from '../session/accrue.ts'
 import { endSession } from '../session/end.ts'
+import type { Ender } from '../session/ender.ts'
 import { openSession } from '../session/open.ts'
 import { getSession, listSessions } from '../session/read.ts'
 import { startSession } from '../session/start.ts'
@@ -37,7 +38,7 @@ import { traceparentOf } from './observe.ts'
 import { authorise, type Call, type HttpParts, serve, serveOnce } from './route.ts'
 
 /** What the routes of executions and receipts need besides the context. */
-export type Batches = { submitter: Submitter; recorder: Recorder; accruer: Accruer }
+export type Batches = { submitter: Submitter; recorder: Recorder; accruer: Accruer; ender: Ender }
 
 type Act = typeof api.actOnSession
 type ActVerb = (unit: Unit, input: api.OperationInput<Act>, call: Call) => Promise<api.OperationOutput<Act>>
@@ -83,7 +84,7 @@ export function serveEnrolments(app: FastifyInstance, parts: HttpParts): void {
   )
 }
 
-export function serveSessions(app: FastifyInstance, parts: HttpParts, { accruer }: Batches): void {
+export function serveSessions(app: FastifyInstance, parts: HttpParts, { accruer, ender }: Batches): void {
   const { ctx } = parts
   serve(app, parts, api.listSessions, ({ query }, { caller }) => listSessions(ctx, caller, query))
   serveOnce(app, parts, api.openSession, (unit, { body }, { caller }) => openSession(ctx, unit, caller, body))
@@ -114,9 +115,7 @@ export function serveSessions(app: FastifyInstance, parts: HttpParts, { accruer 
       ? accruer.accrue(caller, id, body.voucher).then(() => getSession(ctx, caller, id))
       : undefined,
   )
-  serve(app, parts, api.endSession, ({ params }, { caller }) =>
-    ctx.db.write((unit) => endSession(ctx, unit, caller, params.id)),
-  )
+  serve(app, parts, api.endSession, ({ params }, { caller }) => ender.end(caller, params.id))
   app.get(api.getBill.path, async (request, reply) => {
     const caller = await authorise(parts, request)
     const { id } = readPart('params', api.getBill.params, request.params) as { id: api.Id<'session'> }

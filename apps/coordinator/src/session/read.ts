@@ -11,10 +11,12 @@ import { cutPage } from '../page.ts'
 import { lockSession, type SessionRow, selectSession, selectSessions } from './store.ts'
 import { viewSessions } from './view.ts'
 
+/** Another agent's session is not found rather than forbidden: its existence is nobody's business. */
+export const noSuchSession = () => new OrienError('not_found', 'There is no such session')
+
 /** @throws OrienError `not_found` unless it is the caller's */
 export function requireAgent(row: SessionRow | undefined, caller: Pick<Caller, 'agentId'>): SessionRow {
-  // Another agent's session is not found rather than forbidden: its existence is nobody's business.
-  if (!row || row.agentId !== caller.agentId) throw new OrienError('not_found', 'There is no such session')
+  if (!row || row.agentId !== caller.agentId) throw noSuchSession()
   return row
 }
 

@@ -44,20 +44,32 @@ export async function updateSessions(
       .where(inArray(sessions.id, [...ids]))
 }
 
-/** @param events numbers of its events that the caller takes by this: the last ones of the row that is returned */
 export async function updateSession(
   tx: Executor,
   id: string,
   values: Partial<NewSession>,
-  events = 0,
 ): Promise<SessionRow> {
+  const [row] = await changeSessions(tx, [id], values)
+  return row as SessionRow
+}
+
+/**
+ * Changes many sessions alike.
+ *
+ * @param events numbers of each one's events that the caller takes by this: the last ones of the rows that are returned
+ */
+export async function changeSessions(
+  tx: Executor,
+  ids: readonly string[],
+  values: Partial<NewSession>,
+  events = 0,
+): Promise<SessionRow[]> {
   const taken = events > 0 ? { lastEvent: sql`${sessions.lastEvent} + ${events}` } : {}
-  const [row] = await tx
+  return tx
     .update(sessions)
     .set({ ...values, ...taken })
-    .where(eq(sessions.id, id))
+    .where(inArray(sessions.id, [...ids]))
     .returning()
-  return row as SessionRow
 }
 
 export async function selectSessions(

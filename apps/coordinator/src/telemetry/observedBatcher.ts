@@ -4,7 +4,7 @@ import { type Batcher, type BatcherOptions, createBatcher } from '../db/batcher.
 /** A batcher whose flushes and load are counted under a name. */
 export function observedBatcher<I, O>(
   { metrics, clock }: Pick<Context, 'metrics' | 'clock'>,
-  batcher: 'submit' | 'receipt' | 'log',
+  batcher: 'submit' | 'receipt' | 'log' | 'end',
   options: BatcherOptions<I, O>,
 ): Batcher<I, O> {
   const items = metrics.batchItems.labels(batcher)

@@ -355,12 +355,19 @@ describe('the end of a session', () => {
     expect((await settled).consumedMicros).toBe(15_000n)
   })
 
-  it('asked for twice ends once', async () => {
+  it('asked for twice is answered twice, and ends once', async () => {
     await using standIn = await startCoordinatorStandIn(provider)
     const session = await openAt(standIn)
     expect((await session.end()).status).toBe('completed')
     expect((await session.end()).status).toBe('completed')
-    expect(bodiesOf(standIn, session.id).filter(({ action }) => action === 'end')).toHaveLength(1)
+    expect(standIn.session().events.filter(({ type }) => type === 'session.completed')).toHaveLength(1)
+  })
+
+  it('that has failed is over: asking for its end tells how it stands', async () => {
+    await using standIn = await startCoordinatorStandIn(provider)
+    const session = await openAt(standIn)
+    standIn.session().status = 'failed'
+    expect((await session.end()).status).toBe('failed')
   })
 
   it('with a higher sum than its receipts is refused', async () => {

@@ -1,7 +1,7 @@
 import {
-  actOnSession,
   canonicalJson,
   type ExecutionView,
+  endSession,
   type FileView,
   getBill,
   getExecution,
@@ -21,7 +21,6 @@ import { Execution } from '../execution/execution.ts'
 import type { TransferOptions } from '../files/attempts.ts'
 import { downloadFile, downloadPieces } from '../files/download.ts'
 import { type FileContent, uploadFile } from '../files/upload.ts'
-import { deriveIdempotencyKey } from '../idempotency.ts'
 import { type FollowOptions, followSession, type SessionMessage } from '../sse/events.ts'
 import { refresh, type SessionState } from './state.ts'
 import { bindTools, type SessionTool } from './tools.ts'
@@ -119,14 +118,15 @@ export class Session {
 
   /** Ends the session: running tools are stopped, then it is settled and the rest refunded. Ending twice is fine. */
   async end(options: Abortable = {}): Promise<SessionView> {
-    const present = await this.state(options)
-    if (present.status !== 'pending' && present.status !== 'active') return present
-    this.#state.view = await this.#state.context.http.call(
-      actOnSession,
-      { params: { id: this.id }, body: { action: 'end' } },
-      { ...options, idempotencyKey: deriveIdempotencyKey(this.id, 'end') },
-    )
-    return this.#state.view
+    const { http } = this.#state.context
+    try {
+      this.#state.view = await http.call(endSession, { params: { id: this.id } }, options)
+      return this.#state.view
+    } catch (error) {
+      // One that has failed is over as well.
+      if (error instanceof OrienError && error.code === 'illegal_transition') return this.state(options)
+      throw error
+    }
   }
 
   /**

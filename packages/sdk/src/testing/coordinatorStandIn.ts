@@ -90,10 +90,6 @@ async function acceptVoucher(
 
 async function act(parts: Parts, session: SessionStandIn, request: Arrived, response: ServerResponse) {
   const body = actOnSession.body.decode(JSON.parse(request.body.toString()))
-  if (body.action === 'end') {
-    session.status = 'completed'
-    session.emit('session.completed', {})
-  }
   if (body.action === 'topUp') session.budgetMicros = micros(session.budgetMicros + body.additionalMicros)
   if (body.action === 'start') {
     const terms = {
@@ -110,6 +106,15 @@ async function act(parts: Parts, session: SessionStandIn, request: Arrived, resp
     if (body.deposit.validBefore * 1_000 < Date.now()) return problem(response, 402, 'deposit_refused')
     session.start(body.payer, body.authorizedSigner)
     if (!(await acceptVoucher(session, body.voucher))) return problem(response, 402, 'voucher_invalid')
+  }
+  return viewOf(parts, session)
+}
+
+function end(parts: Parts, session: SessionStandIn, response: ServerResponse): unknown {
+  if (session.status === 'failed') return problem(response, 409, 'illegal_transition')
+  if (session.status === 'pending' || session.status === 'active') {
+    session.status = 'completed'
+    session.emit('session.completed', {})
   }
   return viewOf(parts, session)
 }
@@ -191,6 +196,7 @@ function inSession(
   response: ServerResponse,
 ) {
   if (rest === '' && request.method === 'GET') return viewOf(parts, session)
+  if (rest === '' && request.method === 'DELETE') return end(parts, session, response)
   if (rest === '') return act(parts, session, request, response)
   if (rest === '/execute') return submit(parts, session, request, response)
   if (rest === '/events') return followEvents(session, request, response)
