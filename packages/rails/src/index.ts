@@ -43,6 +43,7 @@ export {
   type BatchCandidate,
   type BatchLimits,
   type BatchPlan,
+  mostGasOf,
   planBatches,
 } from './escrow/planBatches.ts'
 export { type Arrival, readArrival, type SignedTransfer } from './escrow/readArrival.ts'

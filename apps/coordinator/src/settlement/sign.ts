@@ -2,6 +2,7 @@ import {
   type CallError,
   channelsOfBatch,
   type GasPrice,
+  mostGasOf,
   readFees,
   simulateBatchCall,
   simulateCall,
@@ -77,7 +78,7 @@ async function tryOut({ client, signer }: RelayerChain, row: TransactionRow): Pr
   const call = { to: row.to as `0x${string}`, data: row.data as `0x${string}` }
   const trial =
     row.kind === 'close_batch' || row.kind === 'open_batch'
-      ? await simulateBatchCall(client, call, signer.address)
+      ? await simulateBatchCall(client, call, signer.address, mostGasOf(call.data))
       : { refusals: [], ...(await simulateCall(client, call, signer.address)) }
   switch (trial.status) {
     case 'ok':
@@ -96,7 +97,7 @@ async function tryOut({ client, signer }: RelayerChain, row: TransactionRow): Pr
 function uselessBecause(answers: readonly (CallError | null)[], data: `0x${string}`): Trial | null {
   const [first] = answers
   if (!first || answers.some((answer) => answer === null)) return null
-  const channels = channelsOfBatch(data)
+  const channels = channelsOfBatch(data).flat()
   const refusals = new Map(channels.map((channel, index) => [channel as string, answers[index] ?? first]))
   return { status: 'failed', error: first, refusals }
 }

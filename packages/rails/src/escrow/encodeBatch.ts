@@ -34,11 +34,11 @@ export function encodeBatch(escrow: Address, kind: BatchKind, batches: readonly 
   return { to: escrow, data: encodeFunctionData({ abi: orienEscrowAbi, functionName, args }) }
 }
 
-/** The channels of an encoded batch, in the order in which the escrow answers for them; none of another call. */
-export function channelsOfBatch(data: Hex): Hex[] {
+/** The channels of an encoded batch by provider, in the order in which the escrow answers for them; none of another call. */
+export function channelsOfBatch(data: Hex): Hex[][] {
   const { functionName, args } = decodeFunctionData({ abi: orienEscrowAbi, data })
   if (functionName !== 'closeBatch' && functionName !== 'claimBatch') return []
-  return args[0].flatMap(({ claims }) => claims.map(({ channelId }) => channelId))
+  return args[0].map(({ claims }) => claims.map(({ channelId }) => channelId))
 }
 
 /**

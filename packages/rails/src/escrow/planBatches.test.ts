@@ -1,8 +1,15 @@
 import fc from 'fast-check'
 import { type Hex, size, toHex } from 'viem'
 import { describe, expect, test } from 'vitest'
-import { encodeBatch, type SignedBatch } from './encodeBatch.ts'
-import { BATCH_COSTS, BATCH_LIMITS, type BatchCandidate, type BatchPlan, planBatches } from './planBatches.ts'
+import { encodeBatch, encodeTryAll, type SignedBatch } from './encodeBatch.ts'
+import {
+  BATCH_COSTS,
+  BATCH_LIMITS,
+  type BatchCandidate,
+  type BatchPlan,
+  mostGasOf,
+  planBatches,
+} from './planBatches.ts'
 
 const account = (index: number): Hex => toHex(index + 1, { size: 20 })
 type Claim = BatchCandidate & { id: number }
@@ -35,6 +42,23 @@ function calldataOf({ groups }: BatchPlan<Claim>): Hex {
   }))
   return encodeBatch(account(1), 'CloseBatch', batches as unknown as SignedBatch[]).data
 }
+
+test('the most that an encoded batch can take is what its plan says', () => {
+  const property = fc.property(claims, (given) => {
+    for (const plan of planBatches(given)) expect(mostGasOf(calldataOf(plan))).toBe(plan.gas)
+  })
+  fc.assert(property, { numRuns: 20 })
+})
+
+test('of another call, or a batch above the cap of a transaction, nothing is said', () => {
+  const call = encodeTryAll(account(1), [{ to: account(1), data: '0x' }], 1n)
+  expect(mostGasOf(call.data)).toBeUndefined()
+  const [plan] = planBatches(
+    Array.from({ length: 300 }, (_, id) => claimOf(id, 1)),
+    { ...BATCH_LIMITS, gas: 2n * BATCH_LIMITS.gas },
+  )
+  expect(plan && mostGasOf(calldataOf(plan))).toBeUndefined()
+})
 
 describe('plans', () => {
   test('hold every claim once, in transactions below both limits', () => {

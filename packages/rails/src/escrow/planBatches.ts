@@ -1,5 +1,6 @@
-import type { Address } from 'viem'
+import type { Address, Hex } from 'viem'
 import { CHAIN_LIMITS } from '../chain/limits.ts'
+import { channelsOfBatch } from './encodeBatch.ts'
 
 /** What the plan has to know of a claim; it gives back whatever else the caller keeps in it. */
 export type BatchCandidate = { payee: Address; payer: Address }
@@ -38,6 +39,17 @@ export const BATCH_LIMITS: BatchLimits = {
 
 /** ABI encoding of the call: words of 32 bytes. */
 const CALL_BYTES = { transaction: 4 + 2 * 32, provider: 7 * 32, claim: 5 * 32 } as const
+
+/**
+ * What an encoded batch takes at most; undefined for another call, and for one that may take more than a transaction
+ * may.
+ */
+export function mostGasOf(data: Hex): bigint | undefined {
+  const claimsOf = channelsOfBatch(data).map((channels) => BigInt(channels.length))
+  const providersGas = claimsOf.map((claims) => BATCH_COSTS.providerGas + BATCH_COSTS.claimGas * claims)
+  const gas = providersGas.reduce((sum, each) => sum + each, BATCH_COSTS.transactionGas as bigint)
+  return claimsOf.length > 0 && gas <= BATCH_LIMITS.gas ? gas : undefined
+}
 
 /**
  * Cuts claims into transactions below gas and calldata limits. A provider's claims stay together in one transaction, and

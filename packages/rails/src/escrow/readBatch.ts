@@ -37,23 +37,43 @@ export async function simulateBatch(
   return { status: 'ok', gas: trial.gas, refusals }
 }
 
-/** The same of a batch that is encoded already, or of `tryAll`: one answer a claim or call, in their order. */
+type CallTrial =
+  | { status: 'ok'; gas: bigint; refusals: (CallError | null)[] }
+  | Exclude<Simulation, { status: 'ok' }>
+
+/**
+ * The same of a batch that is encoded already, or of `tryAll`: one answer a claim or call, in their order.
+ *
+ * @param mostGas to try it with. A node finds an estimate by running the call again and again; a batch that works with the
+ *   most that it can take needs none
+ */
 export async function simulateBatchCall(
   client: ChainClient,
   call: ContractCall,
   from: Address,
-): Promise<
-  { status: 'ok'; gas: bigint; refusals: (CallError | null)[] } | Exclude<Simulation, { status: 'ok' }>
-> {
+  mostGas?: bigint,
+): Promise<CallTrial> {
+  if (mostGas !== undefined) {
+    const trial = await tryCall(client, call, { from, gas: mostGas })
+    // What it fails of, the estimate says.
+    if (trial.status === 'ok' || trial.status === 'unreachable') return trial
+  }
   const simulation = await simulateCall(client, call, from)
-  if (simulation.status !== 'ok') return simulation
-  const answer = await ask(client.call({ account: from, ...call, gas: simulation.gas }))
+  return simulation.status === 'ok' ? tryCall(client, call, { from, gas: simulation.gas }) : simulation
+}
+
+async function tryCall(
+  client: ChainClient,
+  call: ContractCall,
+  { from, gas }: { from: Address; gas: bigint },
+): Promise<CallTrial> {
+  const answer = await ask(client.call({ account: from, ...call, gas }))
   if (answer.status === 'unreachable') return answer
   if (answer.status === 'refused')
     return answer.isRevert
       ? { status: 'reverted', error: 'Unknown', detail: answer.message }
       : { status: 'refused', detail: answer.message }
-  return { status: 'ok', gas: simulation.gas, refusals: decodeRefusals(answer.value.data ?? '0x') }
+  return { status: 'ok', gas, refusals: decodeRefusals(answer.value.data ?? '0x') }
 }
 
 function decodeRefusals(data: Hex): (CallError | null)[] {
