@@ -63,14 +63,14 @@ async function openUp(dir: string): Promise<void> {
     if (entry.isDirectory()) await openUp(join(dir, entry.name))
 }
 
-async function remove(dir: string): Promise<void> {
-  await removeDirectory(dir)
+/** @param isMounted known by the caller: the kernel's table of mounts grows with the sessions, and each would read all */
+async function remove(dir: string, isMounted: boolean): Promise<void> {
+  await removeDirectory(dir, isMounted)
   // Last, so that a node that dies before it still knows whose this was.
   await removeRecord(dir)
 }
 
-async function removeDirectory(dir: string): Promise<void> {
-  const isMounted = mountsBelow(join(dir, '..')).includes(dir)
+async function removeDirectory(dir: string, isMounted: boolean): Promise<void> {
   if (isMounted) {
     await unmount(dir)
     return rmdir(dir)
@@ -85,7 +85,7 @@ async function sweep(rootDir: string, kept: ReadonlySet<string>): Promise<void> 
   for (const mount of mountsBelow(rootDir)) if (!kept.has(mount)) await unmount(mount)
   for (const name of await readdir(rootDir)) {
     const path = join(rootDir, name)
-    if (!kept.has(path) && !kept.has(path.replace(/\.json$/, ''))) await remove(path)
+    if (!kept.has(path) && !kept.has(path.replace(/\.json$/, ''))) await remove(path, false)
   }
 }
 
@@ -133,7 +133,7 @@ async function probe(options: WorkspacesOptions, nextUid: () => number): Promise
     () => true,
     () => false,
   )
-  await remove(dir)
+  await remove(dir, mounted)
   return mounted ? 'tmpfs' : 'directory'
 }
 
@@ -200,7 +200,7 @@ export async function openWorkspaces(options: WorkspacesOptions): Promise<Sessio
     places.delete(sessionId)
     await place.ready
     await options.beforeRemoval?.(place.dir)
-    await remove(place.dir)
+    await remove(place.dir, workspaceClass === 'tmpfs')
   }
   const inTurn = inOrder()
   const usage = (sessionId: string) =>
