@@ -1,7 +1,6 @@
 import { sql } from 'drizzle-orm'
 import {
   bigint,
-  bigserial,
   boolean,
   check,
   date,
@@ -297,7 +296,10 @@ export const disputes = pgTable(
 export const ledgerTransfers = pgTable(
   'ledger_transfers',
   {
-    id: bigserial('id', { mode: 'bigint' }).primaryKey(),
+    // Of two numbers the lower is older than any transaction that began after the higher was taken; see fold.sql.
+    id: bigint('id', { mode: 'bigint' })
+      .primaryKey()
+      .default(sql`case when pg_current_xact_id() is not null then nextval('ledger_transfers_id_seq') end`),
     kind: text('kind').notNull(),
     reference: text('reference').notNull(),
     sessionId: text('session_id').notNull(),
@@ -322,11 +324,15 @@ export const ledgerTransfers = pgTable(
 )
 
 /** Balances folded from the transfers up to `throughTransfer`; what is newer shows as pending. */
-export const ledgerAccounts = pgTable('ledger_accounts', {
-  account: text('account').primaryKey(),
-  balanceMicros: money('balance_micros').notNull(),
-  throughTransfer: bigint('through_transfer', { mode: 'bigint' }).notNull(),
-})
+export const ledgerAccounts = pgTable(
+  'ledger_accounts',
+  {
+    account: text('account').primaryKey(),
+    balanceMicros: money('balance_micros').notNull(),
+    throughTransfer: bigint('through_transfer', { mode: 'bigint' }).notNull(),
+  },
+  (table) => [index('ledger_accounts_through').on(table.throughTransfer)],
+)
 
 /** State changes, numbered per session, written in the transaction that they tell of. */
 export const events = pgTable(

@@ -35,8 +35,7 @@ export async function selectLiabilities(db: Executor): Promise<Liabilities> {
       select account, balance_micros as amount from ledger_accounts
       union all
       select e.account, e.amount_micros from ledger_entries e
-        left join ledger_accounts known on known.account = e.account
-        where e.transfer_id > coalesce(known.through_transfer, 0)
+        where e.transfer_id > (select coalesce(max(through_transfer), 0) from ledger_accounts)
     )
     select
       coalesce(sum(amount) filter (where account like 'sessions:%:budget'), 0)::text as budgets,
