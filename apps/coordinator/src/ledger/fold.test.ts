@@ -35,7 +35,7 @@ afterAll(async () => {
 })
 
 let references = 0
-async function deposit(client: pg.Pool | pg.PoolClient, micros: number): Promise<void> {
+async function deposit(client: pg.Pool | pg.PoolClient, micros: bigint): Promise<void> {
   references += 1
   await client.query(
     `insert into ledger_transfers (kind, reference, session_id, accounts, amounts_micros)
@@ -69,12 +69,12 @@ async function inTwoTransactions(
 }
 
 test('what was written before one call is folded by the next, once', async () => {
-  await deposit(db.pool, 5)
+  await deposit(db.pool, 5n)
   await foldAccounts(db.read)
   expect(await reserve()).toEqual({ folded: null, owed: 5n, drift: [] })
   await foldAccounts(db.read)
   expect(await reserve()).toEqual({ folded: 5n, owed: 5n, drift: [] })
-  await deposit(db.pool, 2)
+  await deposit(db.pool, 2n)
   for (let call = 0; call < 3; call += 1) await foldAccounts(db.read)
   expect(await reserve()).toEqual({ folded: 7n, owed: 7n, drift: [] })
 })
@@ -83,8 +83,8 @@ test('a transfer that is committed after later ones were is not left out', async
   await inTwoTransactions(async (late, quick) => {
     // The numbers of transactions and of transfers have opposite orders.
     await quick.query('select pg_current_xact_id()')
-    await deposit(late, 100)
-    await deposit(quick, 1)
+    await deposit(late, 100n)
+    await deposit(quick, 1n)
     await quick.query('commit')
     for (let call = 0; call < 3; call += 1) await foldAccounts(db.read)
     expect(await reserve()).toEqual({ folded: null, owed: 1n, drift: [] })
@@ -95,7 +95,7 @@ test('a transfer that is committed after later ones were is not left out', async
 })
 
 test('replicas that fold at the same time fold a transfer once', async () => {
-  await deposit(db.pool, 3)
+  await deposit(db.pool, 3n)
   await foldAccounts(db.read)
   await inTwoTransactions(async (first, second) => {
     await first.query('select ledger_fold(10)')
@@ -108,7 +108,7 @@ test('replicas that fold at the same time fold a transfer once', async () => {
 })
 
 test('a ledger that is far behind is folded part by part', async () => {
-  for (const micros of [1, 10, 100]) await deposit(db.pool, micros)
+  for (const micros of [1n, 10n, 100n]) await deposit(db.pool, micros)
   await foldAccounts(db.read)
   const folded: (bigint | null)[] = []
   for (let call = 0; call < 3; call += 1) {
@@ -121,7 +121,7 @@ test('a ledger that is far behind is folded part by part', async () => {
 })
 
 test('a cut of the cluster from which a database was restored is replaced', async () => {
-  await deposit(db.pool, 4)
+  await deposit(db.pool, 4n)
   await db.pool.query(
     `insert into facts (name, value) values ('ledger.cut', '{"transfer": 1, "before": "99999999999"}')`,
   )
