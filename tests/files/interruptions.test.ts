@@ -1,6 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { micros } from '@orien/protocol'
+import { removeKeptWorkspaces } from '@orien/provider-node'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { signIn } from '../bench/sse/signIn.ts'
 import { openTransferPlace, type TransferPlace } from './transferPlace.ts'
@@ -122,6 +125,24 @@ test('a node that was killed and is started again has the files of a session tha
   await session.end()
   await session.settled()
   await vi.waitFor(() => expect(secretsBelow(here.node.dataDir)).toEqual([]))
+}, 60_000)
+
+test('an owner who removes the files of a node that was killed leaves no mount that still shows them', async () => {
+  const session = await here.openSession()
+  await session.upload('secret', 'of one session')
+  await session.run({ tool: 'sh', args: { line: 'cat secret' }, maxCostMicros: micros(1_000_000n) })
+  await here.node.kill()
+  const noted = join(here.node.dataDir, 'sandbox', 'stages')
+  const stages = existsSync(noted)
+    ? readdirSync(noted).map((name) => readFileSync(join(noted, name), 'utf8'))
+    : []
+  // Only root's node has to show its files to another uid.
+  expect(stages).toHaveLength(process.getuid?.() === 0 ? 1 : 0)
+  await removeKeptWorkspaces(here.node.dataDir)
+  const mounts = readFileSync('/proc/self/mounts', 'utf8')
+  for (const path of [...stages, join(here.node.dataDir, 'workspaces')]) expect(mounts).not.toContain(path)
+  for (const stage of stages) expect(existsSync(stage)).toBe(false)
+  await here.node.start()
 }, 60_000)
 
 function secretsBelow(dir: string): string[] {

@@ -12,9 +12,10 @@ import { createContainerDriver } from './sandbox/container/container.ts'
 import type { Driver, DriverName, Isolation, SandboxMode } from './sandbox/driver.ts'
 import { compareIsolation, type Downgrade } from './sandbox/isolationRecord.ts'
 import { SYSTEM_PATH } from './sandbox/names.ts'
+import { stagesDirIn, sweepStages } from './sandbox/reach.ts'
 import { createSeatbeltDriver } from './sandbox/seatbelt.ts'
 import { createProcessDriver } from './sandbox/unsandboxed.ts'
-import { openWorkspaces } from './workspace/workspaces.ts'
+import { clearWorkspaces, openWorkspaces } from './workspace/workspaces.ts'
 
 const MANIFEST_NAME = 'orien.tools.yaml'
 
@@ -107,6 +108,16 @@ export async function openStage(
 /** Where the files of sessions are. */
 export const workspacesDir = (dataDir: string): string => join(dataDir, 'workspaces')
 
+/** Where bubblewrap's driver keeps what outlives a run. */
+const sandboxDir = (dataDir: string): string => join(dataDir, 'sandbox')
+
+/** Removes the files of all sessions of a node that does not run, and what a killed one still showed of them. */
+export async function clearFiles(dataDir: string): Promise<void> {
+  // A file system stays for as long as one of its mounts does.
+  await sweepStages(stagesDirIn(sandboxDir(dataDir)))
+  await clearWorkspaces(workspacesDir(dataDir))
+}
+
 /** The owner's own list where there is one, else the tools that come with the node. */
 function defaultManifest(dataDir: string): string {
   const own = join(dataDir, MANIFEST_NAME)
@@ -118,12 +129,12 @@ function createDriver(dataDir: string, options: StageOptions): Driver {
   switch (driverName) {
     case 'bubblewrap':
       return createBubblewrapDriver({
-        stateDir: join(dataDir, 'sandbox'),
+        stateDir: sandboxDir(dataDir),
         ...(sandboxMode ? { mode: sandboxMode } : {}),
       })
     case 'container':
       return createContainerDriver({
-        stateDir: join(dataDir, 'sandbox', 'container'),
+        stateDir: join(sandboxDir(dataDir), 'container'),
         ...(sandboxMode ? { mode: sandboxMode } : {}),
         ...(engineSocket ? { socketPath: engineSocket } : {}),
       })

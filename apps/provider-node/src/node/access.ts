@@ -4,9 +4,8 @@ import { isErrorCode, OrienError } from '@orien/protocol'
 import { lockDataDir, lockHolder } from '../identity/lockDataDir.ts'
 import { readSecretFile } from '../identity/secretFile.ts'
 import { openRuleBook, type RuleChange, type Rules, readRules } from '../rules/ruleBook.ts'
-import { workspacesDir } from '../stage.ts'
+import { clearFiles, workspacesDir } from '../stage.ts'
 import { countRecords } from '../workspace/records.ts'
-import { clearWorkspaces } from '../workspace/workspaces.ts'
 import { readAddress } from './address.ts'
 
 /** How long a node may take to answer its owner. */
@@ -69,7 +68,7 @@ export const countKeptWorkspaces = (dataDir: string): Promise<number> => countRe
  */
 export async function removeKeptWorkspaces(dataDir: string): Promise<void> {
   const release = await lockDataDir(dataDir)
-  await clearWorkspaces(workspacesDir(dataDir)).finally(release)
+  await clearFiles(dataDir).finally(release)
 }
 
 /**
@@ -82,7 +81,7 @@ export async function changeRulesAtRest(dataDir: string, change: RuleChange): Pr
   const release = await lockDataDir(dataDir)
   try {
     const rules = await (await openRuleBook(dataDir)).change(change)
-    if (rules.mode === 'killed') await clearWorkspaces(workspacesDir(dataDir))
+    if (rules.mode === 'killed') await clearFiles(dataDir)
     return rules
   } finally {
     await release()

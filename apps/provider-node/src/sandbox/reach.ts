@@ -36,6 +36,9 @@ function isReachable(path: string): boolean {
   }
 }
 
+/** Where a driver notes what it has staged. */
+export const stagesDirIn = (stateDir: string): string => join(stateDir, 'stages')
+
 /** Takes down what a killed node had staged. */
 export async function sweepStages(journalDir: string): Promise<void> {
   if (!existsSync(journalDir)) return

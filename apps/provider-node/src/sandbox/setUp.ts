@@ -12,7 +12,7 @@ import { GROUP, PASSWD, readLayout } from './layout.ts'
 import { SYSTEM_PATH } from './names.ts'
 import { buildHelper, type ProgramSources } from './native.ts'
 import { sweepOrphans } from './orphans.ts'
-import { createReach, directReach, sweepStages } from './reach.ts'
+import { createReach, directReach, stagesDirIn, sweepStages } from './reach.ts'
 import { requestOf } from './request.ts'
 import type { SandboxFiles } from './sandboxProcess.ts'
 import { seccompFilter } from './seccomp/filter.ts'
@@ -111,7 +111,7 @@ export async function setUp(options: BubblewrapOptions): Promise<SetUp> {
   if (!(await isRecentEnough(bwrapPath)))
     return refuse('bubblewrap_missing', 'bubblewrap 0.8 or newer is needed')
   const journalDir = join(options.stateDir, 'cgroups')
-  const stagesDir = join(options.stateDir, 'stages')
+  const stagesDir = stagesDirIn(options.stateDir)
   const spawnerDir = join(options.stateDir, 'spawner')
   try {
     const files = await writeFiles(options.stateDir)
